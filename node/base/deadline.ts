@@ -1,0 +1,25 @@
+/** No call leaves the process without a deadline (design invariant 8). */
+import { Unavailable } from "./errors.ts";
+
+/**
+ * The value of `work`, or Unavailable with `code` when it has not settled after `ms`.
+ * @param what what could not be done, for the message: "Cannot <what>: no answer in 2000 ms"
+ */
+export async function withDeadline<T>(
+  work: Promise<T>,
+  ms: number,
+  code: string,
+  what: string,
+): Promise<T> {
+  let handle: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    handle = setTimeout(() => {
+      reject(new Unavailable(code, `Cannot ${what}: no answer in ${ms} ms`));
+    }, ms);
+  });
+  try {
+    return await Promise.race([work, expired]);
+  } finally {
+    clearTimeout(handle);
+  }
+}

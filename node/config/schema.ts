@@ -1,0 +1,257 @@
+/** Every option of a node that is not a module's own: see `zonda config schema`. */
+import { hostname } from "node:os";
+import { z } from "zod";
+import {
+  choice,
+  file,
+  flag,
+  integer,
+  list,
+  optionalInteger,
+  optionalText,
+  port,
+  secret,
+  section,
+  text,
+} from "./options.ts";
+
+const clientTls = section("How to reach the server over TLS; plain TCP when left out.", {
+  authority: file("PEM file of the authority that signed the server's certificate."),
+  certificate: file("PEM file of our own client certificate, if the server asks for one."),
+  key: file("PEM file of the client certificate's key."),
+});
+
+const store = section("Where accounts, rosters and offline messages are kept.", {
+  engine: choice(["sqlite", "cassandra"], {
+    about: "sqlite: embedded, for one node. cassandra: for clusters.",
+    default: "sqlite",
+  }),
+  cassandra: section("Used when store.engine is cassandra.", {
+    contactPoints: list({
+      about: "Addresses of Cassandra nodes, host:port.",
+      default: ["127.0.0.1:9042"],
+      max: 50,
+    }),
+    localDatacenter: text({
+      about: "The datacenter to read and write in.",
+      default: "datacenter1",
+    }),
+    keyspace: text({ about: "The keyspace; created when missing.", default: "zonda" }),
+    replicationFactor: integer({
+      about: "Copies of each row, used when the keyspace is created.",
+      default: 3,
+      min: 1,
+      max: 20,
+    }),
+    username: optionalText({ about: "Name to log in to Cassandra with." }),
+    password: secret("Password to log in to Cassandra with."),
+    tls: clientTls,
+    requestTimeoutMs: integer({
+      about: "A request without an answer after this long has failed.",
+      default: 2_000,
+      min: 100,
+      max: 60_000,
+    }),
+  }),
+});
+
+const routes = section("Where it is agreed which node holds which session.", {
+  engine: choice(["memory", "etcd"], {
+    about: "memory: this node alone. etcd: for clusters.",
+    default: "memory",
+  }),
+  cacheUsersMax: integer({
+    about: "Users whose routes a node remembers at most.",
+    default: 100_000,
+    min: 100,
+    max: 10_000_000,
+  }),
+  etcd: section("Used when routes.engine is etcd.", {
+    endpoints: list({
+      about: "URLs of the etcd members.",
+      default: ["http://127.0.0.1:2379"],
+      max: 9,
+    }),
+    prefix: text({ about: "All keys of this cluster start with it.", default: "/zonda/" }),
+    leaseSeconds: integer({
+      about: "How long after its death a node's sessions are still found.",
+      default: 10,
+      min: 3,
+      max: 120,
+    }),
+    username: optionalText({ about: "Name to log in to etcd with." }),
+    password: secret("Password to log in to etcd with."),
+    tls: clientTls,
+    requestTimeoutMs: integer({
+      about: "A request without an answer after this long has failed.",
+      default: 3_000,
+      min: 100,
+      max: 60_000,
+    }),
+  }),
+});
+
+const c2s = section("The door for clients.", {
+  host: text({ about: "Address to listen on.", default: "0.0.0.0" }),
+  port: port("Port for XMPP with STARTTLS.", 5222),
+  directTls: section("XEP-0368: TLS from the first byte.", {
+    port: optionalInteger({ about: "Port; not offered when left out.", min: 0, max: 65_535 }),
+  }),
+  tls: choice(["required", "offered"], {
+    about: "required: nothing is said before TLS. offered: a client on loopback may go without.",
+    default: "required",
+  }),
+  plaintextAuthOnLoopback: flag({
+    about: "Lets clients on 127.0.0.1 and ::1 log in without TLS when c2s.tls is offered.",
+    default: false,
+  }),
+  stanzaBytesMax: integer({
+    about: "Largest stanza accepted from a client that has logged in.",
+    default: 262_144,
+    min: 10_000,
+    max: 8_000_000,
+  }),
+  connectionsMax: integer({
+    about: "Connections held at once.",
+    default: 19_000,
+    min: 1,
+    max: 1_000_000,
+  }),
+  connectionsPerAddressMax: integer({
+    about: "Connections from one address at once; 0 for no limit.",
+    default: 1_000,
+    min: 0,
+    max: 1_000_000,
+  }),
+  failedLoginsPerAddressPerMinute: integer({
+    about: "Wrong passwords from one address before it must wait; 0 for no limit.",
+    default: 60,
+    min: 0,
+    max: 100_000,
+  }),
+  negotiationSeconds: integer({
+    about: "Time a client has from connecting to having bound a resource.",
+    default: 30,
+    min: 1,
+    max: 600,
+  }),
+  outboxStanzasMax: integer({
+    about: "Stanzas a client may leave unacknowledged before it is disconnected.",
+    default: 1_000,
+    min: 10,
+    max: 100_000,
+  }),
+});
+
+const mesh = section("Node to node; used when routes.engine is etcd.", {
+  host: text({ about: "Address to listen on.", default: "0.0.0.0" }),
+  port: port("Port to listen on.", 5280),
+  advertise: optionalText({
+    about: "Address other nodes reach this one at; node.name if left out.",
+  }),
+  serverName: text({
+    about: "The name every node's certificate carries.",
+    default: "node.zonda.internal",
+  }),
+  tls: section("Mutual TLS: only nodes that this authority signed for can join.", {
+    authority: file("PEM file of the cluster's certificate authority."),
+    certificate: file("PEM file of this node's certificate."),
+    key: file("PEM file of the certificate's key."),
+  }),
+});
+
+/** The sections of a node's configuration, without the modules' own. */
+export const nodeOptions = {
+  domains: list({
+    about: "The domains this service answers for.",
+    default: ["localhost"],
+    max: 1_000,
+  }),
+  data: text({
+    about: "Directory for the embedded store and self-made certificates.",
+    default: "data",
+  }),
+  node: section("Who this node is.", {
+    name: text({ about: "Its name, for people.", default: hostname() }),
+    zone: text({ about: "Failure zone it runs in.", default: "default" }),
+  }),
+  store,
+  routes,
+  c2s,
+  tls: section("The domains' certificate; one is made and kept in `data` when left out.", {
+    certificate: file("PEM file with the certificate chain; read again when it changes."),
+    key: file("PEM file with the private key."),
+  }),
+  auth: section("Logging in.", {
+    scramIterations: integer({
+      about: "PBKDF2 rounds of passwords stored from now on (RFC 7677: at least 4096).",
+      default: 10_000,
+      min: 4_096,
+      max: 1_000_000,
+    }),
+  }),
+  registration: section("XEP-0077: clients make accounts by themselves.", {
+    enabled: flag({ about: "Open to everybody who can connect.", default: false }),
+    perAddressPerHour: integer({
+      about: "Accounts one address may make in an hour; 0 for no limit.",
+      default: 20,
+      min: 0,
+      max: 1_000_000,
+    }),
+  }),
+  mesh,
+  http: section("Health and metrics.", {
+    host: text({ about: "Address to listen on.", default: "127.0.0.1" }),
+    port: port("Port to listen on.", 8080),
+  }),
+  drain: section("What happens on SIGTERM.", {
+    deadlineSeconds: integer({
+      about: "The node exits at the latest this long after.",
+      default: 60,
+      min: 1,
+      max: 3_600,
+    }),
+    disconnectsPerSecond: integer({
+      about: "Clients sent elsewhere each second.",
+      default: 200,
+      min: 1,
+      max: 100_000,
+    }),
+  }),
+  log: section("What the node writes to standard output.", {
+    level: choice(["trace", "debug", "info", "warn", "error", "fatal"], {
+      about: "The least important level written.",
+      default: "info",
+    }),
+    format: choice(["auto", "json", "pretty"], {
+      about: "auto: pretty on a terminal, JSON otherwise.",
+      default: "auto",
+    }),
+  }),
+};
+
+/** The whole schema of a node, given the modules' options by module name. */
+export const configurationSchema = <M extends z.ZodRawShape>(modules: M) =>
+  z
+    .strictObject({ ...nodeOptions, modules: section("Options of the modules, by name.", modules) })
+    .superRefine((config, context) => {
+      const refuse = (path: string[], message: string) =>
+        context.addIssue({ code: "custom", path, message });
+      if ((config.tls.certificate === undefined) !== (config.tls.key === undefined)) {
+        refuse(["tls"], "certificate and key must be given together");
+      }
+      if (config.c2s.plaintextAuthOnLoopback && config.c2s.tls === "required") {
+        refuse(["c2s", "plaintextAuthOnLoopback"], "needs c2s.tls to be offered");
+      }
+      if (config.routes.engine !== "etcd") return;
+      if (config.store.engine !== "cassandra") {
+        refuse(["store", "engine"], "must be cassandra when routes.engine is etcd: nodes share it");
+      }
+      const { authority, certificate, key } = config.mesh.tls;
+      if (authority === undefined || certificate === undefined || key === undefined) {
+        refuse(["mesh", "tls"], "authority, certificate and key are needed in a cluster");
+      }
+    });
+
+/** A node's configuration, every default filled in; modules' options under `modules`. */
+export type Configuration = z.output<ReturnType<typeof configurationSchema<z.ZodRawShape>>>;

@@ -1,0 +1,95 @@
+/**
+ * Where sessions are. Engines: memory.ts (one node) and etcd.ts (a cluster: node records and routes
+ * on one lease per node, writes coalesced into transactions of at most 128 operations).
+ * See docs/architecture.md, "Finding a session".
+ */
+
+/** One life of one node process; a restarted node is a new incarnation. */
+export interface NodeRecord {
+  /** Random, unique per process life. */
+  readonly incarnation: string;
+  /** For people: the pod's or host's name. */
+  readonly name: string;
+  /** Where the mesh reaches it. */
+  readonly meshHost: string;
+  readonly meshPort: number;
+  readonly version: string;
+  readonly zone: string;
+}
+
+/** A connected resource, as every node may know it. */
+export interface Route {
+  /** Bare address "local@domain". */
+  readonly user: string;
+  readonly resource: string;
+  /** Incarnation of the node that holds the session. */
+  readonly node: string;
+  /** Random, unique per session: two sessions of one full address never share it. */
+  readonly session: string;
+  /** It sent initial presence and has not gone unavailable. */
+  readonly available: boolean;
+  /** RFC 6121, 4.7.2.3: -128..127; meaningful while available. */
+  readonly priority: number;
+}
+
+/** All routes of one user, as of an etcd revision. */
+export interface RouteSet {
+  readonly revision: number;
+  readonly routes: readonly Route[];
+}
+
+export interface BindResult {
+  /** The user's routes after the bind, the new one among them. */
+  readonly set: RouteSet;
+  /** The session that held this full address before and must be closed with `conflict`. */
+  readonly replaced: Route | undefined;
+}
+
+export interface Routes extends AsyncDisposable {
+  /**
+   * Publishes a route, replacing any other session of the same full address; resolves after the
+   * commit (design invariant 7). @throws Unavailable("routes-…"): nothing was bound.
+   */
+  bind(route: Route): Promise<BindResult>;
+  /** Changes availability or priority, only while the route still belongs to `route.session`. */
+  update(route: Route): Promise<RouteSet>;
+  /** Removes the route if it still belongs to `route.session`. Idempotent. */
+  unbind(route: Route): Promise<RouteSet>;
+  /**
+   * The user's routes: from the bounded cache when there is a non-empty entry, otherwise read
+   * linearizably (reads of one turn share a transaction). "Nobody" is never cached.
+   */
+  lookup(user: string): RouteSet | Promise<RouteSet>;
+  /** Read from etcd now, linearizably, ignoring the cache, which it corrects. */
+  read(user: string): Promise<RouteSet>;
+  /** Correct the cache with a set learned from another node, unless a newer one is known. */
+  learn(user: string, set: RouteSet): void;
+  /** The newest set known for a user who has a session on this node: exact, for corrections. */
+  known(user: string): RouteSet | undefined;
+  /** The other live nodes, by incarnation, kept current by a watch. */
+  readonly nodes: ReadonlyMap<string, NodeRecord>;
+  /**
+   * A short-lived right to act alone, held by this node's lease, e.g. to drain one user's offline
+   * store. Undefined when another holder has it.
+   */
+  claim(name: string): Promise<Claim | undefined>;
+  /** Rejects when the engine does not answer; for /readyz. */
+  ping(): Promise<void>;
+}
+
+export interface Claim extends AsyncDisposable {
+  readonly name: string;
+}
+
+/** What the engine tells the node that owns it. */
+export interface RoutesEvents {
+  /** A node joined or was seen at the start. */
+  onNodeUp(node: NodeRecord): void;
+  /** A node's lease lapsed or it left: its routes are gone. */
+  onNodeDown(node: NodeRecord): void;
+  /** Our route of this session was taken by another node, or is gone: close it with `conflict`. */
+  onRouteLost(route: Route): void;
+  /** The lease cannot be proven any more: bind nobody until `onLeaseRegained`. */
+  onLeaseLost(): void;
+  onLeaseRegained(): void;
+}

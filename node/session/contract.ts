@@ -1,0 +1,50 @@
+/** The client door's face towards the router. */
+import type { Jid } from "../stanza/jid.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
+import type { Route } from "../routes/contract.ts";
+
+/** One bound client session on this node. */
+export interface ClientSession {
+  readonly id: string;
+  readonly jid: Jid;
+  /** Changed by the presence module through the router, published by Routes.update. */
+  route: Route;
+  /** Features and modules keep small per-session state here, by module name. */
+  readonly state: Map<string, unknown>;
+  /**
+   * Hands a stanza to the client, in call order, and remembers messages and everything else that
+   * XEP-0198 counts until the client acknowledged it (if it enabled acknowledgements).
+   * False when the session has ended or its outbox is full: the caller must find another way.
+   */
+  deliver(envelope: Envelope): boolean;
+  /** Hands over server-made bytes that nobody needs to see re-routed (iq results, pushes). */
+  send(bytes: Buffer): boolean;
+  /** Ends the stream with an error condition of RFC 6120, 4.9.3, or plainly without one. */
+  close(condition?: string, text?: string): void;
+}
+
+/** What main.ts hands to the client door: upward traffic goes through these. */
+export interface SessionEvents {
+  /**
+   * A complete stanza from a bound session. Called in order; the returned promise resolves when the
+   * stanza is accepted, that is answered, delivered to the exit node or stored. XEP-0198's `h`
+   * counts only accepted stanzas.
+   */
+  onStanza(session: ClientSession, stanza: ParsedStanza): void | Promise<void>;
+  /** After the route is committed and before the bind result is sent. */
+  onBound(session: ClientSession, replaced: Route | undefined): void | Promise<void>;
+  /**
+   * The session is over, its route still published until this resolves. `unacknowledged` holds, in
+   * order, the stanzas that the client did not acknowledge, for rerouting.
+   */
+  onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void>;
+}
+
+/** The sessions of this node. */
+export interface SessionTable {
+  readonly size: number;
+  get(fullJid: string): ClientSession | undefined;
+  ofUser(bareJid: string): readonly ClientSession[];
+  all(): Iterable<ClientSession>;
+}

@@ -1,0 +1,91 @@
+/**
+ * What must last, one interface per kind of data, each user's data in the user's own partition.
+ * Engines: sqlite/ and cassandra/, one shared suite (contract.suite.ts). Every method rejects with
+ * Unavailable("store-…") when the engine does not answer within its deadline.
+ * `user` is always a prepared bare address "local@domain".
+ */
+
+export type ScramMechanism = "SCRAM-SHA-1" | "SCRAM-SHA-256";
+
+/** RFC 5802 section 3: what a server keeps instead of a password. */
+export interface ScramKeys {
+  readonly salt: Buffer;
+  readonly iterations: number;
+  readonly storedKey: Buffer;
+  readonly serverKey: Buffer;
+}
+
+export type Credentials = Readonly<Record<ScramMechanism, ScramKeys>>;
+
+export interface Accounts {
+  /** False when the account exists already; two creations at once: exactly one gets true. */
+  create(user: string, credentials: Credentials): Promise<boolean>;
+  credentials(user: string): Promise<Credentials | undefined>;
+  exists(user: string): Promise<boolean>;
+  /** False when there is no such account. */
+  setCredentials(user: string, credentials: Credentials): Promise<boolean>;
+  /** Removes the account and all of the user's data in every store. False when there was none. */
+  delete(user: string): Promise<boolean>;
+  /** Bare addresses of a domain, in pages. */
+  list(domain: string): AsyncIterable<string>;
+}
+
+/** One contact. Subscription states are single flags so that concurrent writes commute. */
+export interface RosterItem {
+  readonly contact: string;
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** We receive the contact's presence ("to"). */
+  readonly to: boolean;
+  /** The contact receives ours ("from"). */
+  readonly from: boolean;
+  /** We asked and have no answer yet. */
+  readonly ask: boolean;
+  /** The contact asked: the subscribe stanza as bytes, kept until answered. */
+  readonly pendingIn: Buffer | undefined;
+  /** Pre-approved (RFC 6121, 3.4). */
+  readonly approved: boolean;
+  /** In the user's roster; false for an item that only holds a pending request. */
+  readonly listed: boolean;
+}
+
+export type RosterPatch = Partial<Omit<RosterItem, "contact">>;
+
+export interface Roster {
+  /** Opaque version of the whole roster (RFC 6121, 2.6); "" for one never written. */
+  readonly version: string;
+  readonly items: readonly RosterItem[];
+}
+
+export interface Rosters {
+  /** One partition read. */
+  load(user: string): Promise<Roster>;
+  item(user: string, contact: string): Promise<RosterItem | undefined>;
+  /** Creates or changes one item, only the given fields; answers the roster's new version. */
+  update(user: string, contact: string, patch: RosterPatch): Promise<string>;
+  remove(user: string, contact: string): Promise<string>;
+}
+
+export interface OfflineMessage {
+  /** Sorts by arrival; unique in the user's partition. */
+  readonly id: string;
+  readonly receivedMs: number;
+  /** A complete stanza in jabber:client. */
+  readonly bytes: Buffer;
+}
+
+export interface Offline {
+  /** Idempotent by id. False when the user already has `messagesMax`; nothing is stored then. */
+  add(user: string, message: OfflineMessage, messagesMax: number): Promise<boolean>;
+  /** The oldest first, at most `limit`. */
+  list(user: string, limit: number): Promise<readonly OfflineMessage[]>;
+  remove(user: string, ids: readonly string[]): Promise<void>;
+}
+
+export interface Stores extends AsyncDisposable {
+  readonly accounts: Accounts;
+  readonly rosters: Rosters;
+  readonly offline: Offline;
+  /** Resolves when the engine answers a trivial read; for /readyz. */
+  ping(): Promise<void>;
+}

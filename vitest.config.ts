@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** Tests stand beside their sources. Suites that need etcd or Cassandra find them by the
+ * environment that .ci/test.ts sets after it started the real servers. */
+export default defineConfig({
+  test: {
+    include: ["node/**/*.test.ts", "operator/**/*.test.ts", "e2e/**/*.test.ts", ".ci/**/*.test.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    pool: "forks",
+    maxWorkers: 2,
+  },
+});
