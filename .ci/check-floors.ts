@@ -1,0 +1,125 @@
+/** Imports go downward only: the table of docs/architecture.md, "Floors", held by a script. */
+import path from "node:path";
+import { listSources, report, type Source } from "./sources.ts";
+
+/** Room -> floor. A file may import its own room, or a room on a lower floor. */
+export const NODE_FLOORS: Readonly<Record<string, number>> = {
+  base: 0,
+  xml: 1,
+  stanza: 2,
+  config: 3,
+  observe: 4,
+  guard: 4,
+  stores: 4,
+  routes: 4,
+  mesh: 4,
+  http: 4,
+  stream: 5,
+  auth: 5,
+  session: 6,
+  router: 7,
+  modules: 8,
+};
+
+export const OPERATOR_FLOORS: Readonly<Record<string, number>> = {
+  loop: 0,
+  kube: 1,
+  api: 2,
+  build: 3,
+  status: 4,
+  reconcile: 5,
+};
+
+/** What only these may import: they touch the outside world. */
+const OUTSIDE: readonly { readonly modules: RegExp; readonly allowed: RegExp }[] = [
+  {
+    modules: /^(node:(net|tls|http|https|dgram|dns)|undici)$/,
+    allowed: /^(node\/(stores|routes|mesh|stream|s2s|http|observe)\/|operator\/(kube|main))/,
+  },
+  { modules: /^node:sqlite$/, allowed: /^node\/stores\/sqlite\// },
+  { modules: /^cassandra-driver$/, allowed: /^node\/stores\/cassandra\// },
+  { modules: /^etcd3$/, allowed: /^node\/routes\// },
+  { modules: /^@kubernetes\//, allowed: /^operator\/(kube|main)/ },
+];
+
+const IMPORT = /^\s*(?:import|export)\b(?<clause>[^;"']*?)["'](?<target>[^"']+)["']/gm;
+const DYNAMIC = /\bimport\(\s*["'](?<target>[^"']+)["']\s*\)/g;
+
+export interface Import {
+  readonly target: string;
+  readonly isType: boolean;
+}
+
+export function importsOf(text: string): readonly Import[] {
+  const found: Import[] = [];
+  for (const { groups } of text.matchAll(IMPORT)) {
+    const { clause, target } = groups as { clause: string; target: string };
+    found.push({ target, isType: /^\s*type\b/.test(clause) });
+  }
+  for (const { groups } of text.matchAll(DYNAMIC)) {
+    found.push({ target: (groups as { target: string }).target, isType: false });
+  }
+  return found;
+}
+
+/** The room of a path: "node/router/x.ts" -> "router"; undefined for a composition root. */
+const roomOf = (file: string): string | undefined => {
+  const parts = file.split("/");
+  return parts.length > 2 && parts[1] !== "commands" ? parts[1] : undefined;
+};
+
+function faultOf(source: Source, target: string): string | undefined {
+  const [program] = source.path.split("/") as [string];
+  const [targetProgram] = target.split("/") as [string];
+  const targetRoom = roomOf(target);
+  const where = `${source.path} imports ${target}`;
+  if (program !== targetProgram) {
+    const isAllowed = program === "operator" && target.startsWith("node/config/");
+    return isAllowed ? undefined : `${where}: ${program}/ may not know ${targetProgram}/`;
+  }
+  const room = roomOf(source.path);
+  if (room === undefined) return undefined; // A composition root knows every room.
+  if (targetRoom === undefined) return `${where}: only composition roots stand above the rooms`;
+  if (room === targetRoom) return undefined;
+  const floors = program === "node" ? NODE_FLOORS : OPERATOR_FLOORS;
+  const [floor, targetFloor] = [floors[room], floors[targetRoom]];
+  if (floor === undefined) return `${source.path}: room ${room} has no floor; add it to the table`;
+  if (targetFloor === undefined) return `${where}: room ${targetRoom} has no floor`;
+  if (targetFloor < floor) return undefined;
+  return `${where}: floor ${floor} may not import floor ${targetFloor}`;
+}
+
+/** Modules meet at stages, in stores and through services; they never import each other. */
+function moduleFaultOf(source: Source, target: string): string | undefined {
+  const feature = /^node\/modules\/([^/]+)(?:\/|\.ts$)/;
+  const own = source.path.match(feature)?.[1]?.replace(/\.ts$/, "");
+  const other = target.match(feature)?.[1]?.replace(/\.ts$/, "");
+  const shared = new Set(["contract", "registry", "index"]);
+  if (own === undefined || other === undefined || own === other) return undefined;
+  if (shared.has(own.replace(/\..*/, "")) || shared.has(other)) return undefined;
+  return `${source.path} imports ${target}: modules never import each other`;
+}
+
+export function checkFloors(sources: readonly Source[]): readonly string[] {
+  const faults: string[] = [];
+  for (const source of sources) {
+    if (source.isTest) continue;
+    for (const { target } of importsOf(source.text)) {
+      if (!target.startsWith(".")) {
+        const rule = OUTSIDE.find(({ modules }) => modules.test(target));
+        if (rule !== undefined && !rule.allowed.test(source.path)) {
+          faults.push(
+            `${source.path} imports ${target}: this room may not touch the outside world`,
+          );
+        }
+        continue;
+      }
+      const resolved = path.posix.join(path.posix.dirname(source.path), target);
+      const fault = faultOf(source, resolved) ?? moduleFaultOf(source, resolved);
+      if (fault !== undefined) faults.push(fault);
+    }
+  }
+  return faults;
+}
+
+if (import.meta.main) report("floors", checkFloors(listSources("node", "operator")));

@@ -1,0 +1,47 @@
+/**
+ * XMPP clients that nobody here wrote, each in a process of its own, driven by JSON lines: commands
+ * on standard input, events on standard output. They accept subscriptions and ask back, reconnect
+ * by themselves, and after a stream that cannot be resumed send again what was not acknowledged.
+ */
+export interface ClientConfig {
+  /** Bare address "local@domain". */
+  readonly address: string;
+  readonly password: string;
+  /** Tried in turn at each connection. */
+  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  /** PEM file of the authority that signed the server's certificate. */
+  readonly authority: string;
+}
+
+export interface MessageCommand {
+  readonly do: "message";
+  readonly to: string;
+  readonly id: string;
+  readonly body: string;
+}
+
+export type Command =
+  | MessageCommand
+  | { readonly do: "subscribe"; readonly to: string }
+  | { readonly do: "presence"; readonly type?: string }
+  | { readonly do: "ack" }
+  | { readonly do: "ping"; readonly to?: string }
+  | { readonly do: "close" };
+
+export type ClientEvent =
+  | { readonly event: "online"; readonly address: string }
+  | { readonly event: "offline" | "error" | "connection-failed"; readonly reason: string }
+  | { readonly event: "refused" | "resumed" }
+  | { readonly event: "stream-error"; readonly condition: string }
+  | {
+      readonly event: "message";
+      readonly sender: string;
+      readonly id: string;
+      readonly body: string;
+      readonly delayed: boolean;
+    }
+  | { readonly event: "bounced"; readonly id: string; readonly condition: string }
+  | { readonly event: "acked"; readonly id: string }
+  | { readonly event: "presence"; readonly sender: string; readonly type: string }
+  | { readonly event: "roster"; readonly items: Readonly<Record<string, string>> }
+  | { readonly event: "pong"; readonly seconds: number };

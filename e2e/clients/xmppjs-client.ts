@@ -1,0 +1,148 @@
+/** An @xmpp/client driven by JSON lines: see contract.ts for the commands and events. */
+import { createInterface } from "node:readline";
+import { client, type Element, xml } from "@xmpp/client";
+import type { ClientConfig, Command, MessageCommand } from "./contract.ts";
+
+const config = JSON.parse(process.argv[2] as string) as ClientConfig;
+const [local, domain] = config.address.split("@") as [string, string];
+const RECONNECT_MS = 300;
+
+const emit = (event: string, fields: object = {}): void =>
+  void process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
+
+let nextHost = 0;
+const service = (): string => {
+  const { host, port } = config.hosts[nextHost++ % config.hosts.length] as {
+    host: string;
+    port: number;
+  };
+  return `xmpp://${host}:${port}`;
+};
+
+const xmpp = client({ service: service(), domain, username: local, password: config.password });
+xmpp.reconnect.delay = RECONNECT_MS;
+const sm = xmpp.streamManagement;
+let isOnline = false;
+const unsent: MessageCommand[] = [];
+
+const send = (stanza: Element): void => void xmpp.send(stanza).catch(() => {});
+const sendMessage = ({ to, id, body }: MessageCommand): void =>
+  send(xml("message", { to, id, type: "chat" }, xml("body", {}, body)));
+
+xmpp.on("error", (error: Error) => emit("error", { reason: error.message }));
+xmpp.on("online", (address: { toString(): string }) => {
+  void (async () => {
+    const { iqCaller } = xmpp;
+    const roster = await iqCaller.get(xml("query", { xmlns: "jabber:iq:roster" }));
+    emitRoster(roster);
+    // Initial presence first: the server may have messages waiting that are older than ours.
+    await xmpp.send(xml("presence"));
+    isOnline = true;
+    emit("online", { address: address.toString() });
+    for (const fields of unsent.splice(0)) sendMessage(fields);
+  })().catch((error: Error) => emit("error", { reason: error.message }));
+});
+xmpp.on("disconnect", () => {
+  if (isOnline) emit("offline", { reason: "disconnect" });
+  isOnline = false;
+  // Not resumable: what the server did not acknowledge is ours to send again.
+  for (const { stanza } of sm.outbound_q.splice(0)) {
+    const body = stanza.getChildText("body");
+    if (stanza.is("message") && body)
+      unsent.push({ do: "message", to: stanza.attrs.to, id: stanza.attrs.id, body });
+  }
+  sm.outbound = 0;
+  xmpp.options.service = service();
+});
+sm.on("ack", (stanza: Element) => {
+  if (stanza.is("message")) emit("acked", { id: stanza.attrs.id });
+});
+xmpp.on("stanza", (stanza: Element) => {
+  const sender = stanza.attrs.from;
+  if (stanza.is("message")) onMessage(stanza, sender);
+  else if (stanza.is("presence")) onPresence(stanza, sender);
+  else if (stanza.attrs.type === "set") emitRoster(stanza);
+});
+
+function onMessage(stanza: Element, sender: string): void {
+  const { id, type } = stanza.attrs;
+  const body = stanza.getChildText("body");
+  if (type === "error") emit("bounced", { id, condition: conditionOf(stanza) });
+  else if (body) emit("message", { sender, id, body, delayed: Boolean(stanza.getChild("delay")) });
+}
+
+const conditionOf = (stanza: Element): string => {
+  const condition = stanza.getChild("error")?.children[0];
+  return typeof condition === "object" ? condition.name : "";
+};
+
+function onPresence(stanza: Element, sender: string): void {
+  const type = stanza.attrs.type ?? "available";
+  emit("presence", { sender, type });
+  if (type !== "subscribe") return;
+  // Accept, and ask back once.
+  send(xml("presence", { to: sender, type: "subscribed" }));
+  if (!asked.has(sender)) subscribe(sender);
+}
+
+const asked = new Set<string>();
+function subscribe(to: string): void {
+  asked.add(to);
+  send(xml("presence", { to, type: "subscribe" }));
+}
+
+function emitRoster(carrier: Element): void {
+  const query = carrier.is("query") ? carrier : carrier.getChild("query", "jabber:iq:roster");
+  const items: Record<string, string> = {};
+  for (const item of query?.getChildren("item") ?? []) {
+    items[item.attrs.jid] = item.attrs.subscription;
+  }
+  emit("roster", { items });
+}
+
+async function run(command: Command): Promise<void> {
+  switch (command.do) {
+    case "message":
+      if (isOnline) sendMessage(command);
+      else unsent.push(command);
+      return;
+    case "subscribe":
+      return subscribe(command.to);
+    case "presence":
+      return send(xml("presence", command.type === undefined ? {} : { type: command.type }));
+    case "ack":
+      return send(xml("r", { xmlns: "urn:xmpp:sm:3" }));
+    case "ping": {
+      const started = performance.now();
+      await xmpp.iqCaller.get(xml("ping", { xmlns: "urn:xmpp:ping" }), command.to);
+      return emit("pong", { seconds: (performance.now() - started) / 1000 });
+    }
+    case "close":
+      xmpp.reconnect.stop();
+      await xmpp.stop();
+      process.exit(0);
+  }
+}
+
+async function start(): Promise<void> {
+  for (;;) {
+    try {
+      await xmpp.start();
+      return;
+    } catch (error) {
+      // The library reconnects by itself only after a first success.
+      if (xmpp.status === "online") return;
+      emit("connection-failed", { reason: (error as Error).message });
+      if ((error as { condition?: string }).condition === "not-authorized") emit("refused");
+      await xmpp.stop().catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    }
+  }
+}
+
+createInterface({ input: process.stdin }).on("line", (line) => {
+  void run(JSON.parse(line) as Command).catch((error: Error) =>
+    emit("error", { reason: error.message }),
+  );
+});
+await start();

@@ -1,0 +1,116 @@
+/** `zonda user …`: accounts, straight in the configured store. */
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import { makeCredentials } from "../auth/credentials.ts";
+import { ConfigError } from "../base/errors.ts";
+import type { Configuration } from "../config/schema.ts";
+import { readConfiguration } from "../configuration.ts";
+import { openStores } from "../engines.ts";
+import { Jid } from "../stanza/jid.ts";
+import type { Accounts } from "../stores/contract.ts";
+import type { Invocation } from "./invocation.ts";
+
+const PASSWORD_BYTES_MAX = 1_023;
+
+async function withAccounts(
+  invocation: Invocation,
+  work: (accounts: Accounts, configuration: Configuration) => Promise<void>,
+): Promise<void> {
+  const configuration = readConfiguration(invocation);
+  await using stores = await openStores(configuration);
+  await work(stores.accounts, configuration);
+}
+
+function addressOf({ operands: [operand] }: Invocation, { domains }: Configuration): Jid {
+  const jid = Jid.parse(operand as string);
+  if (jid.local === "" || !jid.isBare) {
+    throw new ConfigError(`Cannot use ${operand}: an account's address is name@domain`);
+  }
+  if (!domains.includes(jid.domain)) {
+    throw new ConfigError(
+      `Cannot use ${operand}: ${jid.domain} is not one of the domains ${domains.join(", ")}`,
+    );
+  }
+  return jid;
+}
+
+export const userAdd = (invocation: Invocation): Promise<void> =>
+  withAccounts(invocation, async (accounts, configuration) => {
+    const { bare } = addressOf(invocation, configuration);
+    const credentials = await makeCredentials(await askPassword(bare), {
+      iterations: configuration.auth.scramIterations,
+    });
+    if (!(await accounts.create(bare, credentials))) {
+      throw new ConfigError(`Cannot add ${bare}: the account exists; see zonda user passwd`);
+    }
+    console.log(`Added ${bare}`);
+  });
+
+export const userPassword = (invocation: Invocation): Promise<void> =>
+  withAccounts(invocation, async (accounts, configuration) => {
+    const { bare } = addressOf(invocation, configuration);
+    const credentials = await makeCredentials(await askPassword(bare), {
+      iterations: configuration.auth.scramIterations,
+    });
+    if (!(await accounts.setCredentials(bare, credentials))) {
+      throw new ConfigError(`Cannot set the password of ${bare}: no such account`);
+    }
+    console.log(`Set the password of ${bare}`);
+  });
+
+export const userDelete = (invocation: Invocation): Promise<void> =>
+  withAccounts(invocation, async (accounts, configuration) => {
+    const { bare } = addressOf(invocation, configuration);
+    if (!invocation.isConfirmed && !(await confirm(`Delete ${bare} and all its data? [y/N] `)))
+      return;
+    if (!(await accounts.delete(bare))) {
+      throw new ConfigError(`Cannot delete ${bare}: no such account`);
+    }
+    console.log(`Deleted ${bare}`);
+  });
+
+export const userList = (invocation: Invocation): Promise<void> =>
+  withAccounts(invocation, async (accounts) => {
+    const domain = Jid.parse(invocation.operands[0] as string).domain;
+    for await (const user of accounts.list(domain)) console.log(user);
+  });
+
+async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new ConfigError("Cannot ask: no terminal; give --yes");
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await reader.question(question);
+  reader.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** From the terminal without echo, twice; or the first line of standard input. */
+async function askPassword(address: string): Promise<string> {
+  if (!process.stdin.isTTY) return checkPassword(await firstLine());
+  const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: process.stdin, output: silence, terminal: true });
+  try {
+    process.stderr.write(`Password for ${address}: `);
+    const first = await reader.question("");
+    process.stderr.write("\nOnce more: ");
+    const second = await reader.question("");
+    process.stderr.write("\n");
+    if (first !== second) throw new ConfigError("Cannot use the password: the two differ");
+    return checkPassword(first);
+  } finally {
+    reader.close();
+  }
+}
+
+async function firstLine(): Promise<string> {
+  const reader = createInterface({ input: process.stdin });
+  for await (const line of reader) return line;
+  return "";
+}
+
+function checkPassword(password: string): string {
+  if (password.length === 0) throw new ConfigError("Cannot use the password: it is empty");
+  if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
+    throw new ConfigError(`Cannot use the password: longer than ${PASSWORD_BYTES_MAX} bytes`);
+  }
+  return password;
+}
