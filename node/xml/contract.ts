@@ -25,12 +25,17 @@ export interface FrameSink {
 export interface Framer {
   /**
    * Reads a chunk and calls `sink` for each complete piece. The sink may call `reset()` from
-   * within (after STARTTLS or SASL success); the rest of the chunk is then read as a new stream.
+   * within (after SASL success); the rest of the chunk is then read as a new stream.
    * @throws XmlError; the framer must not be used again.
    */
   feed(chunk: Buffer, sink: FrameSink): void;
   /** Expects a new stream header next. */
   reset(): void;
+  /**
+   * Ignores the rest of the chunk and all that follows until `reset()`. For a sink that refuses a
+   * stanza, and for STARTTLS: what was sent in the clear after it must not count as protected.
+   */
+  stop(): void;
   /** Raises the size limit once a peer has authenticated. */
   setStanzaLimit(bytes: number): void;
 }
@@ -45,6 +50,8 @@ export interface ParsedStanza {
   readonly ns: string;
   /** Unprefixed attributes of the top element, decoded. A null-prototype object. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** The top element's `xml:lang`. */
+  readonly lang: string | undefined;
   readonly bytes: Buffer;
   /** Local name and namespace of each child element, in order, without building a tree. */
   readonly children: readonly { readonly name: string; readonly ns: string }[];
@@ -55,4 +62,15 @@ export interface ParsedStanza {
    * (a string) or removed (undefined). Splices the start tag where the slice allows it.
    */
   withAttributes(changes: Readonly<Record<string, string | undefined>>): Buffer;
+}
+
+/** What a stream's root element said. */
+export interface StreamOpen {
+  /** Local name. */
+  readonly name: string;
+  readonly ns: string;
+  readonly scope: Scope;
+  /** Unprefixed attributes, decoded. A null-prototype object. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly lang: string | undefined;
 }

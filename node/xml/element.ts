@@ -11,6 +11,7 @@ export function el(
   ...children: readonly (Child | readonly Child[])[]
 ): Element {
   const element = new Element(name);
+  element.attrs = Object.create(null);
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== undefined) element.attrs[key] = value;
   }
