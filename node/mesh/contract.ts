@@ -18,7 +18,10 @@ export interface MeshPeer {
   readonly meshPort: number;
 }
 
-/** The answer to a frame: empty for a plain acknowledgement. */
+/**
+ * The answer to a frame: empty for a plain acknowledgement. Called in the order in which the peer
+ * sent; answers may come in any order. `payload` is a view on a larger buffer: copy what is kept.
+ */
 export type FrameHandler = (
   fromIncarnation: string,
   kind: FrameKind,
@@ -30,7 +33,9 @@ export interface Mesh extends AsyncDisposable {
    * Sends one frame; frames to one peer arrive in order. Resolves with the peer's answer.
    * @throws Unavailable: "mesh-timeout" (the frame may or may not have been handled), "mesh-down"
    *   (no link could be made or it broke before the answer; the same doubt holds),
-   *   "mesh-overload" (the bound on unanswered bytes to this peer is reached: it was not sent).
+   *   "mesh-overload" (the bound on unanswered bytes to this peer is reached: it was not sent),
+   *   "mesh-oversize" (the payload is larger than a frame may be: it was not sent),
+   *   "mesh-failed" (the peer's handler threw, or its answer was too large for a frame).
    */
   request(incarnation: string, kind: FrameKind, payload: Buffer): Promise<Buffer>;
   /** Told by the routes engine; links are dialled on first use. */

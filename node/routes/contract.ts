@@ -48,12 +48,22 @@ export interface BindResult {
 export interface Routes extends AsyncDisposable {
   /**
    * Publishes a route, replacing any other session of the same full address; resolves after the
-   * commit (design invariant 7). @throws Unavailable("routes-…"): nothing was bound.
+   * commit (design invariant 7) and after the nodes that hold other sessions of the user were told.
+   * @throws Unavailable: nothing was bound. "routes-timeout", "routes-unavailable", "routes-overload"
+   *   (too many operations wait), "routes-lost-lease" (this node may bind nobody now),
+   *   "routes-full" (the user has 1,000 routes), "routes-lost" (another session took it at once).
    */
   bind(route: Route): Promise<BindResult>;
-  /** Changes availability or priority, only while the route still belongs to `route.session`. */
+  /**
+   * Changes availability or priority, only while the route still belongs to `route.session`. A
+   * change that fails for want of etcd is made later, unless another comes before.
+   * @throws Unavailable as bind does; "routes-lost" (told by onRouteLost as well) is for ever.
+   */
   update(route: Route): Promise<RouteSet>;
-  /** Removes the route if it still belongs to `route.session`. Idempotent. */
+  /**
+   * Removes the route if it still belongs to `route.session`. Idempotent.
+   * @throws Unavailable as bind does; it is removed nevertheless, as soon as etcd answers.
+   */
   unbind(route: Route): Promise<RouteSet>;
   /**
    * The user's routes: from the bounded cache when there is a non-empty entry, otherwise read
@@ -79,6 +89,8 @@ export interface Routes extends AsyncDisposable {
 
 export interface Claim extends AsyncDisposable {
   readonly name: string;
+  /** False once the node cannot prove its lease: look before each step, and stop. */
+  readonly isHeld: boolean;
 }
 
 /** What the engine tells the node that owns it. */

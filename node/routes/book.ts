@@ -1,0 +1,83 @@
+/** This node's own routes, and the exact set of every user who has one. Bounded by its sessions. */
+import { withoutNode } from "./cache.ts";
+import type { Route, RouteSet } from "./contract.ts";
+
+export interface OwnRoute {
+  /** As it should be in etcd. */
+  route: Route;
+  /** The revision of its last write that we know of. */
+  writtenAt: number;
+  /** It is in etcd, on the present lease, as `route` says. */
+  isPublished: boolean;
+}
+
+interface Page {
+  readonly own: Map<string, OwnRoute>;
+  set: RouteSet;
+}
+
+export class Book {
+  readonly #pages = new Map<string, Page>();
+
+  /** Users with a session here. */
+  get users(): number {
+    return this.#pages.size;
+  }
+
+  known(user: string): RouteSet | undefined {
+    return this.#pages.get(user)?.set;
+  }
+
+  /** Our entry of this very session. */
+  find({ user, resource, session }: Route): OwnRoute | undefined {
+    const own = this.#pages.get(user)?.own.get(resource);
+    return own?.route.session === session ? own : undefined;
+  }
+
+  /** Replaces any other session of the same full address. */
+  add(route: Route, revision: number): void {
+    const page = this.#pages.get(route.user) ?? {
+      own: new Map(),
+      set: { revision: 0, routes: [] },
+    };
+    page.own.set(route.resource, { route, writtenAt: revision, isPublished: true });
+    this.#pages.set(route.user, page);
+  }
+
+  /** @returns the user's set when this was the last session here: it is not kept exact any more */
+  remove(route: Route): RouteSet | undefined {
+    const page = this.#pages.get(route.user);
+    if (page === undefined || this.find(route) === undefined) return undefined;
+    page.own.delete(route.resource);
+    if (page.own.size > 0) return undefined;
+    this.#pages.delete(route.user);
+    return page.set;
+  }
+
+  /** Takes a newer set of a user. @returns our routes that are not in it though they should be */
+  learn(user: string, set: RouteSet): readonly Route[] {
+    const page = this.#pages.get(user);
+    if (page === undefined) return [];
+    if (page.set.revision < set.revision) page.set = set;
+    const sessions = new Set(page.set.routes.map(({ session }) => session));
+    const lost: Route[] = [];
+    for (const { route, writtenAt, isPublished } of page.own.values()) {
+      const isOlder = writtenAt <= page.set.revision;
+      if (isPublished && isOlder && !sessions.has(route.session)) lost.push(route);
+    }
+    return lost;
+  }
+
+  /** Everything was on a lease that we lost. */
+  unpublish(): void {
+    for (const own of this.all()) own.isPublished = false;
+  }
+
+  *all(): Generator<OwnRoute> {
+    for (const { own } of this.#pages.values()) yield* own.values();
+  }
+
+  dropNode(incarnation: string): void {
+    for (const page of this.#pages.values()) page.set = withoutNode(page.set, incarnation);
+  }
+}

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { Book } from "./book.ts";
+import { RouteCache } from "./cache.ts";
+import { makeRoute } from "./testing/records.ts";
+
+const USER = "juliet@example.com";
+const ours = makeRoute({ node: "self", resource: "desk", session: "d" });
+const theirs = makeRoute({ node: "other", resource: "phone", session: "p" });
+
+test("the cache takes newer news and refuses older ones, also of nobody", () => {
+  const cache = new RouteCache(10);
+  cache.learn(USER, { revision: 5, routes: [theirs] });
+  expect(cache.learn(USER, { revision: 4, routes: [] }).revision).toBe(5);
+  expect(cache.get(USER)?.routes).toEqual([theirs]);
+  cache.learn(USER, { revision: 6, routes: [] });
+  expect(cache.get(USER)).toBeUndefined();
+  expect(cache.learn(USER, { revision: 5, routes: [theirs] }).routes).toEqual([]);
+  expect(cache.get(USER)).toBeUndefined();
+});
+
+test("a dead node's routes leave the cache; what stays is still found", () => {
+  const cache = new RouteCache(10);
+  cache.learn(USER, { revision: 5, routes: [theirs, ours] });
+  cache.learn("romeo@example.com", { revision: 5, routes: [theirs] });
+  cache.dropNode("other");
+  expect(cache.get(USER)?.routes).toEqual([ours]);
+  expect(cache.get("romeo@example.com")).toBeUndefined();
+  // A late notice from before the death does not bring it back.
+  cache.learn(USER, { revision: 5, routes: [theirs, ours] });
+  expect(cache.get(USER)?.routes).toEqual([ours]);
+});
+
+test("users with many routes count for more, so that the cache stays bounded", () => {
+  const cache = new RouteCache(100);
+  const routes = Array.from({ length: 99 }, (_, n) => makeRoute({ resource: `r${n}` }));
+  for (let user = 0; user < 50; user += 1) cache.learn(`user${user}`, { revision: 1, routes });
+  expect(cache.size).toBe(4);
+});
+
+test("the book finds out which of our routes a newer set has lost", () => {
+  const book = new Book();
+  book.add(ours, 10);
+  expect(book.learn(USER, { revision: 10, routes: [ours] })).toEqual([]);
+  expect(book.learn(USER, { revision: 9, routes: [] })).toEqual([]);
+  expect(book.known(USER)?.revision).toBe(10);
+  expect(book.learn(USER, { revision: 11, routes: [theirs] })).toEqual([ours]);
+  book.unpublish(); // What is on no lease cannot be missing.
+  expect(book.learn(USER, { revision: 12, routes: [theirs] })).toEqual([]);
+});
+
+test("the book keeps a user's set until the last session here is gone", () => {
+  const book = new Book();
+  const second = { ...ours, resource: "balcony", session: "b" };
+  book.add(ours, 1);
+  book.add(second, 2);
+  book.learn(USER, { revision: 2, routes: [ours, second, theirs] });
+  expect(book.remove({ ...ours, session: "another" })).toBeUndefined();
+  expect(book.remove(ours)).toBeUndefined();
+  book.dropNode("other");
+  expect(book.known(USER)?.routes).toEqual([ours, second]);
+  expect(book.remove(second)?.revision).toBe(2);
+  expect(book.known(USER)).toBeUndefined();
+});

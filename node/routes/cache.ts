@@ -1,0 +1,61 @@
+/**
+ * Routes of users who have no session here: bounded, filled on use, corrected by revision. That a
+ * user has no route is remembered only to refuse older news; it is never an answer.
+ */
+import { LRUCache } from "lru-cache";
+import type { RouteSet } from "./contract.ts";
+
+/** Most users have a few resources; one with a thousand counts for as many users. */
+const ROUTES_PER_USER = 4;
+
+export class RouteCache {
+  readonly #sets: LRUCache<string, RouteSet>;
+
+  constructor(usersMax: number) {
+    this.#sets = new LRUCache({
+      max: usersMax,
+      maxSize: usersMax * ROUTES_PER_USER,
+      sizeCalculation: ({ routes }) => 1 + routes.length,
+    });
+  }
+
+  /** How many users are remembered. */
+  get size(): number {
+    return this.#sets.size;
+  }
+
+  /** Undefined when nothing is known, or nobody. */
+  get(user: string): RouteSet | undefined {
+    const set = this.#sets.get(user);
+    return set === undefined || set.routes.length === 0 ? undefined : set;
+  }
+
+  /** @returns the newest set: this one, or a newer one known already */
+  learn(user: string, set: RouteSet): RouteSet {
+    const known = this.#sets.peek(user);
+    if (known !== undefined && known.revision >= set.revision) return known;
+    this.#sets.set(user, set);
+    return set;
+  }
+
+  /** Forgets the user, and says what was known, be it nobody. */
+  take(user: string): RouteSet | undefined {
+    const set = this.#sets.peek(user);
+    this.#sets.delete(user);
+    return set;
+  }
+
+  /** The routes of a dead node are gone; what is left of a user may be nobody. */
+  dropNode(incarnation: string): void {
+    for (const [user, set] of this.#sets.entries()) {
+      const left = withoutNode(set, incarnation);
+      if (left !== set) this.#sets.set(user, left);
+    }
+  }
+}
+
+/** The same set when the node has no part in it. */
+export function withoutNode(set: RouteSet, incarnation: string): RouteSet {
+  if (!set.routes.some(({ node }) => node === incarnation)) return set;
+  return { ...set, routes: set.routes.filter(({ node }) => node !== incarnation) };
+}

@@ -1,0 +1,196 @@
+/** What every engine of Routes must do, for the node it runs in. */
+import { afterEach, expect, test } from "vitest";
+import type { Route, Routes } from "./contract.ts";
+import { makeRoute } from "./testing/records.ts";
+
+/** @param open a fresh engine with nothing in it, whose node is "self" */
+export function testRoutes(open: () => Promise<Routes>): void {
+  const opened: Routes[] = [];
+  const start = async () => {
+    const routes = await open();
+    opened.push(routes);
+    return routes;
+  };
+  const sorted = (routes: readonly Route[]) =>
+    [...routes].sort((a, b) => (a.resource < b.resource ? -1 : 1));
+
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((routes) => routes[Symbol.asyncDispose]()));
+  });
+
+  test("a bound route is found by lookup and read, and known exactly", async () => {
+    const routes = await start();
+    const route = makeRoute({ available: true, priority: -7 });
+    const { set, replaced } = await routes.bind(route);
+    expect(replaced).toBeUndefined();
+    expect(set.routes).toEqual([route]);
+    expect(set.revision).toBeGreaterThan(0);
+    expect((await routes.lookup(route.user)).routes).toEqual([route]);
+    expect((await routes.read(route.user)).routes).toEqual([route]);
+    expect(routes.known(route.user)?.routes).toEqual([route]);
+  });
+
+  test("a user without routes is nobody, and not known", async () => {
+    const routes = await start();
+    expect((await routes.lookup("nobody@example.com")).routes).toEqual([]);
+    expect((await routes.read("nobody@example.com")).routes).toEqual([]);
+    expect(routes.known("nobody@example.com")).toBeUndefined();
+  });
+
+  test("nobody is not remembered: who binds after a lookup is found by the next", async () => {
+    const routes = await start();
+    const route = makeRoute();
+    await routes.lookup(route.user);
+    await routes.bind(route);
+    expect((await routes.lookup(route.user)).routes).toEqual([route]);
+  });
+
+  test("all resources of a user are one set, and revisions only grow", async () => {
+    const routes = await start();
+    const [phone, desk] = [makeRoute({ resource: "phone" }), makeRoute({ resource: "desk" })];
+    const first = await routes.bind(phone);
+    const second = await routes.bind(desk);
+    expect(sorted(second.set.routes)).toEqual([desk, phone]);
+    expect(second.set.revision).toBeGreaterThan(first.set.revision);
+    const third = await routes.unbind(phone);
+    expect(third.routes).toEqual([desk]);
+    expect(third.revision).toBeGreaterThan(second.set.revision);
+  });
+
+  test("binding a full address again replaces its session and says which", async () => {
+    const routes = await start();
+    const old = makeRoute({ session: "old" });
+    const recent = makeRoute({ session: "recent" });
+    await routes.bind(old);
+    const { set, replaced } = await routes.bind(recent);
+    expect(replaced).toEqual(old);
+    expect(set.routes).toEqual([recent]);
+  });
+
+  test("binding the same session again replaces nobody", async () => {
+    const routes = await start();
+    const route = makeRoute();
+    await routes.bind(route);
+    expect((await routes.bind(route)).replaced).toBeUndefined();
+    expect((await routes.read(route.user)).routes).toEqual([route]);
+  });
+
+  test("an update changes availability and priority", async () => {
+    const routes = await start();
+    const route = makeRoute();
+    await routes.bind(route);
+    const changed = { ...route, available: true, priority: 127 };
+    expect((await routes.update(changed)).routes).toEqual([changed]);
+    expect((await routes.lookup(route.user)).routes).toEqual([changed]);
+    expect((await routes.read(route.user)).routes).toEqual([changed]);
+    expect((await routes.update(changed)).routes).toEqual([changed]);
+  });
+
+  test("an update of a route that another session has, or nobody, is refused", async () => {
+    const routes = await start();
+    const old = makeRoute({ session: "old" });
+    const recent = makeRoute({ session: "recent" });
+    await routes.bind(old);
+    await routes.bind(recent);
+    await expect(routes.update({ ...old, available: true })).rejects.toMatchObject({
+      code: "routes-lost",
+    });
+    await routes.unbind(recent);
+    await expect(routes.update({ ...recent, available: true })).rejects.toMatchObject({
+      code: "routes-lost",
+    });
+    expect((await routes.read(old.user)).routes).toEqual([]);
+  });
+
+  test("an unbind removes its own session only, and may be repeated", async () => {
+    const routes = await start();
+    const old = makeRoute({ session: "old" });
+    const recent = makeRoute({ session: "recent" });
+    await routes.bind(old);
+    await routes.bind(recent);
+    expect((await routes.unbind(old)).routes).toEqual([recent]);
+    expect((await routes.unbind(recent)).routes).toEqual([]);
+    expect((await routes.unbind(recent)).routes).toEqual([]);
+    expect(routes.known(old.user)).toBeUndefined();
+    expect((await routes.lookup(old.user)).routes).toEqual([]);
+  });
+
+  test.each([
+    ["a slash", "a/b", "c/d"],
+    ["percent signs and spaces", "100%", "% 2F %2F"],
+    ["other scripts and emoji", "ἰουλιέτα", "бальконъ 🌹"],
+    ["control characters", "romeo", "a\u0001\u007f\n"],
+    ["the longest names", "u".repeat(1_023), "r".repeat(1_023)],
+  ])("a name with %s comes back as it was", async (_, local, resource) => {
+    const routes = await start();
+    const route = makeRoute({ user: `${local}@example.com`, resource });
+    await routes.bind(route);
+    expect((await routes.read(route.user)).routes).toEqual([route]);
+    await routes.unbind(route);
+    expect((await routes.read(route.user)).routes).toEqual([]);
+  });
+
+  test("users whose names begin alike, or hold the other's address, are not mixed up", async () => {
+    const routes = await start();
+    const pairs = [
+      ["ann@example.com", "x"],
+      ["anna@example.com", "x"],
+      ["ann@example.com.au", "x"],
+      ["ann@example", "com/x"],
+      ["a@b", "c/d"],
+      ["a/c@b", "d"],
+      ["ann%2F@example.com", "x"],
+    ] as const;
+    const bound = pairs.map(([user, resource]) => makeRoute({ user, resource, session: user }));
+    await Promise.all(bound.map((route) => routes.bind(route)));
+    for (const route of bound) expect((await routes.read(route.user)).routes).toEqual([route]);
+  });
+
+  test("of many binds of one full address at once the last one asked for stays", async () => {
+    const routes = await start();
+    const sessions = Array.from({ length: 20 }, (_, n) => makeRoute({ session: `s${n}` }));
+    const results = await Promise.all(sessions.map((route) => routes.bind(route)));
+    expect(results.map(({ replaced }) => replaced?.session)).toEqual([
+      undefined,
+      ...sessions.slice(0, -1).map(({ session }) => session),
+    ]);
+    expect((await routes.read("juliet@example.com")).routes).toEqual([sessions.at(-1)]);
+  });
+
+  test("a user may have 1,000 resources, and all are found; one more is refused", async () => {
+    const routes = await start();
+    const many = Array.from({ length: 1_000 }, (_, n) =>
+      makeRoute({ resource: `r${String(n).padStart(4, "0")}`, session: `s${n}` }),
+    );
+    await Promise.all(many.map((route) => routes.bind(route)));
+    expect(sorted((await routes.read("juliet@example.com")).routes)).toEqual(many);
+    const extra = makeRoute({ resource: "zzz", session: "extra" });
+    await expect(routes.bind(extra)).rejects.toMatchObject({ code: "routes-full" });
+    expect((await routes.read("juliet@example.com")).routes).toHaveLength(1_000);
+    const again = makeRoute({ resource: "r0000", session: "again" });
+    expect((await routes.bind(again)).replaced?.session).toBe("s0");
+  });
+
+  test("a claim is held by one until it is given back", async () => {
+    const routes = await start();
+    const first = await routes.claim("offline/juliet@example.com");
+    expect(first).toMatchObject({ name: "offline/juliet@example.com", isHeld: true });
+    expect(await routes.claim("offline/juliet@example.com")).toBeUndefined();
+    expect(await routes.claim("offline/romeo@example.com")).toBeDefined();
+    await first?.[Symbol.asyncDispose]();
+    const second = await routes.claim("offline/juliet@example.com");
+    expect(second).toBeDefined();
+    await first?.[Symbol.asyncDispose](); // Given back twice: the second holder keeps it.
+    expect(await routes.claim("offline/juliet@example.com")).toBeUndefined();
+  });
+
+  test("of many who claim at once one gets it", async () => {
+    const routes = await start();
+    const claims = await Promise.all(Array.from({ length: 20 }, () => routes.claim("one")));
+    expect(claims.filter((claim) => claim !== undefined)).toHaveLength(1);
+  });
+
+  test("the engine answers when asked whether it does", async () => {
+    await (await start()).ping();
+  });
+}

@@ -1,0 +1,243 @@
+/** Bad days: nodes die, freeze and lose their lease; etcd pauses, restarts and forgets. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { Etcd } from "../../e2e/harness/etcd.ts";
+import { startEtcd } from "../../e2e/harness/etcd.ts";
+import { FakeClock } from "../base/fake-clock.ts";
+import { LEASE_SECONDS, TestCluster, until } from "./testing/etcd.ts";
+import { makeRoute } from "./testing/records.ts";
+
+/** One of our own: others must not suffer what is done to it. */
+let etcd: Etcd;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "zonda-routes-"));
+  etcd = await startEtcd({ dir: folder });
+});
+
+afterAll(async () => {
+  await etcd.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const restart = async () => {
+  const { clientPort } = etcd;
+  await etcd.kill();
+  etcd = await startEtcd({ dir: folder, port: clientPort });
+};
+
+function startCluster(access: { username?: string; password?: string } = {}): TestCluster {
+  const cluster = new TestCluster({ endpoints: [etcd.endpoint], ...access });
+  onTestFinished(() => cluster.end());
+  return cluster;
+}
+
+test("a killed node is gone for the others within the lease time, and its routes with it", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const script = path.join(import.meta.dirname, "testing/node-process.ts");
+  const child = spawn(process.execPath, [
+    script,
+    ...[etcd.endpoint, cluster.prefix, "doomed", String(LEASE_SECONDS)],
+  ]);
+  await once(child.stdout, "data");
+  const phone = makeRoute({ node: "one", resource: "phone", session: "p" });
+  const { set } = await one.routes.bind(phone);
+  expect(set.routes.map(({ node }) => node).sort()).toEqual(["doomed", "one"]);
+  child.kill("SIGKILL");
+  await until(() => one.diary.lines.includes("down doomed"));
+  expect(one.diary.lines).toEqual(["up doomed", "down doomed"]);
+  expect(one.routes.known(phone.user)?.routes).toEqual([phone]);
+  expect((await one.routes.read(phone.user)).routes).toEqual([phone]);
+});
+
+test("what was remembered of a dead node's users is forgotten with it", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const two = await cluster.start("two");
+  const route = makeRoute({ node: "two" });
+  await two.routes.bind(route);
+  expect((await one.routes.lookup(route.user)).routes).toEqual([route]);
+  await two.routes[Symbol.asyncDispose]();
+  await until(() => one.diary.lines.includes("down two"));
+  expect((await one.routes.lookup(route.user)).routes).toEqual([]);
+});
+
+test("a frozen node loses what others took meanwhile, and publishes the rest again", async () => {
+  const cluster = startCluster();
+  const clock = new FakeClock();
+  const frozen = await cluster.start("frozen", {}, clock);
+  const other = await cluster.start("other");
+  const kept = makeRoute({ node: "frozen", resource: "kept", session: "kept" });
+  const taken = makeRoute({ node: "frozen", resource: "taken", session: "taken" });
+  await frozen.routes.bind(kept);
+  await frozen.routes.bind(taken);
+  await until(() => other.diary.lines.includes("down frozen"));
+  expect((await other.routes.read(kept.user)).routes).toEqual([]);
+  cluster.deaf.add("frozen");
+  const thief = makeRoute({ node: "other", resource: "taken", session: "thief" });
+  await other.routes.bind(thief);
+  clock.advance(LEASE_SECONDS * 1_000); // It wakes up.
+  expect(frozen.diary.lines).toContain("lease lost");
+  await expect(
+    frozen.routes.bind(makeRoute({ node: "frozen", resource: "late" })),
+  ).rejects.toMatchObject({ code: "routes-lost-lease" });
+  const changed = { ...kept, available: true, priority: 3 };
+  await expect(frozen.routes.update(changed)).rejects.toMatchObject({ code: "routes-lost-lease" });
+  clock.advance(1_000);
+  await until(() => frozen.diary.lines.includes("lease regained"));
+  expect(frozen.diary.lines.filter((line) => line.startsWith("lost"))).toEqual(["lost taken"]);
+  expect((await other.routes.read(kept.user)).routes).toEqual([changed, thief]);
+  await until(() => other.diary.lines.filter((line) => line === "up frozen").length === 2);
+});
+
+test("a lease is given up before it can lapse, counted from when its proof was asked for", async () => {
+  const cluster = startCluster();
+  const clock = new FakeClock(); // No answer is awaited while it moves: nothing proves the lease.
+  const { routes, diary } = await cluster.start("one", {}, clock);
+  const marginMs = 300; // A tenth of the lease.
+  clock.advance(LEASE_SECONDS * 1_000 - marginMs - 1);
+  expect(routes.gauges.isLeaseHeld).toBe(true);
+  clock.advance(1);
+  expect(routes.gauges.isLeaseHeld).toBe(false);
+  expect(diary.lines).toEqual(["lease lost"]);
+});
+
+test("a lease that is proven again and again is kept", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const key = Buffer.from(`${cluster.prefix}nodes/one`);
+  const { kvs } = await cluster.client.kv.range({ key });
+  const started = performance.now();
+  await until(() => performance.now() - started > LEASE_SECONDS * 2_000);
+  expect((await cluster.client.kv.range({ key })).kvs).toEqual(kvs);
+  expect(one.diary.lines).toEqual([]);
+});
+
+test("etcd paused: the lease is given up, nobody binds, and all is well afterwards", async () => {
+  const cluster = startCluster();
+  const { routes, diary } = await cluster.start("one");
+  const route = makeRoute({ node: "one" });
+  const gone = makeRoute({ node: "one", resource: "gone", session: "gone" });
+  await routes.bind(route);
+  await routes.bind(gone);
+  const claim = await routes.claim("room");
+  etcd.pause();
+  try {
+    await expect(routes.bind(makeRoute({ resource: "other" }))).rejects.toMatchObject({
+      name: "Unavailable",
+    });
+    await until(() => diary.lines.includes("lease lost"));
+    expect(claim?.isHeld).toBe(false);
+    expect(routes.lookup(route.user)).toEqual(routes.known(route.user));
+    await expect(routes.bind(makeRoute({ resource: "third" }))).rejects.toMatchObject({
+      code: "routes-lost-lease",
+    });
+    await expect(routes.ping()).rejects.toMatchObject({ code: "routes-lost-lease" });
+    await expect(routes.read("somebody@example.com")).rejects.toMatchObject({
+      code: "routes-timeout",
+    });
+    await expect(routes.unbind(gone)).rejects.toMatchObject({ name: "Unavailable" });
+  } finally {
+    etcd.resume();
+  }
+  await until(() => diary.lines.includes("lease regained"));
+  await routes.ping();
+  expect(diary.lines).toEqual(["lease lost", "lease regained"]);
+  // What failed in doubt is put right: the unbound route and the refused binds leave nothing.
+  await until(async () => (await routes.read(route.user)).routes.length === 1);
+  expect((await routes.read(route.user)).routes).toEqual([route]);
+  expect(
+    (await routes.bind(makeRoute({ node: "one", resource: "again" }))).set.routes,
+  ).toHaveLength(2);
+});
+
+test("a lease that somebody revoked is replaced, and everything published again", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const two = await cluster.start("two");
+  const route = makeRoute({ node: "one" });
+  await one.routes.bind(route);
+  const key = Buffer.from(`${cluster.prefix}nodes/one`);
+  const { kvs } = await cluster.client.kv.range({ key });
+  await cluster.client.leaseClient.leaseRevoke({ ID: kvs[0]?.lease ?? "" });
+  await until(() => one.diary.lines.includes("lease regained"));
+  expect(one.diary.lines.filter((line) => line.startsWith("lost"))).toEqual([]);
+  expect((await two.routes.read(route.user)).routes).toEqual([route]);
+  await until(() => two.diary.lines.join().endsWith("down one,up one"));
+});
+
+test("a bind on a lease that has just vanished is refused, and the lease is known to be lost", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one", {}, new FakeClock());
+  const key = Buffer.from(`${cluster.prefix}nodes/one`);
+  const { kvs } = await cluster.client.kv.range({ key });
+  await cluster.client.leaseClient.leaseRevoke({ ID: kvs[0]?.lease ?? "" });
+  const bound = await one.routes.bind(makeRoute({ node: "one" })).catch((error) => error.code);
+  expect(bound).toBe("routes-lost-lease");
+  expect(one.diary.lines).toEqual(["lease lost"]);
+});
+
+test("etcd killed, restarted and compacted: nodes still see who comes and goes", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one", { leaseSeconds: 10 });
+  const route = makeRoute({ node: "one" });
+  await one.routes.bind(route);
+  await restart();
+  await until(() =>
+    cluster.client
+      .put(`${cluster.prefix}x`)
+      .value("1")
+      .then(Boolean, () => false),
+  );
+  await cluster.client.put(`${cluster.prefix}x`).value("2");
+  const revision = await cluster.revision();
+  await cluster.client.kv.compact({ revision: String(revision) });
+  const two = await cluster.start("two");
+  await until(() => one.routes.nodes.has("two"));
+  expect((await two.routes.read(route.user)).routes).toEqual([route]);
+  await two.routes[Symbol.asyncDispose]();
+  await until(() => !one.routes.nodes.has("two"));
+  expect(one.diary.lines).toEqual(["up two", "down two"]);
+});
+
+test("with a login, a node goes on after etcd has forgotten the login's token", async () => {
+  const admin = startCluster().client;
+  const root = admin.user("root");
+  await root.create("secret");
+  await root.addRole("root");
+  await admin.auth.authEnable();
+  const login = { username: "root", password: "secret" };
+  onTestFinished(async () => {
+    const cluster = new TestCluster({ endpoints: [etcd.endpoint], ...login });
+    await cluster.client.auth.authDisable();
+    await cluster.end();
+  });
+  const wrong = new TestCluster({ endpoints: [etcd.endpoint], ...login, password: "wrong" });
+  await expect(wrong.start("intruder")).rejects.toMatchObject({ name: "Unavailable" });
+  wrong.client.close();
+  const cluster = startCluster(login);
+  const one = await cluster.start("one", { leaseSeconds: 10 });
+  await one.routes.bind(makeRoute({ node: "one" }));
+  await restart(); // Its tokens are in memory only.
+  await until(() =>
+    one.routes.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
+  await cluster.start("two");
+  await until(() => one.routes.nodes.has("two"));
+  expect(one.diary.lines).toEqual(["up two"]);
+});
+
+test("joining without etcd fails with a reason, not with silence", async () => {
+  const nowhere = new TestCluster({ endpoints: ["http://127.0.0.1:1"], requestTimeoutMs: 500 });
+  await expect(nowhere.start("one")).rejects.toThrow("Cannot join the cluster");
+  nowhere.client.close();
+});

@@ -1,0 +1,213 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { testRoutes } from "./contract.suite.ts";
+import type { Route } from "./contract.ts";
+import { sharedEndpoint, TestCluster, until } from "./testing/etcd.ts";
+import { makeRoute } from "./testing/records.ts";
+
+function startCluster(): TestCluster {
+  const cluster = new TestCluster({ endpoints: [sharedEndpoint()] });
+  onTestFinished(() => cluster.end());
+  return cluster;
+}
+
+const usersOf = (count: number): Route[] =>
+  Array.from({ length: count }, (_, n) =>
+    makeRoute({ user: `user${n}@example.com`, session: `s${n}` }),
+  );
+
+describe("etcd", () => {
+  testRoutes(async () => (await startCluster().start()).routes);
+});
+
+test("nodes see each other come and go", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const two = await cluster.start("two");
+  expect([...two.routes.nodes.keys()]).toEqual(["one"]);
+  expect(two.diary.lines).toEqual(["up one"]);
+  await until(() => one.routes.nodes.has("two"));
+  expect(one.routes.nodes.get("two")).toMatchObject({ meshPort: 5280, name: "zonda-two" });
+  await two.routes[Symbol.asyncDispose]();
+  await until(() => !one.routes.nodes.has("two"));
+  expect(one.diary.lines).toEqual(["up two", "down two"]);
+});
+
+test("a node that leaves takes everything of its own with it at once", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  await one.routes.bind(makeRoute({ node: "one" }));
+  await one.routes.claim("something");
+  expect(await cluster.keys()).toHaveLength(3);
+  await one.routes[Symbol.asyncDispose]();
+  expect(await cluster.keys()).toEqual([]);
+});
+
+test("after a bind every sibling node knows the user's routes without asking", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const phone = makeRoute({ node: "one", resource: "phone", session: "p" });
+  const desk = makeRoute({ node: "two", resource: "desk", session: "d" });
+  await one.routes.bind(phone);
+  const { set } = await two.routes.bind(desk);
+  expect(set.routes).toEqual([desk, phone]);
+  expect(one.routes.known(phone.user)).toEqual(set);
+  const changed = { ...phone, available: true };
+  const updated = await one.routes.update(changed);
+  expect(two.routes.known(phone.user)).toEqual(updated);
+  await one.routes.unbind(changed);
+  expect(two.routes.known(phone.user)?.routes).toEqual([desk]);
+  expect(one.routes.known(phone.user)).toBeUndefined();
+  expect(cluster.notices.every((notice) => !notice.startsWith("three"))).toBe(true);
+});
+
+test("nodes without sessions of the user are not told", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  await cluster.start("two");
+  await one.routes.bind(makeRoute({ node: "one" }));
+  expect(cluster.notices).toEqual([]);
+});
+
+test("a sibling that cannot be told delays nobody for long and is told later", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  await one.routes.bind(makeRoute({ node: "one", resource: "phone", session: "p" }));
+  cluster.deaf.add("one");
+  await two.routes.bind(makeRoute({ node: "two", resource: "desk", session: "d" }));
+  expect(one.routes.known("juliet@example.com")?.routes).toHaveLength(1);
+  cluster.deaf.clear();
+  await until(() => one.routes.known("juliet@example.com")?.routes.length === 2);
+});
+
+test("a bind on another node takes the address over and the first node is told", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const old = makeRoute({ node: "one", session: "old" });
+  await one.routes.bind(old);
+  const { replaced, set } = await two.routes.bind(makeRoute({ node: "two", session: "new" }));
+  expect(replaced).toEqual(old);
+  expect(set.routes.map(({ session }) => session)).toEqual(["new"]);
+  expect(one.diary.lines).toContain("lost old");
+  expect(one.routes.known(old.user)).toBeUndefined();
+});
+
+test("a session that lost its address without hearing of it cannot change or remove it", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const old = makeRoute({ node: "one", session: "old" });
+  const recent = makeRoute({ node: "two", session: "new" });
+  await one.routes.bind(old);
+  cluster.deaf.add("one");
+  await two.routes.bind(recent);
+  await expect(one.routes.update({ ...old, available: true })).rejects.toMatchObject({
+    code: "routes-lost",
+  });
+  expect(one.diary.lines.filter((line) => line === "lost old")).toHaveLength(1);
+  expect((await one.routes.unbind(old)).routes).toEqual([recent]);
+  expect((await two.routes.read(old.user)).routes).toEqual([recent]);
+  expect(two.diary.lines.filter((line) => line.startsWith("lost"))).toEqual([]);
+});
+
+test("two nodes that bind the same address again and again agree who has it", async () => {
+  const cluster = startCluster();
+  const nodes = [await cluster.start("one"), await cluster.start("two")] as const;
+  const bound = await Promise.allSettled(
+    Array.from({ length: 40 }, (_, n) => {
+      const node = n % 2 === 0 ? "one" : "two";
+      return nodes[n % 2]?.routes.bind(makeRoute({ node, session: `s${n}` }));
+    }),
+  );
+  const [holder] = (await nodes[0].routes.read("juliet@example.com")).routes;
+  const winner = bound[Number(holder?.session.slice(1))];
+  expect(winner?.status).toBe("fulfilled");
+  const [home, away] = holder?.node === "one" ? nodes : [nodes[1], nodes[0]];
+  await until(() => home.routes.known("juliet@example.com")?.routes.length === 1);
+  await until(() => away.routes.known("juliet@example.com") === undefined);
+});
+
+test("a claim is held by one node of all, and isHeld says so", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const claims = await Promise.all([one.routes.claim("room"), two.routes.claim("room")]);
+  const held = claims.filter((claim) => claim !== undefined);
+  expect(held).toHaveLength(1);
+  expect(held[0]?.isHeld).toBe(true);
+  await held[0]?.[Symbol.asyncDispose]();
+  expect(await two.routes.claim("room")).toBeDefined();
+});
+
+test("1,000 binds at once take few transactions, and each gets its own answer", async () => {
+  const cluster = startCluster();
+  const { routes } = await cluster.start();
+  const before = await cluster.revision();
+  const many = usersOf(1_000);
+  const results = await Promise.all(many.map((route) => routes.bind(route)));
+  expect((await cluster.revision()) - before).toBeLessThanOrEqual(20);
+  expect(results.map(({ set }) => set.routes)).toEqual(many.map((route) => [route]));
+  const changed = many.map((route) => ({ ...route, available: true }));
+  const middle = await cluster.revision();
+  await Promise.all(changed.map((route) => routes.update(route)));
+  expect((await cluster.revision()) - middle).toBeLessThanOrEqual(20);
+  const found = await Promise.all(changed.map(({ user }) => routes.read(user)));
+  expect(found.map((set) => set.routes)).toEqual(changed.map((route) => [route]));
+  await Promise.all(changed.map((route) => routes.unbind(route)));
+  expect(await cluster.keys()).toHaveLength(1);
+});
+
+test("one failed condition in a shared transaction fails nobody else", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const routes = usersOf(50).map((route) => ({ ...route, node: "one" }));
+  await Promise.all(routes.map((route) => one.routes.bind(route)));
+  cluster.deaf.add("one");
+  const taken = { ...(routes[20] as Route), node: "two", session: "taken" };
+  await two.routes.bind(taken);
+  const updates = routes.map((route) => one.routes.update({ ...route, priority: 5 }));
+  const results = await Promise.allSettled(updates);
+  const refused = results.flatMap(({ status }, index) => (status === "rejected" ? [index] : []));
+  expect(refused).toEqual([20]);
+  expect((await two.routes.read(taken.user)).routes).toEqual([taken]);
+});
+
+test("what is remembered of other nodes' users is bounded", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const two = await cluster.start("two", { cacheUsersMax: 100 });
+  const many = usersOf(300).map((route) => ({ ...route, node: "one" }));
+  await Promise.all(many.map((route) => one.routes.bind(route)));
+  const found = await Promise.all(many.map(({ user }) => two.routes.lookup(user)));
+  expect(found.every((set) => set.routes.length === 1)).toBe(true);
+  expect(two.routes.gauges.cachedUsers).toBeLessThanOrEqual(100);
+  expect(one.routes.gauges.knownUsers).toBe(300);
+});
+
+test("a lookup answers from memory, a read asks, and older news change nothing", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const route = makeRoute({ node: "one" });
+  const { set } = await one.routes.bind(route);
+  const found = await two.routes.lookup(route.user);
+  expect(found.routes).toEqual([route]);
+  await one.routes.update({ ...route, priority: 9 });
+  expect(two.routes.lookup(route.user)).toEqual(found); // Not a promise: from memory.
+  const read = await two.routes.read(route.user);
+  expect(read.routes[0]?.priority).toBe(9);
+  two.routes.learn(route.user, set);
+  expect(two.routes.lookup(route.user)).toEqual(read);
+  one.routes.learn(route.user, { revision: set.revision - 1, routes: [] });
+  expect(one.routes.known(route.user)?.routes).toHaveLength(1);
+  expect(one.diary.lines).not.toContain("lost session-1");
+});
+
+test("what is not a route or a node record is passed over", async () => {
+  const cluster = startCluster();
+  const base = cluster.prefix;
+  await cluster.client.put(`${base}routes/example.com/juliet/odd`).value("not json");
+  await cluster.client.put(`${base}routes/example.com/juliet/null`).value("null");
+  await cluster.client.put(`${base}nodes/odd`).value("[1,2]");
+  const { routes } = await cluster.start();
+  const route = makeRoute();
+  await routes.bind(route);
+  expect((await routes.read(route.user)).routes).toEqual([route]);
+  expect([...routes.nodes.keys()]).toEqual([]);
+});

@@ -1,0 +1,277 @@
+/**
+ * The routes of a cluster, in etcd. This file puts the parts together: the lease (lease.ts) that
+ * carries all keys of this node, the writer of its own routes (publisher.ts), what is known of
+ * users with sessions here (book.ts) and of others (cache.ts), the other nodes (node-watch.ts), and
+ * what they are told (siblings.ts).
+ */
+import type { Etcd3 } from "etcd3";
+import type { Clock } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { silentLog } from "../base/log.ts";
+import { Book } from "./book.ts";
+import { RouteCache } from "./cache.ts";
+import { Chores } from "./chores.ts";
+import { takeClaim } from "./claim.ts";
+import type { EtcdClientOptions } from "./client.ts";
+import { isLeaseGone, openClient, unavailable } from "./client.ts";
+import type {
+  BindResult,
+  Claim,
+  NodeRecord,
+  Route,
+  RouteSet,
+  Routes,
+  RoutesEvents,
+} from "./contract.ts";
+import { encodeNode, Keys } from "./keys.ts";
+import { LeaseKeeper } from "./lease.ts";
+import { Locks } from "./locks.ts";
+import { NodeWatch } from "./node-watch.ts";
+import { Publisher } from "./publisher.ts";
+import type { NotifySiblings } from "./siblings.ts";
+import { Siblings } from "./siblings.ts";
+import { Transactions } from "./transactions.ts";
+
+export interface EtcdRoutesOptions extends EtcdClientOptions {
+  readonly self: NodeRecord;
+  /** All keys start with it, e.g. "/zonda/". */
+  readonly prefix: string;
+  /** How long after its death this node's routes are still found. */
+  readonly leaseSeconds: number;
+  readonly events: RoutesEvents;
+  readonly clock: Clock;
+  /** Users without a session here whose routes are remembered at most. */
+  readonly cacheUsersMax: number;
+  readonly notifySiblings: NotifySiblings;
+  readonly log?: Logger;
+}
+
+/** What metrics may read at any time. */
+export interface RoutesGauges {
+  readonly cachedUsers: number;
+  readonly knownUsers: number;
+  readonly chores: number;
+  readonly isLeaseHeld: boolean;
+}
+
+export interface EtcdRoutes extends Routes {
+  readonly gauges: RoutesGauges;
+}
+
+/**
+ * Joins the cluster: the node record is published, and the other nodes are known, when it resolves.
+ * Events may be told before that.
+ * @throws Unavailable: etcd did not answer, or refused; ConfigError: an endpoint cannot be used
+ */
+export async function openEtcdRoutes(options: EtcdRoutesOptions): Promise<EtcdRoutes> {
+  const engine = new Engine(options);
+  try {
+    await engine.start();
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw unavailable("join the cluster", error);
+  }
+  return engine;
+}
+
+class Engine implements EtcdRoutes {
+  readonly #options: EtcdRoutesOptions;
+  readonly #client: Etcd3;
+  readonly #keys: Keys;
+  readonly #lease: LeaseKeeper;
+  readonly #reads: Transactions;
+  readonly #writes: Transactions;
+  readonly #watch: NodeWatch;
+  readonly #publisher: Publisher;
+  readonly #siblings: Siblings;
+  readonly #cache: RouteCache;
+  readonly #chores: Chores;
+  readonly #book = new Book();
+  readonly #locks = new Locks();
+
+  constructor(options: EtcdRoutesOptions) {
+    const { clock, requestTimeoutMs, events, self } = options;
+    const log = (options.log ?? silentLog).child({ room: "routes" });
+    this.#options = options;
+    const client = openClient(options);
+    this.#client = client;
+    const keys = new Keys(options.prefix);
+    this.#keys = keys;
+    this.#cache = new RouteCache(options.cacheUsersMax);
+    this.#chores = new Chores(clock);
+    this.#siblings = new Siblings(options.notifySiblings, clock, log);
+    this.#lease = new LeaseKeeper({
+      leases: client.leaseClient,
+      ttlSeconds: options.leaseSeconds,
+      clock,
+      log,
+      publish: (leaseId) => this.#publish(leaseId),
+      onLost: () => {
+        this.#book.unpublish();
+        events.onLeaseLost();
+      },
+      onRegained: () => events.onLeaseRegained(),
+    });
+    const onFailure = (error: unknown) => {
+      if (isLeaseGone(error)) this.#lease.onGone();
+    };
+    const common = { kv: client.kv, keys, clock, requestTimeoutMs, onFailure };
+    this.#reads = new Transactions({ ...common, what: "read routes" });
+    this.#writes = new Transactions({ ...common, what: "write routes" });
+    this.#publisher = new Publisher({
+      keys,
+      lease: this.#lease,
+      locks: this.#locks,
+      writes: this.#writes,
+      chores: this.#chores,
+      book: this.#book,
+      learn: (user, set) => this.#learn(user, set),
+      lose: (route) => this.#lose(route),
+    });
+    this.#watch = new NodeWatch({
+      client,
+      keys,
+      self: self.incarnation,
+      clock,
+      log,
+      requestTimeoutMs,
+      onUp: (node) => events.onNodeUp(node),
+      onDown: (node) => this.#onNodeDown(node),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#lease.start();
+    await this.#watch.start();
+  }
+
+  get nodes(): ReadonlyMap<string, NodeRecord> {
+    return this.#watch.nodes;
+  }
+
+  get gauges(): RoutesGauges {
+    return {
+      cachedUsers: this.#cache.size,
+      knownUsers: this.#book.users,
+      chores: this.#chores.size,
+      isLeaseHeld: this.#lease.isHeld,
+    };
+  }
+
+  async bind(route: Route): Promise<BindResult> {
+    const before = this.#newest(route.user);
+    const { replaced, set } = await this.#publisher.bind(route);
+    await this.#tell(route.user, set, [...(before?.routes ?? []), ...(replaced ? [replaced] : [])]);
+    return { set, replaced };
+  }
+
+  async update(route: Route): Promise<RouteSet> {
+    const before = this.#newest(route.user);
+    const set = await this.#publisher.update(route);
+    if (set !== before) await this.#tell(route.user, set, before?.routes ?? []);
+    return set;
+  }
+
+  async unbind(route: Route): Promise<RouteSet> {
+    const before = this.#newest(route.user);
+    const set = await this.#publisher.unbind(route);
+    await this.#tell(route.user, set, before?.routes ?? []);
+    return set;
+  }
+
+  lookup(user: string): RouteSet | Promise<RouteSet> {
+    const known = this.#newest(user);
+    return known !== undefined && known.routes.length > 0 ? known : this.read(user);
+  }
+
+  async read(user: string): Promise<RouteSet> {
+    const { set } = await this.#reads.run({ user });
+    return this.#learn(user, set);
+  }
+
+  learn(user: string, set: RouteSet): void {
+    this.#learn(user, set);
+  }
+
+  known(user: string): RouteSet | undefined {
+    return this.#book.known(user);
+  }
+
+  claim(name: string): Promise<Claim | undefined> {
+    return takeClaim(
+      {
+        keys: this.#keys,
+        lease: this.#lease,
+        locks: this.#locks,
+        writes: this.#writes,
+        chores: this.#chores,
+      },
+      name,
+    );
+  }
+
+  async ping(): Promise<void> {
+    if (!this.#lease.isHeld) {
+      throw new Unavailable("routes-lost-lease", "Cannot reach etcd: this node has no lease");
+    }
+    const key = Buffer.from(this.#keys.node(this.#options.self.incarnation));
+    try {
+      await this.#client.kv.range({ key, count_only: true });
+    } catch (error) {
+      throw unavailable("reach etcd", error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.stop();
+    this.#chores.close();
+    this.#siblings.close();
+    await this.#lease.stop();
+    this.#reads.close();
+    this.#writes.close();
+    this.#client.close();
+  }
+
+  /** Everything that stands on the lease. */
+  async #publish(leaseId: string): Promise<void> {
+    const { self } = this.#options;
+    const key = Buffer.from(this.#keys.node(self.incarnation));
+    await this.#client.kv.put({ key, value: encodeNode(self), lease: leaseId });
+    await this.#publisher.publishAll(leaseId);
+  }
+
+  #newest(user: string): RouteSet | undefined {
+    return this.#book.known(user) ?? this.#cache.get(user);
+  }
+
+  /** Where the set belongs, unless a newer one is there. @returns the newest known */
+  #learn(user: string, set: RouteSet): RouteSet {
+    if (this.#book.known(user) === undefined) return this.#cache.learn(user, set);
+    const cached = this.#cache.take(user); // From before the first session here.
+    const newest = cached !== undefined && cached.revision > set.revision ? cached : set;
+    for (const route of this.#book.learn(user, newest)) this.#lose(route);
+    return this.#book.known(user) ?? newest;
+  }
+
+  #lose(route: Route): void {
+    if (this.#book.find(route) === undefined) return;
+    const set = this.#book.remove(route);
+    if (set !== undefined) this.#cache.learn(route.user, set);
+    this.#options.events.onRouteLost(route);
+  }
+
+  /** The other nodes that hold, or held until now, sessions of the user. */
+  #tell(user: string, set: RouteSet, before: readonly Route[]): Promise<void> {
+    const told = new Set([...set.routes, ...before].map(({ node }) => node));
+    told.delete(this.#options.self.incarnation);
+    return this.#siblings.tell(told, user, set);
+  }
+
+  #onNodeDown(node: NodeRecord): void {
+    this.#cache.dropNode(node.incarnation);
+    this.#book.dropNode(node.incarnation);
+    this.#siblings.dropNode(node.incarnation);
+    this.#options.events.onNodeDown(node);
+  }
+}

@@ -1,0 +1,200 @@
+/** Writes this node's own routes, one thing at a time per full address, and keeps them its own. */
+import { Unavailable } from "../base/errors.ts";
+import type { Book, OwnRoute } from "./book.ts";
+import type { Chores } from "./chores.ts";
+import type { Route, RouteSet } from "./contract.ts";
+import type { Keys } from "./keys.ts";
+import { decodeRoute, encodeRoute } from "./keys.ts";
+import type { LeaseKeeper } from "./lease.ts";
+import { ROUTES_MAX } from "./limits.ts";
+import type { Locks } from "./locks.ts";
+import type { Outcome, Transactions } from "./transactions.ts";
+import { put, remove, wasDone, whenWrittenAt } from "./transactions.ts";
+
+export interface PublisherParts {
+  readonly keys: Keys;
+  readonly lease: LeaseKeeper;
+  readonly locks: Locks;
+  readonly writes: Transactions;
+  readonly chores: Chores;
+  readonly book: Book;
+  /** A set read with a commit. @returns the newest that is known */
+  readonly learn: (user: string, set: RouteSet) => RouteSet;
+  /** Our route is not ours any more; forget it and say so. */
+  readonly lose: (route: Route) => void;
+}
+
+/** Attempts to write what others keep changing; only a write in doubt of our own can do that. */
+const ATTEMPTS_MAX = 4;
+const PUBLISHED_AT_ONCE = 2_000;
+
+interface Written {
+  readonly outcome: Outcome;
+  /** The route is this session's. */
+  readonly isOurs: boolean;
+}
+
+const isHolder = (route: Route) => (other: Route) => other.resource === route.resource;
+
+export class Publisher {
+  readonly #parts: PublisherParts;
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns who held the full address before, and the user's set after the commit */
+  bind(route: Route): Promise<{ replaced: Route | undefined; set: RouteSet }> {
+    const { keys, lease, locks, writes, book, learn } = this.#parts;
+    const key = keys.route(route);
+    return locks.run(key, async () => {
+      const leaseId = lease.id;
+      const request = put(key, encodeRoute(route), leaseId);
+      const outcome = await writes.run({ request, user: route.user }).catch((error: unknown) => {
+        this.#withdrawLater(route); // It may have been written, or may be yet.
+        throw error;
+      });
+      if (!lease.isHeld || lease.id !== leaseId) {
+        this.#withdrawLater(route);
+        throw new Unavailable("routes-lost-lease", "Cannot bind: the lease was lost meanwhile");
+      }
+      const value = outcome.response?.response_put?.prev_kv?.value;
+      const before = value && decodeRoute(route.user, route.resource, value);
+      if (value === undefined && outcome.set.routes.length > ROUTES_MAX) {
+        await this.#withdraw(route).catch(() => this.#withdrawLater(route));
+        throw new Unavailable("routes-full", `Cannot bind: the user has ${ROUTES_MAX} resources`);
+      }
+      book.add(route, outcome.revision);
+      const set = learn(route.user, outcome.set);
+      if (book.find(route) === undefined) {
+        throw new Unavailable("routes-lost", "Cannot bind: another session took the address");
+      }
+      return { replaced: before?.session === route.session ? undefined : before, set };
+    });
+  }
+
+  update(route: Route): Promise<RouteSet> {
+    const { keys, lease, locks, book, chores, learn, lose } = this.#parts;
+    const key = keys.route(route);
+    return locks.run(key, async () => {
+      const own = book.find(route);
+      if (own === undefined) {
+        throw new Unavailable("routes-lost", "Cannot update route: it is not this session's");
+      }
+      const known = book.known(route.user);
+      if (own.isPublished && isSame(own.route, route) && known !== undefined) return known;
+      const mayBeGone = !own.isPublished;
+      own.route = route;
+      own.isPublished = false;
+      try {
+        const { outcome, isOurs } = await this.#write(own, lease.id, mayBeGone);
+        if (!isOurs) lose(route);
+        const set = learn(route.user, outcome.set);
+        if (isOurs) return set;
+      } catch (error) {
+        chores.add(`publish ${key}`, () => this.#publish(own, () => lease.id));
+        throw error;
+      }
+      throw new Unavailable("routes-lost", "Cannot update route: another session has it");
+    });
+  }
+
+  unbind(route: Route): Promise<RouteSet> {
+    const { keys, locks, book } = this.#parts;
+    return locks.run(keys.route(route), async () => {
+      const own = book.find(route);
+      this.#forget(route);
+      return this.#withdraw(route, own?.writtenAt).catch((error: unknown) => {
+        this.#withdrawLater(route);
+        throw error;
+      });
+    });
+  }
+
+  /** Puts every own route on a new lease, where nobody else has taken it meanwhile. */
+  async publishAll(leaseId: string): Promise<void> {
+    const all = [...this.#parts.book.all()].filter(({ isPublished }) => !isPublished);
+    for (let at = 0; at < all.length; at += PUBLISHED_AT_ONCE) {
+      const some = all.slice(at, at + PUBLISHED_AT_ONCE);
+      await Promise.all(some.map((own) => this.#publish(own, () => leaseId)));
+    }
+  }
+
+  #publish(own: OwnRoute, leaseId: () => string): Promise<void> {
+    const { keys, locks, book, learn, lose } = this.#parts;
+    return locks.run(keys.route(own.route), async () => {
+      if (own.isPublished || book.find(own.route) !== own) return;
+      const { outcome, isOurs } = await this.#write(own, leaseId(), true);
+      if (!isOurs) lose(own.route);
+      learn(own.route.user, outcome.set);
+    });
+  }
+
+  /**
+   * Writes the route while it is still this session's.
+   * @param mayBeGone it was on a lease that has lapsed: that nobody has it is fine then
+   */
+  async #write(own: OwnRoute, leaseId: string, mayBeGone: boolean): Promise<Written> {
+    const { keys, lease, writes } = this.#parts;
+    const { route } = own;
+    const key = keys.route(route);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const write = put(key, encodeRoute(route), leaseId);
+      const request = whenWrittenAt(key, own.writtenAt, write);
+      const outcome = await writes.run({ request, user: route.user });
+      if (wasDone(outcome)) {
+        own.writtenAt = outcome.revision;
+        own.isPublished = lease.isCurrent(leaseId); // If not, it goes on the next one.
+        return { outcome, isOurs: true };
+      }
+      const holder = outcome.set.routes.find(isHolder(route));
+      const isTaken = holder === undefined ? !mayBeGone : holder.session !== route.session;
+      if (isTaken) return { outcome, isOurs: false };
+      // An earlier write of ours was done after all, or the key has lapsed: from there.
+      own.writtenAt = outcome.writtenAt.get(route.resource) ?? 0;
+    }
+    throw new Unavailable("routes-unavailable", "Cannot write route: it keeps changing");
+  }
+
+  /**
+   * Removes it from etcd while it is this session's.
+   * @param writtenAt the revision of its last write, if we know it
+   */
+  async #withdraw(route: Route, writtenAt?: number): Promise<RouteSet> {
+    const { keys, writes, book, learn } = this.#parts;
+    const { user, resource } = route;
+    const key = keys.route(route);
+    let revision = writtenAt;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const outcome =
+        revision === undefined
+          ? await writes.run({ user })
+          : await writes.run({ request: whenWrittenAt(key, revision, remove(key)), user });
+      const isOurs = outcome.set.routes.find(isHolder(route))?.session === route.session;
+      if (!isOurs || book.find(route) !== undefined) return learn(user, outcome.set);
+      revision = outcome.writtenAt.get(resource);
+    }
+    throw new Unavailable("routes-unavailable", "Cannot remove route: it keeps changing");
+  }
+
+  #forget(route: Route): void {
+    const { book, learn } = this.#parts;
+    const set = book.remove(route);
+    if (set === undefined) return;
+    const routes = set.routes.filter(({ session }) => session !== route.session);
+    learn(route.user, { ...set, routes });
+  }
+
+  #withdrawLater(route: Route): void {
+    const { chores, keys, locks } = this.#parts;
+    const key = keys.route(route);
+    chores.add(`withdraw ${key} ${route.session}`, () =>
+      locks.run(key, async () => {
+        await this.#withdraw(route);
+      }),
+    );
+  }
+}
+
+const isSame = (one: Route, other: Route): boolean =>
+  one.available === other.available && one.priority === other.priority;
