@@ -1,8 +1,9 @@
 /** The client door's face towards the router. */
-import type { Jid } from "../stanza/jid.ts";
-import type { Envelope } from "../stanza/contract.ts";
-import type { ParsedStanza } from "../xml/contract.ts";
+
 import type { Route } from "../routes/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { Jid } from "../stanza/jid.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
 
 /** One bound client session on this node. */
 export interface ClientSession {
@@ -12,14 +13,25 @@ export interface ClientSession {
   route: Route;
   /** Features and modules keep small per-session state here, by module name. */
   readonly state: Map<string, unknown>;
+  /** The stream's `xml:lang`: the language of stanzas that declare none (RFC 6120, 8.1.5). */
+  readonly lang?: string | undefined;
   /**
    * Hands a stanza to the client, in call order, and remembers messages and everything else that
    * XEP-0198 counts until the client acknowledged it (if it enabled acknowledgements).
    * False when the session has ended or its outbox is full: the caller must find another way.
    */
   deliver(envelope: Envelope): boolean;
-  /** Hands over server-made bytes that nobody needs to see re-routed (iq results, pushes). */
+  /**
+   * Hands over server-made bytes that nobody needs to see re-routed (iq results, pushes): exactly
+   * one stanza a call, because XEP-0198 counts it.
+   */
   send(bytes: Buffer): boolean;
+  /**
+   * Resolves with true when the client has acknowledged all that `deliver` took so far (without
+   * XEP-0198: when the socket has taken it), with false when the session ended before that. The
+   * offline store keeps a message until then. Absent: delivered counts as acknowledged.
+   */
+  whenAcknowledged?(): Promise<boolean>;
   /** Ends the stream with an error condition of RFC 6120, 4.9.3, or plainly without one. */
   close(condition?: string, text?: string): void;
 }

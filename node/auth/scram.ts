@@ -1,0 +1,118 @@
+/** The server's side of SCRAM: RFC 5802, RFC 7677, channel binding by RFC 9266. */
+import { isUtf8 } from "node:buffer";
+import type { ScramMechanism } from "../stores/contract.ts";
+import type { AuthContext, Exchange, Step } from "./contract.ts";
+import { failure } from "./contract.ts";
+import { digest, HASHES, hmac, sameBytes } from "./credentials.ts";
+import type { Claimed } from "./lookup.ts";
+import { lookUp, mayActAs, userOf } from "./lookup.ts";
+
+/** The only channel binding that TLS 1.3 has (RFC 9266). */
+export const CHANNEL_BINDING = "tls-exporter";
+
+/** gs2-header of RFC 5802, section 7: flag, binding name, authzid; then the bare message. */
+const GS2 = /^((n|y|p=([A-Za-z0-9.-]+)),(?:a=([^,]+))?,)(.+)$/s;
+/** A mandatory extension ("m=") in front does not match: RFC 5802, 5.1 says to fail then. */
+const FIRST_BARE = /^n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,]+)*$/;
+const FINAL = /^(c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,]+)*),p=([^,]+)$/s;
+
+/** What is remembered between the client's first and final message. */
+interface Begun {
+  readonly claimed: Claimed;
+  readonly authzid: string;
+  readonly nonce: string;
+  readonly gs2Header: string;
+  readonly isBound: boolean;
+  /** client-first-message-bare "," server-first-message */
+  readonly transcript: string;
+}
+
+export class ScramExchange implements Exchange {
+  readonly #mechanism: ScramMechanism;
+  readonly #isPlus: boolean;
+  readonly #context: AuthContext;
+  #begun: Begun | undefined;
+
+  /** @param isPlus the -PLUS variant, which needs `context.channelBinding`. */
+  constructor(mechanism: ScramMechanism, isPlus: boolean, context: AuthContext) {
+    this.#mechanism = mechanism;
+    this.#isPlus = isPlus;
+    this.#context = context;
+  }
+
+  async step(message: Buffer): Promise<Step> {
+    if (!isUtf8(message)) return failure("malformed-request");
+    const text = message.toString("utf8");
+    return this.#begun === undefined ? this.#first(text) : this.#final(text, this.#begun);
+  }
+
+  async #first(text: string): Promise<Step> {
+    const [, gs2Header, flag, bindingName, rawAuthzid = "", bare] = GS2.exec(text) ?? [];
+    const [, rawName, clientNonce] = FIRST_BARE.exec(bare ?? "") ?? [];
+    if (gs2Header === undefined || rawName === undefined || clientNonce === undefined) {
+      return failure("malformed-request");
+    }
+    const name = saslName(rawName);
+    const authzid = saslName(rawAuthzid);
+    if (name === undefined || authzid === undefined) return failure("malformed-request");
+    // Section 6: "y" says we do not offer channel binding; if we do, somebody hid it from him.
+    if (flag === "y" && this.#context.channelBinding !== undefined) {
+      return failure("not-authorized");
+    }
+    const isBound = bindingName !== undefined;
+    if (isBound !== this.#isPlus) return failure("malformed-request");
+    if (isBound && bindingName !== CHANNEL_BINDING) return failure("not-authorized");
+    const user = userOf(name, this.#context.domain);
+    if (user === undefined) return failure("not-authorized");
+
+    const claimed = await lookUp(user, this.#context);
+    const { salt, iterations } = claimed.credentials[this.#mechanism];
+    const nonce = clientNonce + this.#context.nonce();
+    const serverFirst = `r=${nonce},s=${salt.toString("base64")},i=${iterations}`;
+    const transcript = `${bare},${serverFirst}`;
+    this.#begun = { claimed, authzid, nonce, gs2Header, isBound, transcript };
+    return { kind: "challenge", data: Buffer.from(serverFirst) };
+  }
+
+  #final(text: string, begun: Begun): Step {
+    const [, withoutProof, binding, nonce, proofText] = FINAL.exec(text) ?? [];
+    const proof = proofText === undefined ? undefined : strictBase64(proofText);
+    if (withoutProof === undefined || proof === undefined) return failure("malformed-request");
+    const expected = Buffer.concat([
+      Buffer.from(begun.gs2Header),
+      (begun.isBound ? this.#context.channelBinding : undefined) ?? Buffer.alloc(0),
+    ]).toString("base64");
+    const isHeaderRight = sameBytes(Buffer.from(binding ?? ""), Buffer.from(expected));
+    const isNonceRight = sameBytes(Buffer.from(nonce ?? ""), Buffer.from(begun.nonce));
+
+    const hash = HASHES[this.#mechanism];
+    const { storedKey, serverKey } = begun.claimed.credentials[this.#mechanism];
+    const authMessage = `${begun.transcript},${withoutProof}`;
+    const signature = hmac(hash, storedKey, authMessage);
+    const isProofRight =
+      proof.length === signature.length &&
+      sameBytes(digest(hash, exclusiveOr(proof, signature)), storedKey);
+    if (!isHeaderRight || !isNonceRight || !isProofRight || !begun.claimed.isKnown) {
+      return failure("not-authorized");
+    }
+    const { user } = begun.claimed;
+    if (!mayActAs(user, begun.authzid)) return failure("invalid-authzid");
+    const verifier = hmac(hash, serverKey, authMessage).toString("base64");
+    return { kind: "success", user, data: Buffer.from(`v=${verifier}`) };
+  }
+}
+
+/** RFC 5802, 5.1: "," and "=" in names are sent as "=2C" and "=3D"; any other "=" is an error. */
+function saslName(text: string): string | undefined {
+  if (/=(?!2C|3D)/.test(text)) return undefined;
+  return text.replaceAll("=2C", ",").replaceAll("=3D", "=");
+}
+
+const exclusiveOr = (a: Buffer, b: Buffer): Buffer =>
+  Buffer.from(a.map((byte, index) => byte ^ (b[index] ?? 0)));
+
+/** The bytes of canonical RFC 4648 base64; undefined for anything else, spaces included. */
+export function strictBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.toString("base64") === text ? bytes : undefined;
+}

@@ -1,0 +1,131 @@
+/** Resource binding (RFC 6120, section 7): the route is committed before the client is told. */
+import { Unavailable } from "../base/errors.ts";
+import { randomId } from "../base/random.ts";
+import type { BindResult, Route } from "../routes/contract.ts";
+import { Jid } from "../stanza/jid.ts";
+import { NS_BIND } from "../stream/namespaces.ts";
+import type { ServerStream } from "../stream/stream.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
+import { child, text } from "../xml/names.ts";
+import { escapeText } from "../xml/write.ts";
+import type { Door } from "./door-context.ts";
+import { release, settledWithin } from "./ending.ts";
+import { iqError, iqResult } from "./replies.ts";
+import { Session } from "./session.ts";
+
+/** How long a new session waits for the one it replaces to be gone, so that its end comes first. */
+const REPLACED_WAIT_MS = 1_000;
+
+export type BindOutcome =
+  | { readonly kind: "bound"; readonly session: Session }
+  | { readonly kind: "refused"; readonly reply: Buffer }
+  /** The client left meanwhile; nothing of it is left. */
+  | { readonly kind: "gone" };
+
+/** The resource the client wishes, "" if it leaves the choice to us. */
+function wishedResource(request: ParsedStanza): string {
+  const bind = child(request.element(), "bind", NS_BIND);
+  const resource = bind === undefined ? undefined : child(bind, "resource", NS_BIND);
+  return resource === undefined ? "" : text(resource);
+}
+
+/** 7.7.2.2: a resource that RFC 7622 refuses is the client's mistake; undefined then. */
+function addressFor(user: Jid, wished: string, door: Door): Jid | undefined {
+  try {
+    return Jid.from(user.local, user.domain, wished === "" ? randomId(door.random) : wished);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Binds a resource for a user who has logged in. Ends the session that held the address before.
+ * The session is in the table, and holds what comes for it, from the commit on.
+ */
+export async function bindResource(
+  door: Door,
+  stream: ServerStream,
+  user: Jid,
+  request: ParsedStanza,
+): Promise<BindOutcome> {
+  const jid = addressFor(user, wishedResource(request), door);
+  if (jid === undefined) {
+    return { kind: "refused", reply: iqError(request, "modify", "bad-request") };
+  }
+  const route: Route = {
+    user: jid.bare,
+    resource: jid.resource,
+    node: door.selfIncarnation,
+    session: randomId(door.random),
+    available: false,
+    priority: 0,
+  };
+  const result = await commit(door, route);
+  if (result === undefined) {
+    return { kind: "refused", reply: iqError(request, "wait", "resource-constraint") };
+  }
+  const { replaced } = result;
+  const session = new Session(door, stream, jid, route);
+  const old = replaced === undefined ? undefined : localSession(door, replaced);
+  old?.close("conflict", "Replaced by a new connection");
+  if (stream.isOver || door.isDraining) {
+    void release(door, route);
+    if (replaced !== undefined) await endReplaced(door, replaced, old);
+    return { kind: "gone" };
+  }
+  door.sessions.add(session);
+  door.stats.sessionsBound += 1;
+  if (replaced !== undefined) await endReplaced(door, replaced, old);
+  return announce(door, session, replaced, request);
+}
+
+/** Undefined when the routes engine could not: then nothing is bound (contract of Routes). */
+async function commit(door: Door, route: Route): Promise<BindResult | undefined> {
+  try {
+    return await door.routes.bind(route);
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    door.log.warn({ code: error.code }, "bind-unavailable");
+    return undefined;
+  }
+}
+
+function localSession(door: Door, replaced: Route): Session | undefined {
+  if (replaced.node !== door.selfIncarnation) return undefined;
+  const session = door.sessions.get(`${replaced.user}/${replaced.resource}`);
+  return session?.id === replaced.session ? session : undefined;
+}
+
+/** Waits a little, so that contacts see the old session's end before the new one's begin. */
+async function endReplaced(door: Door, replaced: Route, old: Session | undefined): Promise<void> {
+  const work =
+    replaced.node === door.selfIncarnation ? old?.ending : askForConflict(door, replaced);
+  if (work !== undefined) await settledWithin(door.clock, REPLACED_WAIT_MS, work);
+}
+
+async function askForConflict(door: Door, replaced: Route): Promise<void> {
+  try {
+    await door.onConflict(replaced);
+  } catch (error) {
+    // That node also learns it from its own routes (onRouteLost).
+    door.log.warn({ session: replaced.session, err: error }, "conflict-not-told");
+  }
+}
+
+async function announce(
+  door: Door,
+  session: Session,
+  replaced: Route | undefined,
+  request: ParsedStanza,
+): Promise<BindOutcome> {
+  try {
+    await door.events.onBound(session, replaced);
+  } catch (error) {
+    door.log.warn({ session: session.id, err: error }, "bind-not-announced");
+    session.abandon();
+    return { kind: "refused", reply: iqError(request, "wait", "resource-constraint") };
+  }
+  const address = escapeText(session.jid.full);
+  session.goLive(iqResult(request, `<bind xmlns='${NS_BIND}'><jid>${address}</jid></bind>`));
+  return { kind: "bound", session };
+}

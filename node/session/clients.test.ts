@@ -1,0 +1,69 @@
+/** The door with real stores and routes behind it, and a client in front that nobody here wrote. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setDefaultCACertificates } from "node:tls";
+import { client, xml } from "@xmpp/client";
+import { expect, test } from "vitest";
+import { makeCredentials } from "../auth/credentials.ts";
+import { openSqliteStores } from "../stores/sqlite/sqlite.ts";
+import { AUTHORITY, message, openKit, until } from "./testing/door-kit.ts";
+
+setDefaultCACertificates([AUTHORITY]);
+
+async function openReal() {
+  const directory = await mkdtemp(path.join(tmpdir(), "zonda-door-"));
+  const stores = await openSqliteStores({ directory });
+  await stores.accounts.create("juliet@localhost", await makeCredentials("Röschen"));
+  const config = { tls: "required", plaintextAuthOnLoopback: false } as const;
+  const kit = await openKit({ accounts: stores.accounts, config });
+  return {
+    kit,
+    async [Symbol.asyncDispose]() {
+      await kit[Symbol.asyncDispose]();
+      await stores[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+const startClient = (port: number, password = "Röschen") => {
+  // In a variable: the package's types do not know `resource`, its code does.
+  const options = {
+    service: `xmpp://127.0.0.1:${port}`,
+    domain: "localhost",
+    resource: "balcony",
+    username: "juliet",
+    password,
+  };
+  const xmpp = client(options);
+  xmpp.reconnect.stop();
+  xmpp.on("error", () => {});
+  return xmpp;
+};
+
+test("xmpp.js logs in over STARTTLS, speaks, hears, acknowledges and leaves", async () => {
+  await using real = await openReal();
+  const { door, router } = real.kit;
+  const xmpp = startClient(door.port);
+  const heard: string[] = [];
+  xmpp.on("stanza", (stanza) => void heard.push(stanza.getChildText("body") ?? ""));
+  expect(`${await xmpp.start()}`).toBe("juliet@localhost/balcony");
+  const session = door.sessions.get("juliet@localhost/balcony");
+  expect(session?.deliver(message("good night"))).toBe(true);
+  await until(() => heard.includes("good night"), "it hears");
+  expect(await session?.whenAcknowledged?.()).toBe(true);
+  await xmpp.send(xml("message", { to: "romeo@localhost" }, xml("body", {}, "a thousand times")));
+  await until(() => router.stanzas.length === 1, "it speaks");
+  await xmpp.stop();
+  await until(() => router.ended.length === 1, "it leaves");
+  expect(router.ended[0]?.unacknowledged).toEqual([]);
+  expect(real.kit.complaints).toEqual([]);
+});
+
+test("xmpp.js is told that its password is wrong", async () => {
+  await using real = await openReal();
+  const xmpp = startClient(real.kit.door.port, "Roschen");
+  await expect(xmpp.start()).rejects.toThrow(/not-authorized/);
+  await xmpp.stop();
+});

@@ -1,0 +1,124 @@
+/** What everything behind one client door shares. Made by openClientDoor. */
+
+import type { AuthContext } from "../auth/contract.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { AddressGuard } from "../guard/address-guard.ts";
+import type { Route, Routes } from "../routes/contract.ts";
+import type { StreamStats } from "../stream/stream.ts";
+import type { SessionEvents } from "./contract.ts";
+import type { Session } from "./session.ts";
+import type { Sessions } from "./table.ts";
+
+/** The part of the configuration that is about clients; `c2s` of the node's has this shape. */
+export interface ClientDoorConfig {
+  readonly host: string;
+  /** For STARTTLS; 0 lets the system choose. */
+  readonly port: number;
+  /** XEP-0368; not offered when left out. */
+  readonly directTls?: { readonly port?: number | undefined } | undefined;
+  /** `required`: nothing is said before TLS. */
+  readonly tls: "required" | "offered";
+  /** With `offered`: clients on loopback may log in without TLS. */
+  readonly plaintextAuthOnLoopback: boolean;
+  readonly stanzaBytesMax: number;
+  readonly connectionsMax: number;
+  /** 0 for no limit, as for the next. */
+  readonly connectionsPerAddressMax: number;
+  readonly failedLoginsPerAddressPerMinute: number;
+  /** From connecting to having bound a resource. */
+  readonly negotiationSeconds: number;
+  /** Stanzas a client may leave unacknowledged before it is disconnected. */
+  readonly outboxStanzasMax: number;
+}
+
+/** Bounds that no configuration changes; tests hand in smaller ones. */
+export interface DoorLimits {
+  /** RFC 6120, 13.12: at least 10,000. */
+  readonly unauthenticatedStanzaBytesMax: number;
+  /** Bytes that may wait for a slow client before it is dropped. */
+  readonly waitingBytesMax: number;
+  /** Failed logins on one stream (RFC 6120, 6.4.5: two to five). */
+  readonly failedLoginsPerStreamMax: number;
+  /** Stanzas of one session that may wait for the router. */
+  readonly unacceptedMax: number;
+  /** Stanzas that may wait behind a step of the negotiation. */
+  readonly queuedStanzasMax: number;
+  /** How long a peer gets to end its side of a stream. */
+  readonly lingerMs: number;
+  /** How often connections are looked over for silence and stalls. */
+  readonly sweepMs: number;
+  /** Silent sweeps before a whitespace keepalive, and before an unanswered client is dropped. */
+  readonly keepAliveSweeps: number;
+  readonly unansweredSweeps: number;
+  /** Attempts to hand over what a session left behind, and the longest pause between them. */
+  readonly endingAttempts: number;
+  readonly endingPauseMaxMs: number;
+}
+
+export const DEFAULT_LIMITS: DoorLimits = {
+  unauthenticatedStanzaBytesMax: 10_000,
+  waitingBytesMax: 4 * 1024 * 1024,
+  failedLoginsPerStreamMax: 5,
+  unacceptedMax: 64,
+  queuedStanzasMax: 64,
+  lingerMs: 2_000,
+  sweepMs: 15_000,
+  keepAliveSweeps: 16,
+  unansweredSweeps: 8,
+  endingAttempts: 6,
+  endingPauseMaxMs: 4_000,
+};
+
+/** XEP-0077 before login, done by whoever keeps the accounts. */
+export interface Registration {
+  readonly enabled: boolean;
+  /** @param user a prepared bare address; @param address the client's network address */
+  register(user: string, password: string, address: string): Promise<RegistrationOutcome>;
+}
+
+export type RegistrationOutcome = "created" | "exists" | "refused";
+
+/** Plain counters, read by the metrics. */
+export interface DoorStats extends StreamStats {
+  connections: number;
+  connectionsAccepted: number;
+  connectionsRefused: number;
+  loginsSucceeded: number;
+  loginsFailed: number;
+  sessionsBound: number;
+  sessionsEnded: number;
+  /** Stanzas handed back for rerouting when their session ended. */
+  stanzasUnacknowledged: number;
+  /** Sessions whose end could not be handed over. */
+  endingsFailed: number;
+}
+
+export interface Door {
+  readonly config: ClientDoorConfig;
+  readonly limits: DoorLimits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly routes: Pick<Routes, "bind" | "unbind">;
+  readonly selfIncarnation: string;
+  readonly events: SessionEvents;
+  /** A session of another node lost its address to one of ours: that node must close it. */
+  onConflict(route: Route): void | Promise<void>;
+  readonly registration: Registration | undefined;
+  /** Everything authentication needs but the stream's own domain and channel. */
+  readonly auth: Omit<AuthContext, "domain" | "channelBinding">;
+  readonly guard: AddressGuard;
+  readonly hasTls: boolean;
+  readonly sessions: Sessions<Session>;
+  /** Stream features after login. */
+  readonly boundFeatures: Buffer;
+  readonly log: Logger;
+  readonly stats: DoorStats;
+  /** Set once: no new streams, and nobody is bound any more. */
+  isDraining: boolean;
+  /** Handing over what sessions left behind, still going on. */
+  readonly endings: Set<Promise<void>>;
+  /** Aborted when the drain's deadline has passed: nothing is retried after it. */
+  readonly givingUp: AbortController;
+}

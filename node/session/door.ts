@@ -1,0 +1,274 @@
+/** The client door: opens the ports and builds what stands behind them. */
+
+import { makeDecoys } from "../auth/credentials.ts";
+import { PasswordWork } from "../auth/password-work.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { randomId } from "../base/random.ts";
+import { AddressGuard } from "../guard/address-guard.ts";
+import type { Route, Routes } from "../routes/contract.ts";
+import type { Accounts } from "../stores/contract.ts";
+import { boundFeatures } from "../stream/features.ts";
+import { writeFailure, writeHeader } from "../stream/header.ts";
+import type { Listener } from "../stream/listener.ts";
+import { listen } from "../stream/listener.ts";
+import type { StreamSettings } from "../stream/stream.ts";
+import { ServerStream } from "../stream/stream.ts";
+import type { Connection } from "../stream/tcp.ts";
+import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
+import type { SessionEvents, SessionTable } from "./contract.ts";
+import type {
+  ClientDoorConfig,
+  Door,
+  DoorLimits,
+  DoorStats,
+  Registration,
+} from "./door-context.ts";
+import { DEFAULT_LIMITS } from "./door-context.ts";
+import type { DrainOptions } from "./drain.ts";
+import { drainSessions } from "./drain.ts";
+import { Negotiation } from "./negotiate.ts";
+import { Negotiations } from "./negotiations.ts";
+import type { Session } from "./session.ts";
+import { Sessions } from "./table.ts";
+
+export interface ClientDoorOptions {
+  readonly config: ClientDoorConfig;
+  /** Prepared, at least one. */
+  readonly domains: readonly string[];
+  readonly accounts: Pick<Accounts, "credentials">;
+  readonly routes: Pick<Routes, "bind" | "unbind">;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Overrides of {@link DEFAULT_LIMITS}, for tests. */
+  readonly limits?: Partial<DoorLimits>;
+  /** Undefined: neither STARTTLS nor direct TLS. */
+  readonly tls: TlsContexts | undefined;
+  readonly events: SessionEvents;
+  /** A session of another node lost its address: that node must close it with `conflict`. */
+  onConflict(route: Route): void | Promise<void>;
+  readonly registration?: Registration | undefined;
+  readonly selfIncarnation: string;
+  readonly log: Logger;
+  /** Features of modules to offer after login, as XML. */
+  readonly features?: string;
+  /** PBKDF2 rounds that new passwords get: what an unknown user's challenge claims. */
+  readonly scramIterations?: number;
+  /** Known to all nodes and to nobody else; see makeDecoys. */
+  readonly decoySecret?: string | Buffer | undefined;
+  /** Shared with registration, so that both together stay within its bound. */
+  readonly passwords?: PasswordWork;
+}
+
+export interface ClientDoor extends AsyncDisposable {
+  readonly port: number;
+  readonly directTlsPort: number | undefined;
+  readonly sessions: SessionTable;
+  readonly stats: Readonly<DoorStats>;
+  /** Streams that have no session yet. */
+  readonly negotiating: number;
+  /** Sends everybody elsewhere; new streams get `system-shutdown`. Then the ports are closed. */
+  drain(options: DrainOptions): Promise<void>;
+  /** Certificates for new connections. @throws Error when they cannot be used; the old ones stay. */
+  setSecureContext(materials: TlsMaterials): void;
+}
+
+const newStats = (): DoorStats => ({
+  bytesIn: 0,
+  stanzasIn: 0,
+  stanzasOut: 0,
+  streamErrors: 0,
+  connections: 0,
+  connectionsAccepted: 0,
+  connectionsRefused: 0,
+  loginsSucceeded: 0,
+  loginsFailed: 0,
+  sessionsBound: 0,
+  sessionsEnded: 0,
+  stanzasUnacknowledged: 0,
+  endingsFailed: 0,
+});
+
+const NONCE_BYTES = 18;
+/** What asyncDispose gives to sessions that nobody drained. */
+const DISPOSE: DrainOptions = { perSecond: Number.MAX_SAFE_INTEGER, deadlineMs: 5_000 };
+
+function makeDoor(options: ClientDoorOptions): Door {
+  const { accounts, clock, config, random } = options;
+  return {
+    config,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    clock,
+    random,
+    routes: options.routes,
+    selfIncarnation: options.selfIncarnation,
+    events: options.events,
+    onConflict: (route) => options.onConflict(route),
+    registration: options.registration,
+    auth: {
+      accounts,
+      decoys: makeDecoys(options.decoySecret, options.scramIterations),
+      nonce: () => random.bytes(NONCE_BYTES).toString("base64"),
+      passwords: options.passwords ?? new PasswordWork(),
+    },
+    guard: new AddressGuard(config, clock),
+    hasTls: options.tls !== undefined,
+    sessions: new Sessions<Session>(),
+    boundFeatures: boundFeatures(options.features ?? ""),
+    log: options.log,
+    stats: newStats(),
+    isDraining: false,
+    endings: new Set(),
+    givingUp: new AbortController(),
+  };
+}
+
+class OpenDoor implements ClientDoor {
+  readonly #options: ClientDoorOptions;
+  readonly #door: Door;
+  readonly #settings: StreamSettings;
+  readonly #streams = new Set<ServerStream>();
+  readonly #negotiations: Negotiations;
+  #listeners: Listener[] = [];
+  #drained: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: ClientDoorOptions) {
+    this.#options = options;
+    const door = makeDoor(options);
+    this.#door = door;
+    const { config, clock, limits } = door;
+    this.#negotiations = new Negotiations(clock, config.negotiationSeconds * 1_000);
+    this.#settings = {
+      domains: new Set(options.domains),
+      clock,
+      random: options.random,
+      tls: options.tls,
+      unauthenticatedStanzaBytesMax: limits.unauthenticatedStanzaBytesMax,
+      stanzaBytesMax: config.stanzaBytesMax,
+      lingerMs: limits.lingerMs,
+      stats: door.stats,
+      onClosed: (stream) => this.#onClosed(stream),
+      onFault: (error) => door.log.error({ err: error }, "stream-fault"),
+    };
+  }
+
+  async open(): Promise<void> {
+    const { config } = this.#door;
+    const directPort = config.directTls?.port;
+    const { tls } = this.#options;
+    this.#listeners.push(await this.#listen(config.port, undefined));
+    if (directPort !== undefined && tls !== undefined) {
+      this.#listeners.push(await this.#listen(directPort, tls));
+    }
+    this.#sweepLater();
+  }
+
+  get port(): number {
+    return this.#listeners[0]?.port ?? 0;
+  }
+
+  get directTlsPort(): number | undefined {
+    return this.#listeners[1]?.port;
+  }
+
+  get sessions(): SessionTable {
+    return this.#door.sessions;
+  }
+
+  get stats(): Readonly<DoorStats> {
+    return this.#door.stats;
+  }
+
+  get negotiating(): number {
+    return this.#negotiations.size;
+  }
+
+  drain(options: DrainOptions): Promise<void> {
+    this.#drained ??= this.#drain(options);
+    return this.#drained;
+  }
+
+  setSecureContext(materials: TlsMaterials): void {
+    this.#options.tls?.replace(materials);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(DISPOSE);
+  }
+
+  async #drain(options: DrainOptions): Promise<void> {
+    this.#door.isDraining = true;
+    this.#negotiations.closeAll("system-shutdown");
+    await drainSessions(this.#door, options);
+    this.#isClosed = true;
+    for (const listener of this.#listeners) listener.close();
+    this.#negotiations.stop();
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  #listen(port: number, directTls: TlsContexts | undefined): Promise<Listener> {
+    const { config, limits, log } = this.#door;
+    return listen({
+      host: config.host,
+      port,
+      directTls,
+      waitingBytesMax: limits.waitingBytesMax,
+      admit: (address) => this.#admit(address),
+      onConnection: (connection) => this.#onConnection(connection),
+      onAcceptError: (error) => log.warn({ err: error }, "connection-not-accepted"),
+    });
+  }
+
+  /** Why an address is turned away, or undefined when it is let in, and counted. */
+  #admit(address: string): Buffer | undefined {
+    const { config, guard, stats } = this.#door;
+    const condition = this.#door.isDraining
+      ? "system-shutdown"
+      : this.#streams.size >= config.connectionsMax
+        ? "resource-constraint"
+        : guard.admit(address)
+          ? undefined
+          : "policy-violation";
+    if (condition === undefined) return undefined;
+    stats.connectionsRefused += 1;
+    const { domains, random } = this.#options;
+    const header = writeHeader(domains[0] ?? "", randomId(random), undefined);
+    return Buffer.concat([header, writeFailure({ condition })]);
+  }
+
+  #onConnection(connection: Connection): void {
+    const negotiation = new Negotiation(this.#door, (done) => this.#negotiations.remove(done));
+    const stream = new ServerStream(connection, this.#settings, negotiation);
+    negotiation.stream = stream;
+    this.#negotiations.add(negotiation);
+    this.#streams.add(stream);
+    this.#door.stats.connectionsAccepted += 1;
+    this.#door.stats.connections = this.#streams.size;
+  }
+
+  #onClosed(stream: ServerStream): void {
+    this.#streams.delete(stream);
+    this.#door.stats.connections = this.#streams.size;
+    this.#door.guard.release(stream.remoteAddress);
+  }
+
+  #sweepLater(): void {
+    this.#door.clock.after(this.#door.limits.sweepMs, () => {
+      if (this.#isClosed) return;
+      for (const session of [...this.#door.sessions.all()]) session.sweep();
+      this.#sweepLater();
+    });
+  }
+}
+
+/**
+ * Opens the door for clients.
+ * @throws ConfigError when an address cannot be listened on.
+ */
+export async function openClientDoor(options: ClientDoorOptions): Promise<ClientDoor> {
+  const door = new OpenDoor(options);
+  await door.open();
+  return door;
+}

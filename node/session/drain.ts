@@ -1,0 +1,80 @@
+/** Sends the clients of a node elsewhere, at a set rate, and waits until nothing is left here. */
+
+import type { Door } from "./door-context.ts";
+import { settledWithin } from "./ending.ts";
+import type { Session } from "./session.ts";
+
+export interface DrainOptions {
+  /** Sessions closed in a second; more when the deadline would pass otherwise. */
+  readonly perSecond: number;
+  /** Milliseconds from now after which nothing is waited for any more. */
+  readonly deadlineMs: number;
+}
+
+const TICK_MS = 50;
+/** How long a client gets to say what it has received, before its stream is ended. */
+const ACKNOWLEDGE_MS = 500;
+/** Share of the deadline in which all sessions are closed; the rest is for handing over. */
+const CLOSING_SHARE = 0.6;
+
+const wait = (door: Door, ms: number): Promise<void> => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  door.clock.after(ms, resolve);
+  return promise;
+};
+
+/**
+ * Closes all sessions with `system-shutdown` and waits until each has handed over what its client
+ * had not acknowledged. Resolves at the deadline at the latest; what is left then is logged.
+ */
+export async function drainSessions(door: Door, options: DrainOptions): Promise<void> {
+  const { clock, log } = door;
+  const startMs = clock.monotonicMs();
+  const leftMs = () => Math.max(0, options.deadlineMs - (clock.monotonicMs() - startMs));
+  const perSecond = Math.max(
+    options.perSecond,
+    door.sessions.size / Math.max(0.001, (options.deadlineMs * CLOSING_SHARE) / 1_000),
+  );
+  log.info({ sessions: door.sessions.size, perSecond }, "drain-started");
+  await closePaced(door, perSecond, leftMs);
+  while (door.sessions.size > 0 || door.endings.size > 0) {
+    const remainingMs = leftMs();
+    if (remainingMs === 0) break;
+    const endings = Promise.allSettled([...door.endings]);
+    const isNoneYet = door.endings.size === 0;
+    await settledWithin(clock, Math.min(remainingMs, isNoneYet ? TICK_MS : 1_000), endings);
+    if (isNoneYet) await wait(door, TICK_MS);
+  }
+  door.givingUp.abort();
+  // Nothing may be waited for any more, but what the attempts say when they stop is still heard.
+  await Promise.resolve();
+  const unacknowledged = [...door.sessions.all()].reduce(
+    (sum, session) => sum + session.unacknowledgedCount,
+    0,
+  );
+  const left = { sessions: door.sessions.size, endings: door.endings.size, unacknowledged };
+  if (left.sessions + left.endings === 0) log.info({}, "drain-finished");
+  else log.error(left, "drain-deadline-passed");
+}
+
+async function closePaced(door: Door, perSecond: number, leftMs: () => number): Promise<void> {
+  const waiting = [...door.sessions.all()];
+  let budget = 0;
+  let next = 0;
+  while (next < waiting.length && leftMs() > 0) {
+    budget += (perSecond * TICK_MS) / 1_000;
+    for (; budget >= 1 && next < waiting.length; budget -= 1, next += 1) {
+      void dismiss(door, waiting[next] as Session);
+    }
+    if (next < waiting.length) await wait(door, TICK_MS);
+  }
+}
+
+/** First hears what the client has received, so that it does not get that again elsewhere. */
+async function dismiss(door: Door, session: Session): Promise<void> {
+  if (session.unacknowledgedCount > 0) {
+    session.askForAcknowledgement();
+    await settledWithin(door.clock, ACKNOWLEDGE_MS, session.whenAcknowledged());
+  }
+  session.close("system-shutdown", "This node is shutting down");
+}

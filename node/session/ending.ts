@@ -1,0 +1,100 @@
+/** What happens after a session: its rest is handed over, then its route is withdrawn. */
+import type { Clock } from "../base/clock.ts";
+import type { Route } from "../routes/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { ClientSession } from "./contract.ts";
+import type { Door } from "./door-context.ts";
+
+const FIRST_PAUSE_MS = 250;
+
+/** Resolves when `work` settles, however, or after `ms`. */
+export async function settledWithin(
+  clock: Clock,
+  ms: number,
+  work: Promise<unknown>,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(ms, resolve);
+  work.then(
+    () => resolve(),
+    () => resolve(),
+  );
+  await promise;
+  timer.cancel();
+}
+
+/**
+ * Gives the session's unacknowledged stanzas back and withdraws its route after that, so that
+ * nobody is told "not here" while they are on their way. Never rejects: what cannot be handed over
+ * within the attempts is logged with its count.
+ */
+export function handOver(
+  door: Door,
+  session: ClientSession,
+  unacknowledged: readonly Envelope[],
+): Promise<void> {
+  door.stats.stanzasUnacknowledged += unacknowledged.length;
+  return tracked(door, async () => {
+    const isDone = await attempt(
+      door,
+      () => door.events.onEnded(session, unacknowledged),
+      "session-end-not-handed-over",
+      { session: session.id, unacknowledged: unacknowledged.length },
+    );
+    if (!isDone) door.stats.endingsFailed += 1;
+    await withdraw(door, session.route);
+  });
+}
+
+/** Withdraws a route that never got a session. Never rejects. */
+export const release = (door: Door, route: Route): Promise<void> =>
+  tracked(door, () => withdraw(door, route));
+
+const withdraw = async (door: Door, route: Route): Promise<void> => {
+  const fields = { session: route.session };
+  await attempt(door, () => door.routes.unbind(route), "route-not-withdrawn", fields);
+};
+
+/** Counts the work among those that a drain waits for. */
+function tracked(door: Door, work: () => Promise<void>): Promise<void> {
+  const ending = work().finally(() => door.endings.delete(ending));
+  door.endings.add(ending);
+  return ending;
+}
+
+/** Tries a few times with growing pauses; false, and an error in the log, when all failed. */
+async function attempt(
+  door: Door,
+  work: () => Promise<unknown>,
+  event: string,
+  fields: object,
+): Promise<boolean> {
+  const { endingAttempts, endingPauseMaxMs } = door.limits;
+  for (let count = 1; ; count += 1) {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (count >= endingAttempts || door.givingUp.signal.aborted) {
+        door.log.error({ ...fields, attempts: count, err: error }, event);
+        return false;
+      }
+      door.log.warn({ ...fields, attempts: count, err: error }, `${event}-yet`);
+      const pauseMs = Math.min(endingPauseMaxMs, FIRST_PAUSE_MS * 2 ** (count - 1));
+      await pause(door, pauseMs);
+    }
+  }
+}
+
+/** Waits, or less when the drain's deadline passes meanwhile. */
+async function pause(door: Door, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { signal } = door.givingUp;
+  const timer = door.clock.after(ms, resolve);
+  const onAbort = () => resolve();
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) resolve();
+  await promise;
+  signal.removeEventListener("abort", onAbort);
+  timer.cancel();
+}

@@ -1,0 +1,234 @@
+import { expect, test } from "vitest";
+import { makeCredentials } from "../auth/credentials.ts";
+import { Unavailable } from "../base/errors.ts";
+import { FakeClock } from "../base/fake-clock.ts";
+import type { RegistrationOutcome } from "./door-context.ts";
+import { logIn, openKit, until } from "./testing/door-kit.ts";
+import type { RawClient } from "./testing/raw-client.ts";
+import { base64, SASL } from "./testing/raw-client.ts";
+
+const failure = (client: RawClient) => client.read(/<failure.*<\/failure>/);
+const REGISTER = "jabber:iq:register";
+
+test("a wrong password may be corrected on the same stream, a few times", async () => {
+  await using kit = await openKit({ limits: { failedLoginsPerStreamMax: 3 } });
+  const client = await kit.connect();
+  await client.open();
+  client.plain("romeo", "wrong");
+  expect(await failure(client)).toContain("<not-authorized/>");
+  expect(await client.scram("SCRAM-SHA-1", "romeo", "wrong")).toContain("<not-authorized/>");
+  expect(await client.scram("SCRAM-SHA-256", "romeo", "secret")).toContain("<success");
+
+  const stubborn = await kit.connect();
+  await stubborn.open();
+  for (let turn = 0; turn < 3; turn += 1) {
+    stubborn.plain("romeo", "wrong");
+    await failure(stubborn);
+  }
+  expect(await stubborn.readToEnd()).toContain("<policy-violation xmlns");
+});
+
+test("an unknown user sees the same steps and the same words as a known one", async () => {
+  await using kit = await openKit();
+  const seen: { salt: string; iterations: number }[] = [];
+  const attempt = async (user: string) => {
+    const client = await kit.connect();
+    await client.open();
+    return client.scram("SCRAM-SHA-256", user, "wrong", {
+      onChallenge: (it) => void seen.push(it),
+    });
+  };
+  expect(await attempt("romeo")).toBe(await attempt("nobody"));
+  expect(seen[0]?.iterations).toBe(seen[1]?.iterations);
+  expect(seen[0]?.salt.length).toBe(seen[1]?.salt.length);
+  await attempt("nobody");
+  expect(seen[2]?.salt).toBe(seen[1]?.salt);
+  expect(kit.accounts.reads).toBe(3);
+});
+
+test.each([
+  ["an unknown mechanism", `<auth xmlns='${SASL}' mechanism='DIGEST-MD5'/>`, "invalid-mechanism"],
+  ["no mechanism", `<auth xmlns='${SASL}'>AA==</auth>`, "invalid-mechanism"],
+  [
+    "-PLUS without a channel",
+    `<auth xmlns='${SASL}' mechanism='SCRAM-SHA-1-PLUS'/>`,
+    "invalid-mechanism",
+  ],
+  ["no base64", `<auth xmlns='${SASL}' mechanism='PLAIN'>!</auth>`, "incorrect-encoding"],
+  ["too few fields", `<auth xmlns='${SASL}' mechanism='PLAIN'>AA==</auth>`, "malformed-request"],
+  ["an answer to nothing", `<response xmlns='${SASL}'>AA==</response>`, "malformed-request"],
+  ["an abort", `<abort xmlns='${SASL}'/>`, "aborted"],
+])("SASL answers %s with its condition and the stream goes on", async (_, text, condition) => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  client.send(text);
+  expect(await failure(client)).toContain(`<${condition}/>`);
+  client.plain("romeo", "secret");
+  expect(await client.read(/<success[^>]*>/)).toContain("success");
+});
+
+test("without an initial response an empty challenge asks for it", async () => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  client.send(`<auth xmlns='${SASL}' mechanism='PLAIN'/>`);
+  expect(await client.read(/<challenge[^>]*><\/challenge>/)).toContain("challenge");
+  client.send(`<response xmlns='${SASL}'>${base64("\0romeo\0secret")}</response>`);
+  expect(await client.read(/<success[^>]*>/)).toContain("success");
+});
+
+test("an attempt can be aborted, and a second one in the middle of it is malformed", async () => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  const begin = () => client.send(`<auth xmlns='${SASL}' mechanism='PLAIN'/>`);
+  begin();
+  await client.read("</challenge>");
+  client.send(`<abort xmlns='${SASL}'/>`);
+  expect(await failure(client)).toContain("<aborted/>");
+  begin();
+  await client.read("</challenge>");
+  begin();
+  expect(await failure(client)).toContain("<malformed-request/>");
+  client.send("<x xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+  expect(await client.readToEnd()).toContain("<unsupported-stanza-type xmlns");
+});
+
+test("what is said in the clear behind a login that succeeds is not taken for what comes after it", async () => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  const login = `<auth xmlns='${SASL}' mechanism='PLAIN'>${base64("\0romeo\0secret")}</auth>`;
+  client.send(`${login}<iq type='set' id='1'/>`);
+  const rest = await client.readToEnd();
+  expect(rest).not.toContain("<success");
+  expect(rest).toContain("<policy-violation xmlns");
+});
+
+test("a store that is away is a failure to retry, and the stream goes on", async () => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  kit.accounts.failure = new Unavailable("store-timeout", "Cannot read credentials");
+  client.plain("romeo", "secret");
+  expect(await failure(client)).toContain("<temporary-auth-failure/>");
+  kit.accounts.failure = undefined;
+  client.plain("romeo", "secret");
+  expect(await client.read(/<success[^>]*>/)).toContain("success");
+});
+
+test("a bug behind a login ends that stream with internal-server-error and nothing else", async () => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  kit.accounts.failure = new TypeError("a bug");
+  client.plain("romeo", "secret");
+  expect(await client.readToEnd()).toContain("<internal-server-error xmlns");
+  expect(kit.complaints).toEqual(["negotiation-failed"]);
+  kit.accounts.failure = undefined;
+  await kit.bound();
+});
+
+test("an address that failed too often is told to wait, whatever it sends", async () => {
+  const clock = new FakeClock();
+  await using kit = await openKit({ clock, config: { failedLoginsPerAddressPerMinute: 2 } });
+  const client = await kit.connect();
+  await client.open();
+  for (let turn = 0; turn < 2; turn += 1) {
+    client.plain("romeo", "wrong");
+    await failure(client);
+  }
+  client.plain("romeo", "secret");
+  expect(await failure(client)).toContain("<temporary-auth-failure/>");
+  expect(kit.accounts.reads).toBe(2);
+  clock.advance(29_000);
+  const other = await kit.connect();
+  await other.open();
+  other.plain("romeo", "secret");
+  expect(await failure(other)).toContain("<temporary-auth-failure/>");
+  clock.advance(1_000);
+  other.plain("romeo", "secret");
+  expect(await other.read(/<success[^>]*>/)).toContain("success");
+});
+
+async function registering(outcome: RegistrationOutcome) {
+  const asked: string[][] = [];
+  const kit = await openKit({
+    registration: {
+      enabled: true,
+      async register(user, password, address) {
+        asked.push([user, password, address]);
+        if (outcome === "created") {
+          kit.accounts.users.set(user, await makeCredentials(password, { iterations: 4_096 }));
+        }
+        return outcome;
+      },
+    },
+  });
+  const client = await kit.connect();
+  return { kit, client, asked };
+}
+
+const fields = (username: string, password: string) =>
+  `<iq type='set' id='r'><query xmlns='${REGISTER}'><username>${username}</username>` +
+  `<password>${password}</password></query></iq>`;
+
+test("where registration is on, an account is made and logged in to on one stream", async () => {
+  const { kit, client, asked } = await registering("created");
+  await using _ = kit;
+  expect(await client.open()).toContain("http://jabber.org/features/iq-register");
+  client.send(`<iq type='get' id='f' to='localhost'><query xmlns='${REGISTER}'/></iq>`);
+  expect(await client.read("</iq>")).toContain("<username/><password/>");
+  client.send(fields("Juliet", "wherefore &amp; art"));
+  expect(await client.read(/<iq[^>]*id='r'[^>]*>/)).toContain("type='result'");
+  expect(asked).toEqual([["juliet@localhost", "wherefore & art", "127.0.0.1"]]);
+  expect(await client.scram("SCRAM-SHA-256", "juliet", "wherefore & art")).toContain("<success");
+});
+
+test.each([
+  ["exists", "conflict"],
+  ["refused", "not-allowed"],
+] as const)("a registration that is %s is answered with %s", async (outcome, condition) => {
+  const { kit, client } = await registering(outcome);
+  await using _ = kit;
+  await client.open();
+  client.send(fields("juliet", "secret"));
+  expect(await client.read("</iq>")).toContain(`<${condition} xmlns`);
+});
+
+test("a registration without a name or password, or with an impossible name, is not acceptable", async () => {
+  const { kit, client, asked } = await registering("created");
+  await using _ = kit;
+  await client.open();
+  for (const [name, password] of [
+    ["", "x"],
+    ["juliet", ""],
+    ["ju liet", "x"],
+    ["a@b", "x"],
+  ] as const) {
+    client.send(fields(name, password));
+    expect(await client.read("</iq>")).toContain("<not-acceptable xmlns");
+  }
+  expect(asked).toEqual([]);
+});
+
+test("registration after login is not this door's business", async () => {
+  const { kit, client } = await registering("created");
+  await using _ = kit;
+  await logIn(client);
+  client.send(fields("juliet", "secret"));
+  expect(await client.readToEnd()).toContain("<not-authorized xmlns");
+});
+
+test("counters tell logins that succeeded from those that failed", async () => {
+  await using kit = await openKit();
+  const { client } = await kit.bound();
+  const other = await kit.connect();
+  await other.open();
+  other.plain("romeo", "wrong");
+  await failure(other);
+  expect(kit.door.stats).toMatchObject({ loginsSucceeded: 1, loginsFailed: 1, sessionsBound: 1 });
+  client.destroy();
+  await until(() => kit.door.stats.sessionsEnded === 1, "the session ends");
+});

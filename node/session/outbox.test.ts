@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { Outbox } from "./outbox.ts";
+import { bodyOf, message } from "./testing/door-kit.ts";
+
+const filled = (count: number, acknowledged = 0): Outbox => {
+  const outbox = new Outbox(1_000, acknowledged);
+  for (let number = 1; number <= count; number += 1) outbox.add(message(`${number}`));
+  return outbox;
+};
+const waiting = (outbox: Outbox) => outbox.unacknowledged().map(bodyOf);
+
+test("what is acknowledged is forgotten, the rest stays in order", () => {
+  const outbox = filled(4);
+  expect(outbox.acknowledge(2)).toBe(true);
+  expect(waiting(outbox)).toEqual(["3", "4"]);
+  expect(outbox.acknowledge(2)).toBe(true);
+  expect(outbox.acknowledge(4)).toBe(true);
+  expect(outbox.size).toBe(0);
+});
+
+test("counting more than was sent is refused, and changes nothing", () => {
+  const outbox = filled(2);
+  expect(outbox.acknowledge(3)).toBe(false);
+  expect(outbox.acknowledge(2 ** 32 - 1)).toBe(false);
+  expect(waiting(outbox)).toEqual(["1", "2"]);
+});
+
+test("counting less than before is refused: the client lost count", () => {
+  const outbox = filled(3);
+  outbox.acknowledge(2);
+  expect(outbox.acknowledge(1)).toBe(false);
+});
+
+test("counters wrap around at 2^32", () => {
+  const outbox = filled(4, 2 ** 32 - 2);
+  expect(outbox.sentCount).toBe(2);
+  expect(outbox.acknowledge(2 ** 32 - 1)).toBe(true);
+  expect(waiting(outbox)).toEqual(["2", "3", "4"]);
+  expect(outbox.acknowledge(0)).toBe(true);
+  expect(waiting(outbox)).toEqual(["3", "4"]);
+  expect(outbox.acknowledge(3)).toBe(false);
+  expect(outbox.acknowledge(2)).toBe(true);
+  expect(outbox.size).toBe(0);
+});
+
+test("stanzas not worth rerouting count all the same", () => {
+  const outbox = new Outbox(10);
+  outbox.add(undefined);
+  outbox.add(message("kept"));
+  expect(outbox.size).toBe(2);
+  expect(waiting(outbox)).toEqual(["kept"]);
+  outbox.acknowledge(1);
+  expect(waiting(outbox)).toEqual(["kept"]);
+});
+
+test("there is one open request at a time, and none without stanzas", () => {
+  const outbox = new Outbox(10);
+  expect(outbox.takeRequest()).toBe(false);
+  outbox.add(message("1"));
+  expect(outbox.takeRequest()).toBe(true);
+  outbox.add(message("2"));
+  expect(outbox.takeRequest()).toBe(false);
+  outbox.acknowledge(1);
+  expect(outbox.hasUnasked).toBe(true);
+  expect(outbox.takeRequest()).toBe(true);
+});
+
+test("an answer without progress does not provoke the next question", () => {
+  const outbox = filled(2);
+  outbox.takeRequest();
+  outbox.acknowledge(0);
+  expect(outbox.hasUnasked).toBe(false);
+  outbox.add(message("3"));
+  expect(outbox.hasUnasked).toBe(true);
+});
+
+test("a long queue stays small and right while it is acknowledged bit by bit", () => {
+  const outbox = filled(1_000);
+  expect(outbox.isFull).toBe(true);
+  for (let h = 1; h <= 999; h += 1) expect(outbox.acknowledge(h)).toBe(true);
+  expect(waiting(outbox)).toEqual(["1000"]);
+  expect(outbox.isFull).toBe(false);
+  expect(outbox.acknowledgedTotal).toBe(999);
+  expect(outbox.sentTotal).toBe(1_000);
+});

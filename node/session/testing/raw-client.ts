@@ -1,0 +1,206 @@
+/** A client that says exactly what a test tells it to, over a raw socket. */
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { connect as connectTls } from "node:tls";
+
+export const HEADER =
+  "<?xml version='1.0'?><stream:stream xmlns='jabber:client' " +
+  "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
+export const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+export const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+const WAIT_MS = 10_000;
+
+type Waiting = { readonly pattern: RegExp; readonly resolve: (text: string) => void };
+
+export class RawClient {
+  socket: Socket | TLSSocket;
+  /** Everything received that no `read` has taken yet. */
+  received = "";
+  isClosed = false;
+  #waiting: Waiting | undefined;
+  #onClosed: (() => void)[] = [];
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    this.#listen(socket);
+  }
+
+  static async connect(port: number, localAddress = "127.0.0.1"): Promise<RawClient> {
+    const socket = connect({ port, host: "127.0.0.1", localAddress, noDelay: true });
+    const client = new RawClient(socket);
+    await once(socket, "connect");
+    return client;
+  }
+
+  static async connectTls(port: number, alpn?: string[]): Promise<RawClient> {
+    const options = alpn === undefined ? {} : { ALPNProtocols: alpn };
+    const socket = connectTls({
+      port,
+      host: "127.0.0.1",
+      servername: "localhost",
+      rejectUnauthorized: false,
+      ...options,
+    });
+    const client = new RawClient(socket);
+    await once(socket, "secureConnect");
+    return client;
+  }
+
+  send(text: string | Buffer): void {
+    this.socket.write(text);
+  }
+
+  /** What comes up to and with the first match; rejects when it does not come. */
+  async read(pattern: RegExp | string): Promise<string> {
+    const source = typeof pattern === "string" ? RegExp(escaped(pattern)) : pattern;
+    const already = this.#take(source);
+    if (already !== undefined) return already;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const fail = (why: string) =>
+      reject(new Error(`Cannot read ${source}: ${why}, got ${JSON.stringify(this.received)}`));
+    const timer = setTimeout(() => fail("time is up"), WAIT_MS);
+    this.#waiting = { pattern: source, resolve };
+    this.#onClosed.push(() => fail("closed"));
+    if (this.isClosed) fail("closed");
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting = undefined;
+    }
+  }
+
+  /** Everything up to the end of the connection. */
+  async readToEnd(): Promise<string> {
+    await this.closed();
+    const rest = this.received;
+    this.received = "";
+    return rest;
+  }
+
+  async closed(): Promise<void> {
+    if (this.isClosed) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => reject(new Error("Cannot wait: not closed")), WAIT_MS);
+    this.#onClosed.push(resolve);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /** Opens a stream and answers the features. */
+  async open(header = HEADER): Promise<string> {
+    this.send(header);
+    return this.read(/<stream:features>.*<\/stream:features>/s);
+  }
+
+  async startTls(): Promise<void> {
+    this.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    await this.read(/<proceed[^>]*>/);
+    await this.secure();
+  }
+
+  /** Begins TLS on the connection as it is. */
+  async secure(): Promise<void> {
+    const raw = this.socket;
+    raw.removeAllListeners();
+    const socket = connectTls({ socket: raw, servername: "localhost", rejectUnauthorized: false });
+    this.socket = socket;
+    this.#listen(socket);
+    await once(socket, "secureConnect");
+  }
+
+  plain(user: string, password: string, authzid = ""): void {
+    const text = base64(`${authzid}\0${user}\0${password}`);
+    this.send(`<auth xmlns='${SASL}' mechanism='PLAIN'>${text}</auth>`);
+  }
+
+  /** Runs SCRAM; the answer is `<success>` with a right signature, or `<failure>`. */
+  async scram(mechanism: string, user: string, password: string, tweak: Tweak = {}) {
+    const hash = mechanism.startsWith("SCRAM-SHA-256") ? "sha256" : "sha1";
+    const gs2 = tweak.gs2 ?? "n,,";
+    const nonce = "fyko+d2lbbFgONRv9qkxdawL";
+    const bare = `n=${user},r=${nonce}`;
+    const first = base64(gs2 + bare);
+    this.send(`<auth xmlns='${SASL}' mechanism='${mechanism}'>${first}</auth>`);
+    const answer = await this.read(/<(challenge|failure).*<\/\1>/s);
+    if (answer.includes("<failure")) return answer;
+    const serverFirst = Buffer.from(/>([^<]*)</.exec(answer)?.[1] ?? "", "base64").toString();
+    const [, fullNonce = "", salt = "", iterations = ""] =
+      /^r=([^,]*),s=([^,]*),i=(\d+)$/.exec(serverFirst) ?? [];
+    tweak.onChallenge?.({ salt, iterations: Number(iterations) });
+    const length = hash === "sha256" ? 32 : 20;
+    const rounds = Number(iterations);
+    const salted = pbkdf2Sync(password, Buffer.from(salt, "base64"), rounds, length, hash);
+    const sign = (key: Buffer, data: string) => createHmac(hash, key).update(data).digest();
+    const clientKey = sign(salted, "Client Key");
+    const storedKey = createHash(hash).update(clientKey).digest();
+    const binding = Buffer.concat([Buffer.from(gs2), tweak.channelBinding ?? Buffer.alloc(0)]);
+    const without = `c=${binding.toString("base64")},r=${tweak.nonce ?? fullNonce}`;
+    const authMessage = `${bare},${serverFirst},${without}`;
+    const signature = sign(storedKey, authMessage);
+    const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)));
+    const final = base64(`${without},p=${tweak.proof ?? proof.toString("base64")}`);
+    this.send(`<response xmlns='${SASL}'>${final}</response>`);
+    const end = await this.read(/<(success|failure).*<\/\1>/s);
+    const expected = base64(
+      `v=${sign(sign(salted, "Server Key"), authMessage).toString("base64")}`,
+    );
+    if (end.includes("<success") && !end.includes(expected)) throw new Error("Not our server");
+    return end;
+  }
+
+  async bind(resource?: string): Promise<string> {
+    const wish = resource === undefined ? "" : `<resource>${resource}</resource>`;
+    const ns = "urn:ietf:params:xml:ns:xmpp-bind";
+    this.send(`<iq type='set' id='b'><bind xmlns='${ns}'>${wish}</bind></iq>`);
+    return this.read(/<iq[^>]*id='b'.*<\/iq>/s);
+  }
+
+  async enableAcks(): Promise<void> {
+    this.send("<enable xmlns='urn:xmpp:sm:3'/>");
+    await this.read("<enabled xmlns='urn:xmpp:sm:3'/>");
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #listen(socket: Socket): void {
+    socket.on("data", (chunk: Buffer) => {
+      this.received += chunk.toString("utf8");
+      const waiting = this.#waiting;
+      if (waiting === undefined) return;
+      const taken = this.#take(waiting.pattern);
+      if (taken !== undefined) waiting.resolve(taken);
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.isClosed = true;
+      for (const callback of this.#onClosed.splice(0)) callback();
+    });
+  }
+
+  #take(pattern: RegExp): string | undefined {
+    const match = pattern.exec(this.received);
+    if (match === null) return undefined;
+    const end = match.index + match[0].length;
+    const taken = this.received.slice(0, end);
+    this.received = this.received.slice(end);
+    return taken;
+  }
+}
+
+/** What a dishonest or unlucky client does differently. */
+export interface Tweak {
+  readonly gs2?: string;
+  readonly channelBinding?: Buffer;
+  readonly nonce?: string;
+  readonly proof?: string;
+  readonly onChallenge?: (seen: { salt: string; iterations: number }) => void;
+}
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

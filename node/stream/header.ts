@@ -1,0 +1,78 @@
+/** Stream headers: checking the peer's, writing ours (RFC 6120, 4.7). */
+import { Jid } from "../stanza/jid.ts";
+import type { Scope, StreamOpen } from "../xml/contract.ts";
+import { escapeAttribute, escapeText } from "../xml/write.ts";
+import type { StreamCondition, StreamFailure } from "./contract.ts";
+import { NS_CLIENT, NS_STREAM, NS_STREAM_ERROR } from "./namespaces.ts";
+
+/** The domain the peer asks for, or why it cannot be served. */
+export type HeaderVerdict =
+  | { readonly kind: "accepted"; readonly domain: string; readonly from: string | undefined }
+  | { readonly kind: "refused"; readonly condition: StreamCondition };
+
+const refused = (condition: StreamCondition): HeaderVerdict => ({ kind: "refused", condition });
+
+/** @param domains the prepared domains of this service */
+export function checkHeader(header: StreamOpen, domains: ReadonlySet<string>): HeaderVerdict {
+  if (header.ns !== NS_STREAM) return refused("invalid-namespace");
+  if (header.name !== "stream") return refused("bad-format");
+  if (header.scope.get("") !== NS_CLIENT) return refused("invalid-namespace");
+  const { to, version, from } = header.attributes;
+  const domain = to === undefined ? undefined : domainOf(to);
+  if (domain === undefined || !domains.has(domain)) return refused("host-unknown");
+  // 4.7.5: without a version it is a client from before RFC 3920.
+  const major = /^(\d{1,9})\.\d{1,9}$/.exec(version ?? "")?.[1];
+  if (major === undefined || Number(major) < 1) return refused("unsupported-version");
+  return { kind: "accepted", domain, from: from === undefined ? undefined : bareOf(from) };
+}
+
+function domainOf(to: string): string | undefined {
+  try {
+    const jid = Jid.parse(to);
+    return jid.full === jid.domain ? jid.domain : undefined;
+  } catch {
+    return undefined; // Not an address, so not one of ours.
+  }
+}
+
+function bareOf(from: string): string | undefined {
+  try {
+    return Jid.parse(from).bare;
+  } catch {
+    return undefined; // 4.7.1: a client's "from" is only a hint before login.
+  }
+}
+
+const USUAL_SCOPE: Scope = new Map([
+  ["", NS_CLIENT],
+  ["stream", NS_STREAM],
+]);
+
+/** The same scope for all who declare what everybody declares: sessions keep it for their life. */
+export const sharedScope = (scope: Scope): Scope => {
+  for (const [prefix, ns] of USUAL_SCOPE) if (scope.get(prefix) !== ns) return scope;
+  return scope.size === USUAL_SCOPE.size ? USUAL_SCOPE : scope;
+};
+
+/**
+ * Our header. @param to echoes the peer's own address, if it gave one (4.7.2)
+ */
+export function writeHeader(from: string, id: string, to: string | undefined): Buffer {
+  const toPart = to === undefined ? "" : ` to='${escapeAttribute(to)}'`;
+  return Buffer.from(
+    `<?xml version='1.0'?><stream:stream xmlns='${NS_CLIENT}' xmlns:stream='${NS_STREAM}' ` +
+      `id='${escapeAttribute(id)}' from='${escapeAttribute(from)}'${toPart} version='1.0' xml:lang='en'>`,
+  );
+}
+
+/** A stream error and the end of the stream, to follow our header. */
+export function writeFailure({ condition, text, application = "" }: StreamFailure): Buffer {
+  const words =
+    text === undefined
+      ? ""
+      : `<text xmlns='${NS_STREAM_ERROR}' xml:lang='en'>${escapeText(text)}</text>`;
+  return Buffer.from(
+    `<stream:error><${condition} xmlns='${NS_STREAM_ERROR}'/>${words}${application}` +
+      "</stream:error></stream:stream>",
+  );
+}

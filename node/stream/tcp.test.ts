@@ -1,0 +1,146 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
+import { expect, test } from "vitest";
+import { ConfigError } from "../base/errors.ts";
+import { listen } from "./listener.ts";
+import type { Connection, ConnectionOwner } from "./tcp.ts";
+
+class Owner implements ConnectionOwner {
+  received = "";
+  drained = 0;
+  closed = 0;
+  onBytes(chunk: Buffer): void {
+    this.received += chunk.toString();
+  }
+  onSecured(): void {}
+  onDrained(): void {
+    this.drained += 1;
+  }
+  onClosed(): void {
+    this.closed += 1;
+  }
+}
+
+async function openPair(waitingBytesMax = 1_000_000) {
+  const owner = new Owner();
+  const { promise, resolve } = Promise.withResolvers<Connection>();
+  const listener = await listen({
+    host: "127.0.0.1",
+    port: 0,
+    directTls: undefined,
+    waitingBytesMax,
+    admit: () => undefined,
+    onConnection(connection) {
+      connection.owner = owner;
+      resolve(connection);
+    },
+    onAcceptError() {},
+  });
+  const peer: Socket = connect(listener.port, "127.0.0.1");
+  peer.on("error", () => {});
+  const connection = await promise;
+  return {
+    owner,
+    connection,
+    peer,
+    listener,
+    [Symbol.dispose]() {
+      peer.destroy();
+      connection.destroy();
+      listener.close();
+    },
+  };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+async function until(condition: () => boolean): Promise<void> {
+  const startMs = performance.now();
+  while (!condition()) {
+    if (performance.now() - startMs > 10_000) throw new Error("Cannot wait any more");
+    await turn();
+  }
+}
+
+test("what is written in one turn goes out together and in order", async () => {
+  using pair = await openPair();
+  for (const text of ["one ", "two ", "three"]) pair.connection.write(Buffer.from(text));
+  const [chunk] = await once(pair.peer, "data");
+  expect(`${chunk}`).toBe("one two three");
+  await until(() => pair.owner.drained === 1);
+});
+
+test("an end sends what was written before it, and nothing after it", async () => {
+  using pair = await openPair();
+  let text = "";
+  pair.peer.on("data", (chunk) => {
+    text += chunk;
+  });
+  pair.connection.write(Buffer.from("last words"));
+  pair.connection.end();
+  expect(pair.connection.write(Buffer.from("too late"))).toBe(false);
+  await once(pair.peer, "close");
+  expect(text).toBe("last words");
+  await until(() => pair.owner.closed === 1);
+});
+
+test("writes behind a blocked one are counted, and drained in order", async () => {
+  using pair = await openPair(100_000_000);
+  pair.peer.pause();
+  const { connection } = pair;
+  const block = Buffer.alloc(4_000_000, "x");
+  connection.write(block);
+  connection.write(block);
+  await turn();
+  await until(() => connection.isBacklogged);
+  connection.write(Buffer.from("end"));
+  expect(connection.writesNeeded - connection.writesDone).toBe(2);
+  let length = 0;
+  let tail = "";
+  pair.peer.on("data", (chunk: Buffer) => {
+    length += chunk.length;
+    tail = (tail + chunk.toString()).slice(-4);
+  });
+  pair.peer.resume();
+  await until(() => length === 8_000_003);
+  expect(tail).toBe("xend");
+  await until(() => connection.writesDone === connection.writesNeeded);
+});
+
+test("a peer that reads nothing is dropped when its bound is reached, but one large piece may pass", async () => {
+  using pair = await openPair(10_000);
+  pair.peer.pause();
+  expect(pair.connection.write(Buffer.alloc(50_000_000))).toBe(true);
+  await until(() => pair.connection.isBacklogged);
+  expect(pair.connection.write(Buffer.from("more"))).toBe(false);
+  expect(pair.connection.write(Buffer.from("more"))).toBe(false);
+  await until(() => pair.owner.closed === 1);
+});
+
+test("a reset is told once", async () => {
+  using pair = await openPair();
+  pair.peer.resetAndDestroy();
+  await until(() => pair.owner.closed === 1);
+  expect(pair.connection.write(Buffer.from("x"))).toBe(false);
+  pair.connection.destroy();
+  pair.connection.end();
+  await turn();
+  expect(pair.owner.closed).toBe(1);
+});
+
+test("a port that is taken is a configuration error that names it", async () => {
+  using pair = await openPair();
+  const { port } = pair.listener;
+  const again = listen({
+    host: "127.0.0.1",
+    port,
+    directTls: undefined,
+    waitingBytesMax: 1,
+    admit: () => undefined,
+    onConnection() {},
+    onAcceptError() {},
+  });
+  await expect(again).rejects.toThrow(ConfigError);
+  await expect(again).rejects.toThrow(new RegExp(`127.0.0.1:${port}: EADDRINUSE`));
+});

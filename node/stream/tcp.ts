@@ -1,0 +1,240 @@
+/**
+ * One TCP connection, plain or TLS. There are very many of them: handlers live on the module and
+ * find their connection through the socket, so that none costs a closure.
+ */
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { TlsContexts } from "./tls.ts";
+
+/** Whom a connection tells what happens to it. */
+export interface ConnectionOwner {
+  onBytes(chunk: Buffer): void;
+  /** A TLS handshake has finished. */
+  onSecured(): void;
+  /** Everything written has been handed to the system. */
+  onDrained(): void;
+  /** Once; the socket is gone. */
+  onClosed(): void;
+}
+
+/** XEP-0368: the protocol's name in ALPN. */
+const ALPN_CLIENT = "xmpp-client";
+/** RFC 9266. */
+const EXPORTER_LABEL = "EXPORTER-Channel-Binding";
+const EXPORTER_BYTES = 32;
+
+const CONNECTION = Symbol("connection");
+type OwnedSocket = Socket & { [CONNECTION]?: Connection };
+
+function onData(this: OwnedSocket, chunk: Buffer): void {
+  this[CONNECTION]?.received(chunk);
+}
+function onSecure(this: OwnedSocket): void {
+  this[CONNECTION]?.secured();
+}
+function onClose(this: OwnedSocket): void {
+  this[CONNECTION]?.closed();
+}
+/** Resets and handshake failures: the socket closes by itself, and "close" tells. */
+function onError(): void {}
+
+/** Connections with something to write, collected until the end of this turn of the event loop. */
+export class Flusher {
+  #dirty: Connection[] = [];
+  readonly #run = () => {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) connection.flush();
+  };
+
+  add(connection: Connection): void {
+    if (this.#dirty.push(connection) === 1) process.nextTick(this.#run);
+  }
+}
+
+export class Connection {
+  readonly remoteAddress: string;
+  #socket: OwnedSocket;
+  #owner: ConnectionOwner | undefined;
+  readonly #flusher: Flusher;
+  readonly #waitingBytesMax: number;
+  /** Not yet handed to the socket; undefined while there is nothing. */
+  #queue: Buffer[] | undefined;
+  #queuedBytes = 0;
+  /** The socket has not finished the last write. */
+  #isWriting = false;
+  /** Writes begun so far, one for each turn that had something to send. */
+  #writes = 0;
+  #isOver = false;
+  #isEnding = false;
+  /** TLS begins as soon as everything before it is written. */
+  #upgrade: TlsContexts | undefined;
+  /** Sweeps since the last byte arrived, and since a write was last finished. */
+  silentSweeps = 0;
+  stalledSweeps = 0;
+
+  constructor(socket: Socket, flusher: Flusher, waitingBytesMax: number) {
+    this.#socket = socket;
+    this.#flusher = flusher;
+    this.#waitingBytesMax = waitingBytesMax;
+    this.remoteAddress = socket.remoteAddress ?? "";
+    this.#attach(socket);
+  }
+
+  /** Must be set in the turn the connection is made in. */
+  set owner(owner: ConnectionOwner) {
+    this.#owner = owner;
+  }
+
+  get isSecure(): boolean {
+    return this.#socket instanceof TLSSocket;
+  }
+
+  /** Whether bytes wait behind a write that the system has not taken yet. */
+  get isBacklogged(): boolean {
+    return this.#isWriting;
+  }
+
+  /** Writes that the system has taken. */
+  get writesDone(): number {
+    return this.#isWriting ? this.#writes - 1 : this.#writes;
+  }
+
+  /** What `writesDone` will be when it has taken everything there is now. */
+  get writesNeeded(): number {
+    return this.#queue === undefined ? this.#writes : this.#writes + 1;
+  }
+
+  /** `tls-exporter` channel binding data; only TLS 1.3 is sure to have it (RFC 9266, 4.2). */
+  get channelBinding(): Buffer | undefined {
+    const socket = this.#socket;
+    if (!(socket instanceof TLSSocket) || socket.getProtocol() !== "TLSv1.3") return undefined;
+    return socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
+  }
+
+  /**
+   * Queues bytes for the end of this turn. False when they were not taken: the connection is over,
+   * or its peer is so slow that it has just been dropped.
+   */
+  write(bytes: Buffer): boolean {
+    if (this.#isOver || this.#isEnding || this.#socket.destroyed) return false;
+    const waiting = this.#queuedBytes + this.#socket.writableLength;
+    if (waiting > 0 && waiting + bytes.length > this.#waitingBytesMax) {
+      this.destroy();
+      return false;
+    }
+    this.#queuedBytes += bytes.length;
+    if (this.#queue === undefined) {
+      this.#queue = [bytes];
+      if (!this.#isWriting) this.#flusher.add(this);
+    } else {
+      this.#queue.push(bytes);
+    }
+    return true;
+  }
+
+  /** Hands what is queued to the socket, as one write. */
+  flush(): void {
+    const queue = this.#queue;
+    if (queue === undefined || this.#isWriting || this.#isOver) return;
+    this.#queue = undefined;
+    this.#queuedBytes = 0;
+    this.#isWriting = true;
+    this.#writes += 1;
+    const socket = this.#socket;
+    if (queue.length > 1) socket.cork();
+    const last = queue.length - 1;
+    for (let index = 0; index < last; index += 1) socket.write(queue[index] as Buffer);
+    socket.write(queue[last] as Buffer, (error) => {
+      // After a failure nothing is known to be written: "close" follows and tells.
+      if (!error) this.#written();
+    });
+    if (queue.length > 1) socket.uncork();
+  }
+
+  /** Starts TLS as the server, once everything written so far is out. Reads nothing until then. */
+  startTls(contexts: TlsContexts): void {
+    this.#upgrade = contexts;
+    this.#socket.off("data", onData);
+    this.#socket.pause();
+    this.flush();
+    if (!this.#isWriting) this.#upgradeNow();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    // Before TLS takes over nobody listens: what arrived would be lost.
+    if (!this.#isOver && this.#upgrade === undefined) this.#socket.resume();
+  }
+
+  /** Sends what is queued, then ends our side. Reading goes on until the peer ends its own. */
+  end(): void {
+    if (this.#isOver || this.#isEnding) return;
+    this.flush();
+    this.#isEnding = true;
+    if (!this.#isWriting || this.#queue === undefined) this.#socket.end();
+  }
+
+  /** Drops the connection now. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  received(chunk: Buffer): void {
+    this.silentSweeps = 0;
+    if (!this.#isOver) this.#owner?.onBytes(chunk);
+  }
+
+  secured(): void {
+    if (!this.#isOver) this.#owner?.onSecured();
+  }
+
+  closed(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#queue = undefined;
+    this.#owner?.onClosed();
+  }
+
+  #attach(socket: OwnedSocket): void {
+    socket[CONNECTION] = this;
+    socket.on("data", onData);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+  }
+
+  #written(): void {
+    this.#isWriting = false;
+    this.stalledSweeps = 0;
+    if (this.#isOver) return;
+    if (this.#queue !== undefined) this.flush();
+    if (this.#isWriting) {
+      this.#owner?.onDrained();
+      return;
+    }
+    if (this.#isEnding) this.#socket.end();
+    if (this.#upgrade !== undefined) this.#upgradeNow();
+    this.#owner?.onDrained();
+  }
+
+  #upgradeNow(): void {
+    const contexts = this.#upgrade;
+    if (contexts === undefined || this.#isOver || this.#socket.destroyed) return;
+    this.#upgrade = undefined;
+    const raw = this.#socket;
+    raw.off("data", onData);
+    raw.off("close", onClose);
+    const socket: OwnedSocket = new TLSSocket(raw, {
+      isServer: true,
+      secureContext: contexts.standard,
+      SNICallback: contexts.onServerName,
+      ALPNProtocols: [ALPN_CLIENT],
+    });
+    this.#socket = socket;
+    this.#attach(socket);
+    socket.on("secure", onSecure);
+  }
+}

@@ -1,0 +1,75 @@
+/** Certificates of the domains, replaceable while connections use them. */
+
+import type { SecureContext } from "node:tls";
+import { createSecureContext } from "node:tls";
+
+/** A certificate chain and its key, PEM. */
+export interface TlsMaterial {
+  readonly certificate: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+export interface TlsMaterials extends TlsMaterial {
+  /** Domains (lower-case A-labels, as in SNI) that have a certificate of their own. */
+  readonly byDomain?: Readonly<Record<string, TlsMaterial>>;
+}
+
+/** RFC 7590 and RFC 9325: forward secrecy and authenticated encryption only. */
+const CIPHERS = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE+AESGCM",
+  "ECDHE+CHACHA20",
+].join(":");
+
+const contextOf = ({ certificate, key }: TlsMaterial): SecureContext =>
+  createSecureContext({
+    cert: certificate,
+    key,
+    minVersion: "TLSv1.2",
+    ciphers: CIPHERS,
+    // X25519 first, and no hybrid groups: their state stays with each connection.
+    ecdhCurve: "X25519:P-256:P-384",
+    honorCipherOrder: true,
+  });
+
+interface Loaded {
+  readonly standard: SecureContext;
+  readonly byDomain: ReadonlyMap<string, SecureContext>;
+}
+
+const load = (materials: TlsMaterials): Loaded => ({
+  standard: contextOf(materials),
+  byDomain: new Map(
+    Object.entries(materials.byDomain ?? {}).map(([domain, own]) => [domain, contextOf(own)]),
+  ),
+});
+
+/** The contexts in force. Connections made before a replacement keep what they have. */
+export class TlsContexts {
+  #loaded: Loaded;
+
+  /** @throws Error from OpenSSL when a certificate or key cannot be read or they do not match. */
+  constructor(materials: TlsMaterials) {
+    this.#loaded = load(materials);
+  }
+
+  /** For new handshakes from now on. @throws as the constructor; the old ones then stay. */
+  replace(materials: TlsMaterials): void {
+    this.#loaded = load(materials);
+  }
+
+  /** For a client that names no server. */
+  get standard(): SecureContext {
+    return this.#loaded.standard;
+  }
+
+  /** For the name a client asks for (SNI), in the form node:tls calls; one for all sockets. */
+  readonly onServerName = (
+    name: string,
+    done: (error: Error | null, context?: SecureContext) => void,
+  ): void => {
+    done(null, this.#loaded.byDomain.get(name.toLowerCase()) ?? this.#loaded.standard);
+  };
+}
