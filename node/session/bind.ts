@@ -19,8 +19,8 @@ const REPLACED_WAIT_MS = 1_000;
 export type BindOutcome =
   | { readonly kind: "bound"; readonly session: Session }
   | { readonly kind: "refused"; readonly reply: Buffer }
-  /** The client left meanwhile; nothing of it is left. */
-  | { readonly kind: "gone" };
+  /** The client left, the node drains, or the address is another's already: nothing is left. */
+  | { readonly kind: "gone"; readonly condition: "system-shutdown" | "conflict" };
 
 /** The resource the client wishes, "" if it leaves the choice to us. */
 function wishedResource(request: ParsedStanza): string {
@@ -65,13 +65,19 @@ export async function bindResource(
     return { kind: "refused", reply: iqError(request, "wait", "resource-constraint") };
   }
   const { replaced } = result;
-  const session = new Session(door, stream, jid, route);
-  const old = replaced === undefined ? undefined : localSession(door, replaced);
-  old?.close("conflict", "Replaced by a new connection");
+  const session = new Session(door, stream, { jid, route, revision: result.set.revision });
+  const present = door.sessions.get(jid.full);
+  // Two binds of one address at once: their answers may come in either order.
+  if (present !== undefined && present.revision > session.revision) {
+    void release(door, route);
+    return { kind: "gone", condition: "conflict" };
+  }
+  present?.close("conflict", "Replaced by a new connection");
+  const old = present?.id === replaced?.session ? present : undefined;
   if (stream.isOver || door.isDraining) {
     void release(door, route);
     if (replaced !== undefined) await endReplaced(door, replaced, old);
-    return { kind: "gone" };
+    return { kind: "gone", condition: "system-shutdown" };
   }
   door.sessions.add(session);
   door.stats.sessionsBound += 1;
@@ -88,12 +94,6 @@ async function commit(door: Door, route: Route): Promise<BindResult | undefined>
     door.log.warn({ code: error.code }, "bind-unavailable");
     return undefined;
   }
-}
-
-function localSession(door: Door, replaced: Route): Session | undefined {
-  if (replaced.node !== door.selfIncarnation) return undefined;
-  const session = door.sessions.get(`${replaced.user}/${replaced.resource}`);
-  return session?.id === replaced.session ? session : undefined;
 }
 
 /** Waits a little, so that contacts see the old session's end before the new one's begin. */

@@ -116,7 +116,7 @@ function makeDoor(options: ClientDoorOptions): Door {
     hasTls: options.tls !== undefined,
     sessions: new Sessions<Session>(),
     boundFeatures: boundFeatures(options.features ?? ""),
-    log: options.log,
+    log: options.log.child({ room: "session" }),
     stats: newStats(),
     isDraining: false,
     endings: new Set(),

@@ -266,7 +266,7 @@ export class Negotiation implements StreamOwner {
   async #bind(stream: ServerStream, user: Jid, stanza: ParsedStanza): Promise<void> {
     const outcome = await bindResource(this.#door, stream, user, stanza);
     if (outcome.kind === "refused") stream.write(outcome.reply);
-    if (outcome.kind === "gone") stream.close({ condition: "system-shutdown" });
+    if (outcome.kind === "gone") stream.close({ condition: outcome.condition });
     if (outcome.kind !== "bound") return;
     const { session } = outcome;
     const early = this.#queue;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
 import { FakeClock } from "../base/fake-clock.ts";
+import type { Route } from "../routes/contract.ts";
 import type { Kit } from "./testing/door-kit.ts";
 import { bodyOf, logIn, message, openKit, testRoutes, until } from "./testing/door-kit.ts";
 
@@ -360,13 +361,16 @@ test("a silent client is asked, kept alive, and dropped when it owes an answer t
 
 test("an end that cannot be handed over is tried again, and its route stays until then", async () => {
   const clock = new FakeClock();
-  await using kit = await openKit({ clock });
+  const routes = testRoutes();
+  const published = async () => (await routes.read("romeo@localhost")).routes.length;
+  await using kit = await openKit({ clock, routes });
   const { client, session } = await kit.bound();
   await client.enableAcks();
   session.deliver(message("one"));
   let tries = 0;
   kit.router.part = async () => {
     tries += 1;
+    expect(await published()).toBe(1);
     if (tries < 3) throw new Unavailable("store-timeout", "Cannot store");
   };
   client.destroy();
@@ -377,10 +381,38 @@ test("an end that cannot be handed over is tried again, and its route stays unti
   }, "handed over at last");
   expect(tries).toBe(3);
   expect(left(kit)).toEqual(["one"]);
+  expect(await published()).toBe(0);
   expect(kit.complaints).toEqual([
     "session-end-not-handed-over-yet",
     "session-end-not-handed-over-yet",
   ]);
+});
+
+test("of two binds of one address at once the later commit wins, in whatever order they answer", async () => {
+  const real = testRoutes();
+  const gate = Promise.withResolvers<void>();
+  let binds = 0;
+  const routes = {
+    async bind(route: Route) {
+      binds += 1;
+      const isFirst = binds === 1;
+      const result = await real.bind(route);
+      if (isFirst) await gate.promise;
+      return result;
+    },
+    unbind: (route: Route) => real.unbind(route),
+  };
+  await using kit = await openKit({ routes });
+  const first = await kit.connect();
+  await logIn(first);
+  const ns = "urn:ietf:params:xml:ns:xmpp-bind";
+  first.send(`<iq type='set' id='b'><bind xmlns='${ns}'><resource>orchard</resource></bind></iq>`);
+  await until(() => binds === 1, "the first is committed");
+  const second = await kit.bound("orchard");
+  gate.resolve();
+  expect(await first.readToEnd()).toContain("<conflict xmlns");
+  expect(kit.door.sessions.get("romeo@localhost/orchard")).toBe(second.session);
+  expect((await real.read("romeo@localhost")).routes[0]?.session).toBe(second.session.id);
 });
 
 test("an end that can never be handed over is reported, and the door goes on", async () => {

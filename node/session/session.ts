@@ -20,6 +20,13 @@ import { Waiters } from "./waiters.ts";
  */
 type Phase = "binding" | "live" | "closing" | "ended";
 
+/** What a bind that was committed gives a session. */
+export interface Bound {
+  readonly jid: Jid;
+  readonly route: Route;
+  readonly revision: number;
+}
+
 interface Held {
   readonly bytes: Buffer;
   readonly envelope: Envelope | undefined;
@@ -35,6 +42,8 @@ export const acksFailed = (condition: string): Buffer =>
 export class Session implements ClientSession, StreamOwner {
   readonly jid: Jid;
   route: Route;
+  /** Of the routes engine, when it committed the route: tells which of two binds came later. */
+  readonly revision: number;
   readonly #door: Door;
   readonly #stream: ServerStream;
   readonly #inbox = new Inbox();
@@ -55,11 +64,12 @@ export class Session implements ClientSession, StreamOwner {
   #untilWritten: Waiters | undefined;
   #untilAcknowledged: Waiters | undefined;
 
-  constructor(door: Door, stream: ServerStream, jid: Jid, route: Route) {
+  constructor(door: Door, stream: ServerStream, { jid, route, revision }: Bound) {
     this.#door = door;
     this.#stream = stream;
     this.jid = jid;
     this.route = route;
+    this.revision = revision;
   }
 
   get id(): string {

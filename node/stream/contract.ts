@@ -46,11 +46,3 @@ export interface StreamFailure {
   /** An application-specific condition, already XML. */
   readonly application?: string;
 }
-
-/** What both of a door's listeners share. */
-export interface ConnectionLimits {
-  /** Connections at once. */
-  readonly connectionsMax: number;
-  /** Bytes that may wait for a slow peer before it is dropped. */
-  readonly waitingBytesMax: number;
-}
