@@ -89,3 +89,6 @@ export interface Stores extends AsyncDisposable {
   /** Resolves when the engine answers a trivial read; for /readyz. */
   ping(): Promise<void>;
 }
+
+/** Told once per finished call, for metrics: "accounts.create", its duration, whether it rejected. */
+export type Observe = (operation: string, durationMs: number, failed: boolean) => void;

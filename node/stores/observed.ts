@@ -1,0 +1,46 @@
+/** Tells an observer about every call of a store, whichever engine it is. */
+import type { Clock } from "../base/clock.ts";
+import type { Observe, Stores } from "./contract.ts";
+
+/** `stores` with each call reported. accounts.list is not: its pace is its reader's. */
+export function observedStores(stores: Stores, observe: Observe, clock: Clock): Stores {
+  async function told<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const startMs = clock.monotonicMs();
+    let failed = true;
+    try {
+      const value = await work();
+      failed = false;
+      return value;
+    } finally {
+      observe(operation, clock.monotonicMs() - startMs, failed);
+    }
+  }
+  const { accounts, rosters, offline } = stores;
+  return {
+    accounts: {
+      create: (user, credentials) =>
+        told("accounts.create", () => accounts.create(user, credentials)),
+      credentials: (user) => told("accounts.credentials", () => accounts.credentials(user)),
+      exists: (user) => told("accounts.exists", () => accounts.exists(user)),
+      setCredentials: (user, credentials) =>
+        told("accounts.setCredentials", () => accounts.setCredentials(user, credentials)),
+      delete: (user) => told("accounts.delete", () => accounts.delete(user)),
+      list: (domain) => accounts.list(domain),
+    },
+    rosters: {
+      load: (user) => told("rosters.load", () => rosters.load(user)),
+      item: (user, contact) => told("rosters.item", () => rosters.item(user, contact)),
+      update: (user, contact, patch) =>
+        told("rosters.update", () => rosters.update(user, contact, patch)),
+      remove: (user, contact) => told("rosters.remove", () => rosters.remove(user, contact)),
+    },
+    offline: {
+      add: (user, message, messagesMax) =>
+        told("offline.add", () => offline.add(user, message, messagesMax)),
+      list: (user, limit) => told("offline.list", () => offline.list(user, limit)),
+      remove: (user, ids) => told("offline.remove", () => offline.remove(user, ids)),
+    },
+    ping: () => told("ping", () => stores.ping()),
+    [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),
+  };
+}

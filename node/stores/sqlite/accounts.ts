@@ -1,0 +1,61 @@
+/** Accounts in SQLite. */
+import type { Accounts, Credentials } from "../contract.ts";
+import { decodeCredentials, encodeCredentials } from "../credentials.ts";
+import type { Connection } from "./connection.ts";
+
+const PAGE_ROWS = 500;
+
+export function sqliteAccounts(connection: Connection): Accounts {
+  const insert = connection.prepare(
+    "INSERT INTO accounts (user, domain, credentials) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+  );
+  const select = connection.prepare("SELECT credentials FROM accounts WHERE user = ?");
+  const update = connection.prepare("UPDATE accounts SET credentials = ? WHERE user = ?");
+  const page = connection.prepare(
+    `SELECT user FROM accounts WHERE domain = ? AND user > ? ORDER BY user LIMIT ${PAGE_ROWS}`,
+  );
+  const remove = connection.prepare("DELETE FROM accounts WHERE user = ?");
+  const removals = ["rosters", "roster_removals", "offline"].map((table) =>
+    connection.prepare(`DELETE FROM ${table} WHERE user = ?`),
+  );
+
+  async function* list(domain: string): AsyncIterable<string> {
+    let last = "";
+    for (;;) {
+      const after = last;
+      const rows = connection.read("list accounts", () => page.all(domain, after));
+      for (const row of rows) {
+        last = String(row.user);
+        yield last;
+      }
+      if (rows.length < PAGE_ROWS) return;
+    }
+  }
+
+  return {
+    create: (user, credentials) =>
+      connection.write("create the account", () => {
+        const domain = user.slice(user.indexOf("@") + 1);
+        return insert.run(user, domain, encodeCredentials(credentials)).changes > 0;
+      }),
+    async credentials(user): Promise<Credentials | undefined> {
+      return connection.read("read the account", () => {
+        const row = select.get(user);
+        return row === undefined ? undefined : decodeCredentials(row.credentials);
+      });
+    },
+    async exists(user) {
+      return connection.read("read the account", () => select.get(user) !== undefined);
+    },
+    setCredentials: (user, credentials) =>
+      connection.write("change the password", () => {
+        return update.run(encodeCredentials(credentials), user).changes > 0;
+      }),
+    delete: (user) =>
+      connection.write("delete the account", () => {
+        for (const removal of removals) removal.run(user);
+        return remove.run(user).changes > 0;
+      }),
+    list,
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * One SQLite file in WAL mode. Calls are synchronous on the main thread: for the one node this
+ * engine is for, a read takes microseconds, and writes are grouped, so that the one flush to disk
+ * (synchronous=FULL: what has resolved survives a power cut) is shared by all writes of a turn.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
+import path from "node:path";
+import type { StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConfigError, Unavailable } from "../../base/errors.ts";
+import { migrateSqlite } from "./migrate.ts";
+
+const FILE_NAME = "zonda.db";
+/** How long a statement waits for another process, such as `zonda user add`. */
+const BUSY_TIMEOUT_MS = 2_000;
+const OPEN_DEADLINE_MS = 10_000;
+const WRITES_PER_COMMIT = 256;
+const WRITES_WAITING_MAX = 10_000;
+
+/** SQLite's primary result codes that say more than "it did not work". */
+const BUSY = 5;
+const LOCKED = 6;
+const CORRUPT = 11;
+const NOT_A_DATABASE = 26;
+
+interface Write {
+  readonly what: string;
+  /** Runs inside the transaction; answers how to tell the caller once it is committed. */
+  readonly run: () => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Connection {
+  readonly #database: DatabaseSync;
+  #waiting: Write[] = [];
+  #flush: NodeJS.Immediate | undefined;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  prepare(sql: string): StatementSync {
+    return this.#database.prepare(sql);
+  }
+
+  /** What `work` answers. @throws Unavailable "Cannot <what>: ..." */
+  read<T>(what: string, work: () => T): T {
+    if (!this.#database.isOpen) throw closed(what);
+    try {
+      return work();
+    } catch (error) {
+      throw asUnavailable(error, what);
+    }
+  }
+
+  /**
+   * Runs `work` in the next group commit and resolves with its answer after the commit. A throw
+   * undoes and rejects this write alone. Rejects with Unavailable "store-overload" when too many
+   * writes wait already.
+   */
+  write<T>(what: string, work: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (!this.#database.isOpen) throw closed(what);
+      if (this.#waiting.length >= WRITES_WAITING_MAX) {
+        throw new Unavailable("store-overload", `Cannot ${what}: too many writes are waiting`);
+      }
+      const run = () => {
+        const value = work();
+        return () => resolve(value);
+      };
+      this.#waiting.push({ what, run, reject });
+      this.#flush ??= setImmediate(() => this.#commit());
+    });
+  }
+
+  /** Commits what is waiting and closes the file; calls after it are refused. */
+  close(): void {
+    while (this.#waiting.length > 0) this.#commit();
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #commit(): void {
+    clearImmediate(this.#flush);
+    this.#flush = undefined;
+    const group = this.#waiting.splice(0, WRITES_PER_COMMIT);
+    if (this.#waiting.length > 0) this.#flush = setImmediate(() => this.#commit());
+    const committed: (() => void)[] = [];
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      for (const write of group) this.#runOne(write, committed);
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      this.#rollBack();
+      // Rejecting a write that was rejected before does nothing.
+      for (const { reject, what } of group) reject(asUnavailable(error, what));
+      return;
+    }
+    for (const tell of committed) tell();
+  }
+
+  #runOne({ run, reject, what }: Write, committed: (() => void)[]): void {
+    this.#database.exec("SAVEPOINT one_write");
+    try {
+      committed.push(run());
+    } catch (error) {
+      reject(asUnavailable(error, what));
+      // Throws when SQLite has rolled back everything by itself: then the group has failed.
+      this.#database.exec("ROLLBACK TO one_write");
+    }
+    this.#database.exec("RELEASE one_write");
+  }
+
+  #rollBack(): void {
+    try {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+    } catch {
+      // The first error is the one to report; the next BEGIN fails if this one matters.
+    }
+  }
+}
+
+/**
+ * Opens, or creates readable for its owner only, the store in `directory`, at the current schema.
+ * @throws ConfigError when the directory or file cannot be used
+ */
+export async function openConnection(directory: string): Promise<Connection> {
+  const deadlineMs = performance.now() + OPEN_DEADLINE_MS;
+  for (;;) {
+    try {
+      return openOnce(directory);
+    } catch (error) {
+      // Two processes that create the file at once: the switch to WAL does not wait by itself.
+      const isBusy = resultCode(error) === BUSY || resultCode(error) === LOCKED;
+      if (isBusy && performance.now() < deadlineMs) {
+        await sleep(20);
+        continue;
+      }
+      if (error instanceof ConfigError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new ConfigError(`Cannot open the store in ${directory}: ${why}`, { cause: error });
+    }
+  }
+}
+
+function openOnce(directory: string): Connection {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = path.join(directory, FILE_NAME);
+  closeSync(openSync(file, "a", 0o600));
+  chmodSync(file, 0o600); // It holds credentials; SQLite gives its side files the same mode.
+  const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode;
+    if (mode !== "wal") throw new Error(`its file system allows no write-ahead log (${mode})`);
+    database.exec("PRAGMA synchronous = FULL");
+    migrateSqlite(database);
+    return new Connection(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+const closed = (what: string): Unavailable =>
+  new Unavailable("store-unavailable", `Cannot ${what}: the store is closed`);
+
+function asUnavailable(error: unknown, what: string): unknown {
+  const code = resultCode(error);
+  if (error instanceof Unavailable || code === undefined) return error;
+  const why = (error as Error).message;
+  return new Unavailable(unavailableCode(code), `Cannot ${what}: ${why}`, { cause: error });
+}
+
+function unavailableCode(code: number): string {
+  if (code === BUSY || code === LOCKED) return "store-timeout";
+  if (code === CORRUPT || code === NOT_A_DATABASE) return "store-corrupt";
+  return "store-unavailable";
+}
+
+/** SQLite's primary result code; undefined when the error is not from SQLite. */
+function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
+  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+}
