@@ -76,12 +76,12 @@ export async function bindResource(
   const old = present?.id === replaced?.session ? present : undefined;
   if (stream.isOver || door.isDraining) {
     void release(door, route);
-    if (replaced !== undefined) await endReplaced(door, replaced, old);
+    await endReplaced(door, old);
     return { kind: "gone", condition: "system-shutdown" };
   }
   door.sessions.add(session);
   door.stats.sessionsBound += 1;
-  if (replaced !== undefined) await endReplaced(door, replaced, old);
+  await endReplaced(door, old);
   return announce(door, session, replaced, request);
 }
 
@@ -97,19 +97,8 @@ async function commit(door: Door, route: Route): Promise<BindResult | undefined>
 }
 
 /** Waits a little, so that contacts see the old session's end before the new one's begin. */
-async function endReplaced(door: Door, replaced: Route, old: Session | undefined): Promise<void> {
-  const work =
-    replaced.node === door.selfIncarnation ? old?.ending : askForConflict(door, replaced);
-  if (work !== undefined) await settledWithin(door.clock, REPLACED_WAIT_MS, work);
-}
-
-async function askForConflict(door: Door, replaced: Route): Promise<void> {
-  try {
-    await door.onConflict(replaced);
-  } catch (error) {
-    // That node also learns it from its own routes (onRouteLost).
-    door.log.warn({ session: replaced.session, err: error }, "conflict-not-told");
-  }
+async function endReplaced(door: Door, old: Session | undefined): Promise<void> {
+  if (old?.ending !== undefined) await settledWithin(door.clock, REPLACED_WAIT_MS, old.ending);
 }
 
 async function announce(

@@ -44,7 +44,10 @@ export interface SessionEvents {
    * counts only accepted stanzas.
    */
   onStanza(session: ClientSession, stanza: ParsedStanza): void | Promise<void>;
-  /** After the route is committed and before the bind result is sent. */
+  /**
+   * After the route is committed and before the bind result is sent. A `replaced` session of another
+   * node is the router's to end; one of this node has been ended by the door.
+   */
   onBound(session: ClientSession, replaced: Route | undefined): void | Promise<void>;
   /**
    * The session is over, its route still published until this resolves. `unacknowledged` holds, in

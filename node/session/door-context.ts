@@ -5,7 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { AddressGuard } from "../guard/address-guard.ts";
-import type { Route, Routes } from "../routes/contract.ts";
+import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
 import type { SessionEvents } from "./contract.ts";
 import type { Session } from "./session.ts";
@@ -103,8 +103,6 @@ export interface Door {
   readonly routes: Pick<Routes, "bind" | "unbind">;
   readonly selfIncarnation: string;
   readonly events: SessionEvents;
-  /** A session of another node lost its address to one of ours: that node must close it. */
-  onConflict(route: Route): void | Promise<void>;
   readonly registration: Registration | undefined;
   /** Everything authentication needs but the stream's own domain and channel. */
   readonly auth: Omit<AuthContext, "domain" | "channelBinding">;

@@ -7,7 +7,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
-import type { Route, Routes } from "../routes/contract.ts";
+import type { Routes } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
 import { boundFeatures } from "../stream/features.ts";
 import { writeFailure, writeHeader } from "../stream/header.ts";
@@ -46,8 +46,6 @@ export interface ClientDoorOptions {
   /** Undefined: neither STARTTLS nor direct TLS. */
   readonly tls: TlsContexts | undefined;
   readonly events: SessionEvents;
-  /** A session of another node lost its address: that node must close it with `conflict`. */
-  onConflict(route: Route): void | Promise<void>;
   readonly registration?: Registration | undefined;
   readonly selfIncarnation: string;
   readonly log: Logger;
@@ -104,7 +102,6 @@ function makeDoor(options: ClientDoorOptions): Door {
     routes: options.routes,
     selfIncarnation: options.selfIncarnation,
     events: options.events,
-    onConflict: (route) => options.onConflict(route),
     registration: options.registration,
     auth: {
       accounts,

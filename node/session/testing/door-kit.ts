@@ -70,7 +70,6 @@ export class TestRouter implements SessionEvents {
   readonly stanzas: ParsedStanza[] = [];
   readonly bound: { session: ClientSession; replaced: Route | undefined }[] = [];
   readonly ended: Ended[] = [];
-  readonly conflicts: Route[] = [];
   /** What happened, in order, for tests about order. */
   readonly order: string[] = [];
   accept: (stanza: ParsedStanza) => void | Promise<void> = () => {};
@@ -154,7 +153,6 @@ export async function openKit(overrides: Overrides = {}): Promise<Kit> {
     random: systemRandom,
     tls,
     events: router,
-    onConflict: (route) => void router.conflicts.push(route),
     selfIncarnation,
     log: complaining(complaints),
     scramIterations: 4_096,

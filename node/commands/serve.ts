@@ -1,0 +1,45 @@
+/** `zonda serve`: one node, until SIGTERM or Ctrl-C. */
+import { readConfiguration } from "../configuration.ts";
+import { startNode } from "../main.ts";
+import type { RunningNode } from "../main.ts";
+import { openLog } from "../observe/log.ts";
+import { software } from "../software.ts";
+import type { Invocation } from "./invocation.ts";
+
+export async function serve(invocation: Invocation): Promise<void> {
+  const configuration = readConfiguration(invocation);
+  const log = openLog(configuration.log);
+  process.on("uncaughtException", (error) => {
+    // A bug: what is accepted is in the stores or with other nodes; a fresh process is safer.
+    log.error({ room: "main", error: { message: error.message, stack: error.stack } }, "crashed");
+    process.exit(1);
+  });
+  const node = await startNode(configuration, log);
+  if (invocation.file === undefined) welcome(node, configuration.data);
+  const signal = await endSignal();
+  log.info({ room: "main", signal }, "draining");
+  await node.drain();
+  process.exit(0);
+}
+
+/** The first signal drains; a second one of Ctrl-C ends at once. */
+function endSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        process.once("SIGINT", () => process.exit(130));
+        resolve(signal);
+      });
+    }
+  });
+}
+
+function welcome({ domains, ports, selfMadeAuthority }: RunningNode, data: string): void {
+  const domain = domains[0] as string;
+  const trust = selfMadeAuthority === undefined ? "" : `; its certificate is self-made, trust ${selfMadeAuthority}`;
+  console.log(`Zonda ${software.version} serves ${domains.join(", ")}
+  clients connect to ${domain}:${ports.c2s} (STARTTLS)${trust}
+  make a user:  npx zonda user add juliet@${domain}
+  then log in as juliet@${domain} with any XMPP client
+  health: http://127.0.0.1:${ports.http}/readyz   stop: Ctrl-C   everything is kept in ${data}/`);
+}

@@ -1,0 +1,104 @@
+/** The certificate shown to clients: the configured files, or one made here and kept in `data`. */
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { ConfigError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import type { KeyPair } from "./config/certificates.ts";
+import { isDueForRenewal, issue, makeAuthority } from "./config/certificates.ts";
+import type { Configuration } from "./config/schema.ts";
+
+export interface DomainCertificate extends KeyPair {
+  /** The file a client must trust, when the certificate is self-made. */
+  readonly selfMadeAuthority: string | undefined;
+}
+
+/** @throws ConfigError when a configured file cannot be read. */
+export async function readDomainCertificate(
+  configuration: Configuration,
+): Promise<DomainCertificate> {
+  const { certificate, key } = configuration.tls;
+  if (certificate === undefined || key === undefined) return selfMade(configuration);
+  return {
+    certificate: await readPem(certificate, "tls.certificate"),
+    key: await readPem(key, "tls.key"),
+    selfMadeAuthority: undefined,
+  };
+}
+
+/** @param option the option that named the file, for the message. */
+export async function readPem(file: string, option: string): Promise<string> {
+  const text = await readFile(file, "utf8").catch((cause: Error) => {
+    throw new ConfigError(`Cannot read ${option}: ${cause.message}`, { cause });
+  });
+  if (text.includes("-----BEGIN ")) return text;
+  throw new ConfigError(`Cannot use ${option}: ${file} is not a PEM file`);
+}
+
+async function selfMade({ data, domains }: Configuration): Promise<DomainCertificate> {
+  const files = {
+    authority: path.join(data, "tls-authority.crt"),
+    certificate: path.join(data, "tls.crt"),
+    key: path.join(data, "tls.key"),
+    domains: path.join(data, "tls.domains"),
+  };
+  const names = domains.join("\n");
+  if (!(await isCurrent(files, names))) await make(data, files, domains, names);
+  return {
+    certificate: await readFile(files.certificate, "utf8"),
+    key: await readFile(files.key, "utf8"),
+    selfMadeAuthority: files.authority,
+  };
+}
+
+async function isCurrent(
+  files: { readonly certificate: string; readonly key: string; readonly domains: string },
+  names: string,
+): Promise<boolean> {
+  if (!existsSync(files.certificate) || !existsSync(files.key)) return false;
+  const made = await readFile(files.domains, "utf8").catch(() => "");
+  return made === names && !isDueForRenewal(await readFile(files.certificate, "utf8"), Date.now());
+}
+
+async function make(
+  data: string,
+  files: { authority: string; certificate: string; key: string; domains: string },
+  domains: readonly string[],
+  names: string,
+): Promise<void> {
+  await mkdir(data, { recursive: true });
+  const authority = await makeAuthority("Zonda self-made authority");
+  const request = { commonName: domains[0] as string, names: domains };
+  const { certificate, key } = await issue(authority, request);
+  const isOwnerOnly = { mode: 0o600 };
+  await writeFile(files.authority, authority.certificate);
+  await writeFile(files.key, key, isOwnerOnly);
+  await writeFile(files.certificate, certificate);
+  await writeFile(files.domains, names);
+}
+
+const WATCH_MS = 60_000;
+
+/** Looks at the configured files once a minute and hands over what changed; secrets are replaced. */
+export function watchCertificate(
+  configuration: Configuration,
+  onChange: (renewed: KeyPair) => void,
+  log: Logger,
+): Disposable {
+  let known: string | undefined;
+  const look = async (): Promise<void> => {
+    const renewed = await readDomainCertificate(configuration);
+    const isNew = known !== undefined && known !== renewed.certificate;
+    if (isNew) onChange(renewed);
+    known = renewed.certificate;
+    if (isNew) log.info({ room: "tls" }, "certificate replaced");
+  };
+  const lookSafely = (): void =>
+    void look().catch((error: Error) => {
+      log.error({ room: "tls", reason: error.message }, "cannot replace the certificate");
+    });
+  lookSafely();
+  const timer = setInterval(lookSafely, WATCH_MS);
+  timer.unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

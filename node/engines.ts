@@ -1,0 +1,57 @@
+/** Chooses the engines that the configuration names, and reads the files they need. */
+import type { Clock } from "./base/clock.ts";
+import type { Logger } from "./base/log.ts";
+import type { Configuration } from "./config/schema.ts";
+import { readPem } from "./domain-certificate.ts";
+import type { NodeRecord, RouteSet, Routes, RoutesEvents } from "./routes/contract.ts";
+import { openMemoryRoutes } from "./routes/memory.ts";
+import type { Stores } from "./stores/contract.ts";
+
+type TlsFiles = Configuration["store"]["cassandra"]["tls"];
+
+const readTls = async (files: TlsFiles, option: string) => {
+  if (files.authority === undefined) return undefined;
+  return {
+    authority: await readPem(files.authority, `${option}.authority`),
+    ...(files.certificate !== undefined && {
+      certificate: await readPem(files.certificate, `${option}.certificate`),
+    }),
+    ...(files.key !== undefined && { key: await readPem(files.key, `${option}.key`) }),
+  };
+};
+
+/** Engines are loaded on first use: a node alone needs neither driver. */
+export async function openStores({ store, data }: Configuration): Promise<Stores> {
+  if (store.engine === "sqlite") {
+    const { openSqliteStores } = await import("./stores/sqlite/sqlite.ts");
+    return openSqliteStores({ directory: data });
+  }
+  const { openCassandraStores } = await import("./stores/cassandra/cassandra.ts");
+  const { tls, ...options } = store.cassandra;
+  return openCassandraStores({ ...options, tls: await readTls(tls, "store.cassandra.tls") });
+}
+
+export interface RoutesSurroundings {
+  readonly self: NodeRecord;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: RoutesEvents;
+  /** Rejects when the node may not have heard. */
+  notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<unknown> | undefined;
+}
+
+export async function openRoutes(
+  { routes }: Configuration,
+  surroundings: RoutesSurroundings,
+): Promise<Routes> {
+  if (routes.engine === "memory") return openMemoryRoutes(surroundings);
+  const { openEtcdRoutes } = await import("./routes/etcd.ts");
+  const { tls: files, ...options } = routes.etcd;
+  const tls = await readTls(files, "routes.etcd.tls");
+  return openEtcdRoutes({
+    ...options,
+    ...surroundings,
+    cacheUsersMax: routes.cacheUsersMax,
+    ...(tls !== undefined && { tls }),
+  });
+}

@@ -1,0 +1,39 @@
+/** What is spoken besides the RFCs: of the modules and of the rooms below them. */
+import { MODULES } from "./modules/index.ts";
+
+export interface Implemented {
+  readonly xep: number;
+  readonly name: string;
+  readonly version: string;
+  /** The room or module. */
+  readonly where: string;
+}
+
+const NAMES: Readonly<Record<number, string>> = {
+  12: "Last Activity",
+  30: "Service Discovery",
+  77: "In-Band Registration",
+  82: "XMPP Date and Time Profiles",
+  92: "Software Version",
+  160: "Best Practices for Handling Offline Messages",
+  198: "Stream Management (acknowledgements only)",
+  199: "XMPP Ping",
+  202: "Entity Time",
+  203: "Delayed Delivery",
+  237: "Roster Versioning",
+  368: "SRV records for XMPP over TLS (direct TLS)",
+  440: "SASL Channel-Binding Type Capability",
+};
+
+/** Spoken at the client door, before any module has a say. */
+const DOOR = [
+  { xep: 198, version: "1.6.3", where: "session" },
+  { xep: 368, version: "1.1.0", where: "stream" },
+];
+
+export const IMPLEMENTED: readonly Implemented[] = [
+  ...DOOR,
+  ...MODULES.flatMap(({ name, implements: xeps }) =>
+    xeps.map(({ xep, version }) => ({ xep, version, where: `modules/${name}` })),
+  ),
+].map((one) => ({ ...one, name: NAMES[one.xep] ?? "" }));

@@ -1,0 +1,277 @@
+/**
+ * The composition root: builds every room from the configuration, wires the callbacks, starts, and
+ * stops. Rooms open from the bottom up; the stack releases them in the opposite order.
+ */
+import { makeCredentials } from "./auth/credentials.ts";
+import { PasswordWork } from "./auth/password-work.ts";
+import { systemClock as clock } from "./base/clock.ts";
+import type { Logger } from "./base/log.ts";
+import { persist } from "./base/persist.ts";
+import { systemRandom as random, randomId } from "./base/random.ts";
+import type { Configuration } from "./config/schema.ts";
+import { readDomainCertificate, readPem, watchCertificate } from "./domain-certificate.ts";
+import { openRoutes, openStores } from "./engines.ts";
+import { AddressBudget } from "./guard/address-budget.ts";
+import type { HttpServer } from "./http/server.ts";
+import { openHttp, plainText } from "./http/server.ts";
+import type { CountedMesh } from "./mesh/mesh.ts";
+import { openMesh } from "./mesh/mesh.ts";
+import type { MetricSources } from "./metrics.ts";
+import { METRICS } from "./metrics.ts";
+import { MODULES } from "./modules/index.ts";
+import type { OpenedRouter } from "./modules/open-router.ts";
+import { openRouter } from "./modules/open-router.ts";
+import { Health } from "./observe/health.ts";
+import { openMetrics } from "./observe/metrics.ts";
+import type { Router } from "./router/router.ts";
+import type { NodeRecord, Routes, RoutesEvents } from "./routes/contract.ts";
+import type { SessionTable } from "./session/contract.ts";
+import type { ClientDoor } from "./session/door.ts";
+import { openClientDoor } from "./session/door.ts";
+import type { Registration } from "./session/door-context.ts";
+import { software } from "./software.ts";
+import type { Stores } from "./stores/contract.ts";
+import { TlsContexts } from "./stream/tls.ts";
+
+export interface RunningNode {
+  readonly domains: readonly string[];
+  readonly ports: { readonly c2s: number; readonly http: number };
+  /** PEM file that clients must trust when the certificate is self-made. */
+  readonly selfMadeAuthority: string | undefined;
+  /** Not ready, no new clients, sessions closed at the set rate, then everything is released. */
+  drain(): Promise<void>;
+}
+
+/** A node may start before its dependencies; the pod's start-up probe waits longer than this. */
+const START_PATIENCE_MS = 90_000;
+
+/** What is built later than the callbacks that lead to it. */
+interface Upper {
+  router?: Router;
+  door?: ClientDoor;
+}
+
+/** @throws ConfigError or Unavailable when a part cannot start; what was started is released. */
+export async function startNode(configuration: Configuration, log: Logger): Promise<RunningNode> {
+  await using starting = new AsyncDisposableStack();
+  const upper: Upper = {};
+  const certificate = await readDomainCertificate(configuration);
+  const tls = new TlsContexts(certificate);
+  const patience = { clock, log, forMs: START_PATIENCE_MS };
+  const stores = starting.use(await persist("stores", () => openStores(configuration), patience));
+  const incarnation = randomId(random);
+  const mesh = starting.use(await openClusterMesh(configuration, incarnation, upper, log));
+  const self = describeSelf(configuration, incarnation, mesh);
+  const openOnce = () => openNodeRoutes(configuration, self, mesh, upper, log);
+  const routes = starting.use(await persist("routes", openOnce, patience));
+  const passwords = new PasswordWork();
+  const parts = { configuration, stores, routes, incarnation, passwords, log };
+  const opened = connectRouter({ ...parts, mesh, upper });
+  const { router } = opened;
+  upper.router = router;
+  const door = starting.use(await openDoor({ ...parts, opened, tls }));
+  upper.door = door;
+  const health = new Health([
+    { name: "store", check: () => stores.ping() },
+    { name: "routes", check: () => routes.ping() },
+  ]);
+  const sources: MetricSources = { door, router, mesh, routes };
+  const http = starting.use(await openPages(configuration, health, sources));
+  starting.use(watchCertificate(configuration, (renewed) => tls.replace(renewed), log));
+  health.hold(undefined);
+  const running = starting.move();
+  log.info(
+    { room: "main", version: software.version, c2s: door.port, http: http.port, incarnation },
+    "serving",
+  );
+  return {
+    domains: configuration.domains,
+    ports: { c2s: door.port, http: http.port },
+    selfMadeAuthority: certificate.selfMadeAuthority,
+    async drain() {
+      health.hold("draining");
+      await drainDoor(door, configuration, log);
+      await running.disposeAsync();
+      log.info({ room: "main" }, "drained");
+    },
+  };
+}
+
+const describeSelf = (
+  { node, mesh }: Configuration,
+  incarnation: string,
+  opened: CountedMesh | undefined,
+): NodeRecord => ({
+  incarnation,
+  name: node.name,
+  zone: node.zone,
+  version: software.version,
+  meshHost: mesh.advertise ?? node.name,
+  meshPort: opened?.port ?? 0,
+});
+
+/** Undefined for a node alone. */
+async function openClusterMesh(
+  { mesh, routes }: Configuration,
+  incarnation: string,
+  upper: Upper,
+  log: Logger,
+): Promise<CountedMesh | undefined> {
+  if (routes.engine === "memory") return undefined;
+  const { authority = "", certificate = "", key = "" } = mesh.tls; // The schema has seen to them.
+  return openMesh({
+    host: mesh.host,
+    port: mesh.port,
+    serverName: mesh.serverName,
+    self: { incarnation },
+    tls: {
+      authority: await readPem(authority, "mesh.tls.authority"),
+      certificate: await readPem(certificate, "mesh.tls.certificate"),
+      key: await readPem(key, "mesh.tls.key"),
+    },
+    clock,
+    log,
+    onFrame(from, kind, payload) {
+      // Nobody routes to a node that has not finished starting: it has no session yet.
+      if (upper.router === undefined) throw new Error("this node is starting");
+      return upper.router.onFrame(from, kind, payload);
+    },
+  });
+}
+
+function openNodeRoutes(
+  configuration: Configuration,
+  self: NodeRecord,
+  mesh: CountedMesh | undefined,
+  upper: Upper,
+  log: Logger,
+): Promise<Routes> {
+  const events: RoutesEvents = {
+    onNodeUp(node) {
+      mesh?.addPeer(node);
+      upper.router?.onNodeUp(node);
+    },
+    onNodeDown(node) {
+      mesh?.removePeer(node.incarnation);
+      upper.router?.onNodeDown(node);
+    },
+    onRouteLost: (route) => upper.router?.onRouteLost(route),
+    onLeaseLost: () => log.warn({ room: "routes" }, "lease lost: nobody new is bound"),
+    onLeaseRegained() {
+      log.info({ room: "routes" }, "lease regained");
+      upper.router?.onLeaseRegained();
+    },
+  };
+  return openRoutes(configuration, {
+    self,
+    clock,
+    log,
+    events,
+    notifySiblings: (to, user, set) => upper.router?.notifySiblings(to, user, set),
+  });
+}
+
+/** What the node holds until its door is open. */
+const NO_SESSIONS: SessionTable = {
+  size: 0,
+  get: () => undefined,
+  ofUser: () => [],
+  all: () => [],
+};
+
+interface Parts {
+  readonly configuration: Configuration;
+  readonly stores: Stores;
+  readonly routes: Routes;
+  readonly incarnation: string;
+  /** One bound on password hashing, whoever asks for it. */
+  readonly passwords: PasswordWork;
+  readonly log: Logger;
+}
+
+interface RouterParts extends Parts {
+  readonly mesh: CountedMesh | undefined;
+  readonly upper: Upper;
+}
+
+const connectRouter = ({
+  configuration,
+  upper,
+  incarnation,
+  passwords,
+  ...parts
+}: RouterParts): OpenedRouter =>
+  openRouter({
+    ...parts,
+    domains: configuration.domains,
+    sessions: () => upper.door?.sessions ?? NO_SESSIONS,
+    clock,
+    random,
+    modules: MODULES,
+    options: configuration.modules,
+    selfIncarnation: incarnation,
+    software,
+    credentialsFor: (password) =>
+      makeCredentials(password, {
+        iterations: configuration.auth.scramIterations,
+        work: passwords,
+      }),
+  });
+
+interface DoorParts extends Parts {
+  readonly opened: OpenedRouter;
+  readonly tls: TlsContexts;
+}
+
+const openDoor = ({ configuration, stores, opened, incarnation, ...parts }: DoorParts) =>
+  openClientDoor({
+    ...parts,
+    config: configuration.c2s,
+    scramIterations: configuration.auth.scramIterations,
+    registration: registrationOf(configuration, opened),
+    domains: configuration.domains,
+    accounts: stores.accounts,
+    events: opened.router,
+    clock,
+    random,
+    selfIncarnation: incarnation,
+  });
+
+/** XEP-0077 before login: as many accounts as one address may make. */
+function registrationOf({ registration }: Configuration, { register }: OpenedRouter): Registration {
+  const budget = new AddressBudget(registration.perAddressPerHour, 3_600_000, clock);
+  return {
+    enabled: registration.enabled,
+    async register(user, password, address) {
+      return budget.take(address) ? register(user, password) : "refused";
+    },
+  };
+}
+
+async function drainDoor(door: ClientDoor, { drain }: Configuration, log: Logger): Promise<void> {
+  log.info({ room: "main", sessions: door.sessions.size }, "draining sessions");
+  await door.drain({
+    perSecond: drain.disconnectsPerSecond,
+    deadlineMs: drain.deadlineSeconds * 1_000,
+  });
+}
+
+function openPages(
+  { http }: Configuration,
+  health: Health,
+  sources: MetricSources,
+): Promise<HttpServer> {
+  const metrics = openMetrics(METRICS, sources);
+  return openHttp(http, {
+    "/healthz": () => plainText(200, "ok"),
+    "/readyz": async () => {
+      const { isReady, lines } = await health.verdict();
+      return plainText(isReady ? 200 : 503, lines.join("\n"));
+    },
+    "/metrics": async () => ({
+      status: 200,
+      contentType: metrics.contentType,
+      body: await metrics.render(),
+    }),
+  });
+}

@@ -1,0 +1,107 @@
+/** Every metric of a node, by name. Rooms count in plain numbers; these are read on a scrape. */
+import type { CountedMesh } from "./mesh/mesh.ts";
+import type { Metric } from "./observe/metrics.ts";
+import type { Router } from "./router/router.ts";
+import type { Routes } from "./routes/contract.ts";
+import type { ClientDoor } from "./session/door.ts";
+
+export interface MetricSources {
+  readonly door: ClientDoor;
+  readonly router: Router;
+  readonly routes: Routes;
+  /** Undefined for a node alone. */
+  readonly mesh: CountedMesh | undefined;
+}
+
+type NodeMetric = Metric<MetricSources>;
+
+const gauge = (name: string, help: string, read: NodeMetric["read"]): NodeMetric => ({
+  name: `zonda_${name}`,
+  kind: "gauge",
+  help,
+  read,
+});
+
+const counter = (name: string, help: string, read: NodeMetric["read"]): NodeMetric => ({
+  name: `zonda_${name}_total`,
+  kind: "counter",
+  help,
+  read,
+});
+
+const door = ({ door: { stats } }: MetricSources) => stats;
+
+/** What the router counts: see router/counters.ts. */
+const ROUTER = {
+  stanzasIn: "Stanzas that clients of this node sent.",
+  stanzasHandedOver: "Stanzas handed to sessions of this node.",
+  framesOut: "Frames sent to other nodes to deliver stanzas.",
+  framesIn: "Frames from other nodes that deliver stanzas.",
+  repeatsCut: "Repeated deliveries that were cut.",
+  routesReread: "Deliveries for which routes had to be read again.",
+  bounced: "Stanzas that came back to their senders as errors.",
+  shed: "Stanzas refused because too many of the same pair were waiting.",
+  rerouted: "Messages of ended sessions that went on to somebody else or the store.",
+  failures: "Failures that were not expected; each is logged.",
+} as const;
+
+/** What the mesh counts: see mesh/settings.ts. */
+const MESH = {
+  requests: "Frames sent to other nodes.",
+  handled: "Frames of other nodes that were handled.",
+  handlerFailures: "Frames of other nodes that could not be handled.",
+  bytesSent: "Bytes sent to other nodes.",
+  bytesReceived: "Bytes received from other nodes.",
+  writes: "Writes to sockets of other nodes.",
+  dials: "Links dialled.",
+  dialFailures: "Links that could not be made.",
+  timeouts: "Frames without an answer in time.",
+  overloads: "Frames not sent because too many were unanswered.",
+  broken: "Links that broke.",
+  malformed: "Links closed because a frame was malformed.",
+  refused: "Links refused: certificate, protocol version or incarnation.",
+} as const;
+
+const fromCounters = (
+  helps: Readonly<Record<string, string>>,
+  room: string,
+  counters: (sources: MetricSources) => Readonly<Record<string, number>>,
+): readonly NodeMetric[] =>
+  Object.entries(helps).map(([key, help]) =>
+    counter(
+      `${room}_${key.replace(/[A-Z]/g, "_$&").toLowerCase()}`,
+      help,
+      (sources) => counters(sources)[key] ?? 0,
+    ),
+  );
+
+export const METRICS: readonly NodeMetric[] = [
+  gauge("sessions", "Sessions bound on this node.", (s) => s.door.sessions.size),
+  gauge("connections", "Connections of clients.", (s) => door(s).connections),
+  gauge("negotiating", "Streams that have no session yet.", (s) => s.door.negotiating),
+  gauge("mesh_links", "Open links to other nodes.", ({ mesh }) => mesh?.stats.linksOpen ?? 0),
+  gauge("mesh_unanswered", "Frames not answered yet.", ({ mesh }) => mesh?.stats.unanswered ?? 0),
+  gauge("nodes", "Other nodes of the cluster.", (s) => s.routes.nodes.size),
+  counter("connections_accepted", "Connections let in.", (s) => door(s).connectionsAccepted),
+  counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),
+  counter("logins_succeeded", "Logins that succeeded.", (s) => door(s).loginsSucceeded),
+  counter("logins_failed", "Logins that failed.", (s) => door(s).loginsFailed),
+  counter("sessions_bound", "Sessions that were bound.", (s) => door(s).sessionsBound),
+  counter("sessions_ended", "Sessions that ended.", (s) => door(s).sessionsEnded),
+  counter("stream_errors", "Streams closed with an error.", (s) => door(s).streamErrors),
+  counter("bytes_in", "Bytes read from clients.", (s) => door(s).bytesIn),
+  counter("stanzas_in", "Stanzas read from clients.", (s) => door(s).stanzasIn),
+  counter("stanzas_out", "Stanzas written to clients.", (s) => door(s).stanzasOut),
+  counter(
+    "stanzas_unacknowledged",
+    "Stanzas handed back when their session ended.",
+    (s) => door(s).stanzasUnacknowledged,
+  ),
+  counter(
+    "session_endings_failed",
+    "Ended sessions whose rest could not be handed over.",
+    (s) => door(s).endingsFailed,
+  ),
+  ...fromCounters(ROUTER, "router", ({ router }) => router.stats()),
+  ...fromCounters(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
+];
