@@ -1,0 +1,164 @@
+/** All that a module sees: how it is declared, what it is given, what it may register. */
+import type { z } from "zod";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Registration, Router } from "../router/router.ts";
+import type { SessionTable } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type {
+  Accounts,
+  Credentials,
+  Offline,
+  Roster,
+  RosterPatch,
+  Rosters,
+} from "../stores/contract.ts";
+
+export { iq } from "../router/iq.ts";
+export { on } from "../router/lifecycle.ts";
+export {
+  bounce,
+  CONSUME,
+  consume,
+  EARLY,
+  FIRST,
+  LAST,
+  LATE,
+  MIDDLE,
+  PASS,
+  stage,
+} from "../router/stages.ts";
+export type { IqRequest as Request } from "../router/iq.ts";
+export type { Verdict } from "../router/stages.ts";
+export type { ClientSession } from "../session/contract.ts";
+export type { Envelope } from "../stanza/contract.ts";
+
+/** What modules may ask of the router. */
+export type RouterServices = Pick<
+  Router,
+  | "route"
+  | "broadcast"
+  | "push"
+  | "reply"
+  | "publish"
+  | "after"
+  | "tell"
+  | "wake"
+  | "disconnect"
+  | "predecessorOf"
+  | "claim"
+  | "isDead"
+  | "nowMs"
+  | "deliveries"
+>;
+
+/** The world of a module. */
+export interface Host {
+  readonly accounts: Accounts;
+  readonly rosters: Rosters;
+  readonly offline: Offline;
+  readonly router: RouterServices;
+  readonly sessions: () => SessionTable;
+  readonly domains: readonly string[];
+  readonly self: string;
+  readonly software: { readonly name: string; readonly version: string };
+  /** SCRAM keys of a password. @throws PasswordRefused */
+  readonly credentialsFor: (password: string) => Promise<Credentials>;
+  /** What service discovery answers, all modules together. Complete once every module is set up. */
+  readonly features: () => readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** Published by roster/. */
+export interface RosterService {
+  load(user: string): Promise<Roster>;
+  /** Changes an item without telling anybody; `push` comes later. */
+  update(user: string, contact: string, patch: RosterPatch): Promise<RosterChange>;
+  /** Tells the user's interested resources of a change. Never rejects. */
+  push(change: RosterChange): Promise<void>;
+  /** Ends every subscription of the user, both ways, for an account that goes away. */
+  cancelAll(user: string): Promise<void>;
+  /** What a roster push says, or undefined for any other stanza. */
+  readPush(envelope: Envelope): { contact: string; subscription: string } | undefined;
+}
+
+export interface RosterChange {
+  readonly user: string;
+  readonly contact: string;
+  readonly version: string;
+}
+
+/** Services by name; a module that says `needs` receives them beside the host. */
+export interface Services {
+  readonly roster: RosterService;
+}
+
+export type ServiceName = keyof Services;
+
+export interface ServiceRegistration<Name extends ServiceName = ServiceName> {
+  readonly kind: "service";
+  readonly name: Name;
+  readonly service: Services[Name];
+}
+
+export const service = <Name extends ServiceName>(
+  name: Name,
+  published: Services[Name],
+): ServiceRegistration<Name> => ({ kind: "service", name, service: published });
+
+export type ModuleRegistration = Registration | ServiceRegistration;
+
+/** An extension a module implements, for the generated table. */
+export interface Implemented {
+  /** "XEP-0199" is 199; an RFC is given by `rfc`. */
+  readonly xep: number;
+  readonly version: string;
+}
+
+export interface Module {
+  readonly name: string;
+  /** What operators read about it, one sentence. */
+  readonly about: string;
+  readonly needs: readonly ServiceName[];
+  readonly provides: readonly ServiceName[];
+  readonly features: readonly string[];
+  readonly implements: readonly Implemented[];
+  /** Its options, declared with the kit of config/. */
+  readonly options: z.ZodRawShape;
+  readonly setup: (host: never, options: never) => readonly ModuleRegistration[];
+}
+
+interface Declaration<Needs extends ServiceName, Shape extends z.ZodRawShape> {
+  readonly name: string;
+  readonly about: string;
+  readonly needs?: readonly Needs[];
+  readonly provides?: readonly ServiceName[];
+  readonly features?: readonly string[];
+  readonly implements?: readonly Implemented[];
+  readonly options?: Shape;
+  /** Runs once, at boot. What it returns is all the module does. */
+  setup(
+    host: Host & Pick<Services, Needs>,
+    options: z.output<z.ZodObject<Shape>>,
+  ): readonly ModuleRegistration[];
+}
+
+export function defineModule<
+  const Needs extends ServiceName = never,
+  Shape extends z.ZodRawShape = Record<never, never>,
+>(declared: Declaration<Needs, Shape>): Module {
+  return {
+    name: declared.name,
+    about: declared.about,
+    needs: declared.needs ?? [],
+    provides: declared.provides ?? [],
+    features: declared.features ?? [],
+    implements: declared.implements ?? [],
+    options: declared.options ?? {},
+    setup: (host: Host & Pick<Services, Needs>, options: z.output<z.ZodObject<Shape>>) =>
+      declared.setup(host, options),
+  };
+}

@@ -1,0 +1,27 @@
+/** The modules of a node, by hand. Order matters only for handlers at the same place of a stage. */
+import { section } from "../config/options.ts";
+import { disco } from "./disco.ts";
+import type { Module } from "./contract.ts";
+import { offline } from "./offline.ts";
+import { ping } from "./ping.ts";
+import { presence } from "./presence/module.ts";
+import { register } from "./register.ts";
+import { roster } from "./roster/module.ts";
+import { time } from "./time.ts";
+import { version } from "./version.ts";
+
+export const MODULES: readonly Module[] = [
+  roster,
+  presence,
+  offline,
+  ping,
+  disco,
+  version,
+  time,
+  register,
+];
+
+/** The modules' sections of the configuration, by module name. */
+export const moduleOptions = Object.fromEntries(
+  MODULES.map(({ name, about, options }) => [name, section(about, options)]),
+);

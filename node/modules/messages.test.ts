@@ -1,0 +1,165 @@
+import { describe, expect, test } from "vitest";
+import { Cluster, DOMAIN } from "./testing/cluster.ts";
+import { conditionOf, one, take } from "./testing/read.ts";
+
+const ROMEO = `romeo@${DOMAIN}`;
+const JULIET = `juliet@${DOMAIN}`;
+
+function newCluster(nodes: number) {
+  const cluster = new Cluster({ nodes });
+  cluster.stores.addUser(ROMEO);
+  cluster.stores.addUser(JULIET);
+  return cluster;
+}
+
+/** Romeo on the first node, Juliet on the last, both available. */
+async function twoOnline(nodes: number) {
+  const cluster = newCluster(nodes);
+  const first = cluster.node(0);
+  const last = cluster.node(nodes - 1);
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await last.login(`${JULIET}/balcony`);
+  await first.send(romeo, "<presence/>");
+  await last.send(juliet, "<presence/>");
+  await cluster.settle();
+  take(romeo);
+  take(juliet);
+  return { cluster, first, last, romeo, juliet };
+}
+
+describe.each([1, 2])("on %i node(s)", (nodes) => {
+  test("a chat message reaches the bare address with the sender's full address", async () => {
+    const { first, romeo, juliet } = await twoOnline(nodes);
+    await first.send(romeo, `<message to='${JULIET}' type='chat' id='1'><body>hi</body></message>`);
+    const message = one(juliet, "message");
+    expect(message.attrs).toMatchObject({ from: `${ROMEO}/orchard`, to: JULIET, id: "1" });
+    expect(message.getChildText("body")).toBe("hi");
+    expect(romeo.received).toEqual([]);
+  });
+
+  test("a message goes to all resources of non-negative priority and to no other", async () => {
+    const { cluster, first, last, romeo, juliet } = await twoOnline(nodes);
+    const phone = await first.login(`${JULIET}/phone`);
+    const bot = await last.login(`${JULIET}/bot`);
+    const silent = await last.login(`${JULIET}/silent`);
+    await first.send(phone, "<presence><priority>5</priority></presence>");
+    await last.send(bot, "<presence><priority>-1</priority></presence>");
+    await cluster.settle();
+    await first.send(romeo, `<message to='${JULIET}' id='2'><body>hi</body></message>`);
+    expect(take(juliet, "message")).toHaveLength(1);
+    expect(take(phone, "message")).toHaveLength(1);
+    expect(take(bot, "message")).toHaveLength(0);
+    expect(take(silent, "message")).toHaveLength(0);
+  });
+
+  test("a message to a full address reaches just that resource, even a negative one", async () => {
+    const { cluster, first, last, romeo, juliet } = await twoOnline(nodes);
+    const bot = await last.login(`${JULIET}/bot`);
+    await last.send(bot, "<presence><priority>-1</priority></presence>");
+    await cluster.settle();
+    await first.send(romeo, `<message to='${JULIET}/bot' id='3'><body>hi</body></message>`);
+    expect(one(bot, "message").attrs.id).toBe("3");
+    expect(take(juliet, "message")).toHaveLength(0);
+  });
+
+  test("a normal message to a resource that is gone comes back, a chat message goes on", async () => {
+    const { first, romeo, juliet } = await twoOnline(nodes);
+    await first.send(romeo, `<message to='${JULIET}/gone' id='4'><body>a</body></message>`);
+    expect(conditionOf(one(romeo, "message"))).toBe("service-unavailable");
+    await first.send(
+      romeo,
+      `<message to='${JULIET}/gone' type='chat' id='5'><body>b</body></message>`,
+    );
+    expect(one(juliet, "message").attrs.id).toBe("5");
+  });
+
+  test("a message to nobody's account comes back, a headline does not", async () => {
+    const { first, romeo } = await twoOnline(nodes);
+    await first.send(romeo, `<message to='nobody@${DOMAIN}' id='6'><body>a</body></message>`);
+    expect(conditionOf(one(romeo, "message"))).toBe("service-unavailable");
+    await first.send(
+      romeo,
+      `<message to='nobody@${DOMAIN}' type='headline' id='7'><body>a</body></message>`,
+    );
+    expect(romeo.received).toEqual([]);
+  });
+
+  test("an error is never answered with an error", async () => {
+    const { first, romeo } = await twoOnline(nodes);
+    await first.send(romeo, `<message to='nobody@${DOMAIN}' type='error' id='8'/>`);
+    await first.send(romeo, `<iq to='nobody@${DOMAIN}' type='result' id='9'/>`);
+    await first.send(romeo, `<presence to='nobody@${DOMAIN}'/>`);
+    expect(romeo.received).toEqual([]);
+  });
+
+  test("an iq reaches a full address, and one to a resource that is gone is refused", async () => {
+    const { first, romeo, juliet } = await twoOnline(nodes);
+    const payload = "<query xmlns='jabber:iq:last'/>";
+    await first.send(romeo, `<iq to='${JULIET}/balcony' type='get' id='10'>${payload}</iq>`);
+    expect(one(juliet, "iq").attrs).toMatchObject({ type: "get", from: `${ROMEO}/orchard` });
+    await first.send(romeo, `<iq to='${JULIET}/gone' type='get' id='11'>${payload}</iq>`);
+    const refusal = one(romeo, "iq");
+    expect(refusal.attrs).toMatchObject({ type: "error", id: "11", from: `${JULIET}/gone` });
+    expect(conditionOf(refusal)).toBe("service-unavailable");
+  });
+});
+
+test("another domain is not found while there is no server-to-server", async () => {
+  const { first, romeo } = await twoOnline(1);
+  await first.send(romeo, "<message to='juliet@elsewhere.example' id='1'><body>a</body></message>");
+  expect(conditionOf(one(romeo, "message"))).toBe("remote-server-not-found");
+});
+
+test("an address that is none is answered with jid-malformed", async () => {
+  const { first, romeo } = await twoOnline(1);
+  await first.send(romeo, "<message to='@@' id='1'><body>a</body></message>");
+  expect(conditionOf(one(romeo, "message"))).toBe("jid-malformed");
+});
+
+test("requests that are not well made are refused", async () => {
+  const { first, romeo } = await twoOnline(1);
+  const bad = [
+    `<iq to='${DOMAIN}' type='get'><ping xmlns='urn:xmpp:ping'/></iq>`,
+    `<iq to='${DOMAIN}' type='get' id='1'/>`,
+    `<iq to='${DOMAIN}' type='set' id='2'><a xmlns='a'/><b xmlns='b'/></iq>`,
+    `<iq to='${DOMAIN}' type='fetch' id='3'><ping xmlns='urn:xmpp:ping'/></iq>`,
+  ];
+  for (const xml of bad) {
+    await first.send(romeo, xml);
+    expect(conditionOf(one(romeo, "iq"))).toBe("bad-request");
+  }
+});
+
+test("what no module answers is service-unavailable", async () => {
+  const { first, romeo } = await twoOnline(1);
+  for (const to of [DOMAIN, ROMEO, JULIET, `nobody@${DOMAIN}`]) {
+    await first.send(romeo, `<iq to='${to}' type='get' id='1'><query xmlns='unknown'/></iq>`);
+    expect(conditionOf(one(romeo, "iq"))).toBe("service-unavailable");
+  }
+});
+
+test("local to local never leaves the node, and makes no promise on the way", async () => {
+  const { cluster, first, romeo, juliet } = await twoOnline(1);
+  const before = first.mesh.frames;
+  const { parseStanza } = await import("../xml/parser.ts");
+  const parsed = parseStanza(
+    Buffer.from(`<message to='${JULIET}' type='chat' id='1'><body>a</body></message>`),
+    new Map([["", "jabber:client"]]),
+  );
+  expect(first.router.onStanza(romeo, parsed)).toBeUndefined();
+  expect(one(juliet, "message").attrs.id).toBe("1");
+  expect(first.mesh.frames).toBe(before);
+  expect(cluster.shared.revision).toBeGreaterThan(0);
+});
+
+test("a session that another one replaces is closed with conflict, on whatever node", async () => {
+  const { cluster, last, juliet, first } = await twoOnline(2);
+  const again = await first.login(`${JULIET}/balcony`);
+  await cluster.settle();
+  expect(juliet.closedWith).toBe("conflict");
+  expect(cluster.shared.snapshot(JULIET).routes.map(({ session }) => session)).toEqual([again.id]);
+  const third = await first.login(`${JULIET}/balcony`);
+  expect(again.closedWith).toBe("conflict");
+  expect(third.closedWith).toBeUndefined();
+  expect(last.sessions.size).toBe(0);
+});

@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Cluster, DOMAIN } from "./testing/cluster.ts";
+import { conditionOf, one, take } from "./testing/read.ts";
+import { idOf, originOf } from "./offline-id.ts";
+
+const ROMEO = `romeo@${DOMAIN}`;
+const JULIET = `juliet@${DOMAIN}`;
+
+function newCluster(nodes = 2, options: Record<string, unknown> = {}) {
+  const cluster = new Cluster({ nodes, options: { offline: options } });
+  cluster.stores.addUser(ROMEO);
+  cluster.stores.addUser(JULIET);
+  return cluster;
+}
+
+const message = (id: string | number, extra = "<body>hi</body>", type = "chat") =>
+  `<message to='${JULIET}' type='${type}' id='${id}'>${extra}</message>`;
+
+test("messages for a user who is away arrive once, in order, with the time they were sent", async () => {
+  const cluster = newCluster();
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/desk`);
+  for (let id = 0; id < 45; id += 1) await first.send(romeo, message(id));
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(45);
+  cluster.clock.advance(60_000);
+  const juliet = await second.login(`${JULIET}/balcony`);
+  void second.send(juliet, "<presence/>");
+  for (let rounds = 0; rounds < 5; rounds += 1) {
+    await cluster.settle();
+    juliet.acknowledge();
+  }
+  const messages = take(juliet, "message");
+  expect(messages.map(({ attrs }) => Number(attrs.id))).toEqual([...Array(45).keys()]);
+  const delay = messages[0]?.getChild("delay", "urn:xmpp:delay");
+  expect(delay?.attrs).toEqual({
+    xmlns: "urn:xmpp:delay",
+    from: DOMAIN,
+    stamp: new Date(cluster.clock.startMs).toISOString(),
+  });
+  expect(cluster.stores.storedFor(JULIET)).toEqual([]);
+});
+
+test("live messages wait until the stored ones are handed over", async () => {
+  const cluster = newCluster();
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await first.send(romeo, message("stored"));
+  const juliet = await second.login(`${JULIET}/balcony`);
+  void second.send(juliet, "<presence/>");
+  await cluster.settle();
+  await first.send(romeo, message("live"));
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored"]);
+  juliet.acknowledge();
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["live"]);
+});
+
+test("what a client did not acknowledge is kept for its next session", async () => {
+  const cluster = newCluster();
+  const first = cluster.node(0);
+  const romeo = await first.login(`${ROMEO}/desk`);
+  for (const id of ["a", "b", "c"]) await first.send(romeo, message(id));
+  const one = await first.login(`${JULIET}/balcony`);
+  void first.send(one, "<presence/>");
+  await cluster.settle();
+  // Its own presence, then one of the three.
+  one.acknowledge(2);
+  await first.drop(one);
+  await cluster.settle();
+  const next = await first.login(`${JULIET}/balcony`);
+  void first.send(next, "<presence/>");
+  await cluster.settle();
+  const ids = take(next, "message").map(({ attrs }) => attrs.id);
+  expect([...one.messages(), ...ids]).toEqual(["a", "b", "c"]);
+});
+
+test("a resource of negative priority gets nothing that was stored", async () => {
+  const cluster = newCluster();
+  const first = cluster.node(0);
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await first.send(romeo, message("a"));
+  const bot = await first.login(`${JULIET}/bot`);
+  await first.send(bot, "<presence><priority>-1</priority></presence>");
+  await cluster.settle();
+  expect(take(bot, "message")).toEqual([]);
+  void first.send(bot, "<presence><priority>0</priority></presence>");
+  await cluster.settle();
+  expect(take(bot, "message")).toHaveLength(1);
+});
+
+describe("what is stored", () => {
+  const CHAT_STATE = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
+  const NO_STORE = "<no-store xmlns='urn:xmpp:hints'/>";
+  test.each([
+    ["a chat message", message(1), 1, undefined],
+    ["a normal message", message(1, "<body/>", "normal"), 1, undefined],
+    ["a chat message without a body", message(1, "<x xmlns='encrypted'/>"), 1, undefined],
+    ["not a chat state", message(1, CHAT_STATE), 0, undefined],
+    ["a chat state with a body", message(1, `${CHAT_STATE}<body/>`), 1, undefined],
+    ["not a headline", message(1, "<body/>", "headline"), 0, undefined],
+    ["not a room's message", message(1, "<body/>", "groupchat"), 0, "service-unavailable"],
+    ["not an error", message(1, "<body/>", "error"), 0, undefined],
+    ["not what must not be", message(1, `<body/>${NO_STORE}`), 0, "service-unavailable"],
+  ])("%s", async (_, xml, stored, condition) => {
+    const cluster = newCluster(1);
+    const romeo = await cluster.node(0).login(`${ROMEO}/desk`);
+    await cluster.node(0).send(romeo, xml);
+    expect(cluster.stores.storedFor(JULIET)).toHaveLength(stored);
+    if (condition === undefined) expect(take(romeo)).toEqual([]);
+    else expect(conditionOf(one(romeo, "message"))).toBe(condition);
+  });
+});
+
+test("when the store is full, messages come back", async () => {
+  const cluster = newCluster(1, { messagesMax: 2 });
+  const romeo = await cluster.node(0).login(`${ROMEO}/desk`);
+  for (const id of ["a", "b", "c"]) await cluster.node(0).send(romeo, message(id));
+  const refusal = one(romeo, "message");
+  expect(refusal.attrs.id).toBe("c");
+  expect(conditionOf(refusal)).toBe("service-unavailable");
+});
+
+test("a claim that a dead node held is waited for, and nothing is stuck", async () => {
+  const cluster = newCluster();
+  const [doomed, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await second.login(`${ROMEO}/desk`);
+  await second.send(romeo, message("a"));
+  const lost = await doomed.login(`${JULIET}/balcony`);
+  void doomed.send(lost, "<presence/>");
+  await cluster.settle();
+  cluster.kill(doomed);
+  const juliet = await second.login(`${JULIET}/balcony`);
+  void second.send(juliet, "<presence/>");
+  await cluster.settle();
+  expect(take(juliet, "message")).toEqual([]);
+  cluster.expire(doomed);
+  cluster.clock.advance(1_000);
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["a"]);
+});
+
+test("drains and writers at the same time hand every message over exactly once", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 }), async (seed) => {
+      const cluster = new Cluster({ nodes: 3, seed, isCalm: false });
+      cluster.stores.addUser(ROMEO);
+      cluster.stores.addUser(JULIET);
+      const { weather } = cluster;
+      const sessions: Awaited<ReturnType<typeof arrive>>[] = [];
+      async function arrive(index: number) {
+        const node = cluster.node(index % 3);
+        const session = await node.login(`${JULIET}/device${index}`);
+        void node.send(session, "<presence/>");
+        return session;
+      }
+      const romeo = cluster.node(0).login(`${ROMEO}/desk`);
+      await cluster.settle();
+      for (let id = 0; id < 30; id += 1) {
+        void cluster.node(0).send(await romeo, message(id));
+        if (id % 10 === 5) void arrive(id).then((session) => sessions.push(session));
+        for (let left = Math.floor(weather.fraction() * 20); left > 0; left -= 1) {
+          await weather.step();
+        }
+        weather.pick(sessions)?.acknowledge(1);
+      }
+      for (let rounds = 0; rounds < 20; rounds += 1) {
+        await cluster.settle();
+        for (const session of sessions) session.acknowledge();
+        cluster.clock.advance(1_000);
+      }
+      // Stored messages go to one resource; live ones to every resource that is there by then.
+      const all = sessions.flatMap((session) => session.messages());
+      expect(new Set(all).size).toBe(30);
+      for (const session of sessions) {
+        expect(new Set(session.messages()).size).toBe(session.messages().length);
+      }
+      expect(cluster.stores.storedFor(JULIET)).toEqual([]);
+    }),
+    { numRuns: 30, endOnFailure: true },
+  );
+}, 120_000);
+
+test("a stored message's name sorts by arrival and gives its origin back", () => {
+  const origin = { session: "a-b_c", count: 41 };
+  expect(originOf(idOf(1_767_225_600_000, origin))).toEqual(origin);
+  const early = idOf(1_767_225_600_000, { session: "z", count: 2 });
+  const late = idOf(1_767_225_600_001, { session: "a", count: 1 });
+  expect(early < late).toBe(true);
+  expect(idOf(1, { session: "a", count: 9 }) < idOf(1, { session: "a", count: 10 })).toBe(true);
+  expect(originOf("nonsense")).toBeUndefined();
+});

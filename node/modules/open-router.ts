@@ -1,0 +1,105 @@
+/** The router with its modules: what main.ts opens. */
+import { z } from "zod";
+import type { Random } from "../base/random.ts";
+import { ConfigError } from "../base/errors.ts";
+import { Router } from "../router/router.ts";
+import type { RouterOptions } from "../router/router.ts";
+import type { Credentials } from "../stores/contract.ts";
+import { createAccount } from "./account.ts";
+import type { Host, Module, RouterServices } from "./contract.ts";
+import { load } from "./registry.ts";
+
+export interface OpenRouterOptions extends RouterOptions {
+  readonly random: Random;
+  readonly modules: readonly Module[];
+  /** The section `modules` of the configuration; defaults are filled in where it says nothing. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly software: { readonly name: string; readonly version: string };
+  /** SCRAM keys of a password. @throws PasswordRefused */
+  readonly credentialsFor: (password: string) => Promise<Credentials>;
+}
+
+export interface OpenedRouter {
+  readonly router: Router;
+  /** What service discovery answers for the server. */
+  readonly features: readonly string[];
+  /**
+   * Makes an account (XEP-0077 before login; whether that is allowed is the door's business).
+   * @param user the prepared bare address
+   * @throws StanzaError `not-acceptable` for a password nobody may have; Unavailable
+   */
+  readonly register: (user: string, password: string) => Promise<"created" | "exists">;
+}
+
+/** @throws ConfigError when modules do not fit together or an option is wrong */
+export function openRouter(options: OpenRouterOptions): OpenedRouter {
+  let router: Router | undefined;
+  let features: readonly string[] = [];
+  const { stores, sessions, domains, clock, random, log } = options;
+  const host: Host = {
+    accounts: stores.accounts,
+    rosters: stores.rosters,
+    offline: stores.offline,
+    // Modules are set up before the router that their handlers run in; they use it afterwards.
+    router: lateBound(() => router),
+    sessions,
+    domains,
+    self: options.selfIncarnation,
+    software: options.software,
+    credentialsFor: options.credentialsFor,
+    features: () => features,
+    clock,
+    random,
+    log,
+  };
+  const loaded = load(options.modules, host, parsedOptions(options.modules, options.options));
+  features = loaded.features;
+  router = new Router(options, loaded.registrations);
+  const { accounts, credentialsFor } = host;
+  return {
+    router,
+    features,
+    register: (user, password) => createAccount({ accounts, credentialsFor }, user, password),
+  };
+}
+
+function lateBound(router: () => Router | undefined): RouterServices {
+  const ready = () => {
+    const opened = router();
+    if (opened === undefined) throw new ConfigError("Cannot use router: modules are being set up");
+    return opened;
+  };
+  return {
+    route: (envelope) => ready().route(envelope),
+    broadcast: (template, users, except) => ready().broadcast(template, users, except),
+    push: (template, user) => ready().push(template, user),
+    reply: (template, full, node) => ready().reply(template, full, node),
+    publish: (session, available, priority) => ready().publish(session, available, priority),
+    after: (envelope, task) => ready().after(envelope, task),
+    tell: (event, session) => ready().tell(event, session),
+    wake: (user) => ready().wake(user),
+    disconnect: (user, condition) => ready().disconnect(user, condition),
+    predecessorOf: (session) => ready().predecessorOf(session),
+    claim: (name) => ready().claim(name),
+    isDead: (node) => ready().isDead(node),
+    nowMs: () => ready().nowMs(),
+    get deliveries() {
+      return ready().deliveries;
+    },
+  };
+}
+
+function parsedOptions(
+  modules: readonly Module[],
+  given: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const parsed: Record<string, unknown> = {};
+  for (const { name, options } of modules) {
+    const result = z.strictObject(options).safeParse(given[name] ?? {});
+    if (!result.success) {
+      throw new ConfigError(`Cannot load module ${name}: ${z.prettifyError(result.error)}`);
+    }
+    parsed[name] = result.data;
+  }
+  return parsed;
+}

@@ -1,0 +1,197 @@
+/**
+ * The sender's side of RFC 6121, section 4: initial presence, changes, the end. Runs on the node of
+ * the session, in the order of its stanzas.
+ */
+import { envelopeOf, newTemplate, templateOf } from "../../router/envelopes.ts";
+import type { Roster } from "../../stores/contract.ts";
+import { fromElement } from "../../stanza/envelope.ts";
+import { CLIENT_NS } from "../../stanza/reply.ts";
+import { el } from "../../xml/element.ts";
+import { children, text } from "../../xml/names.ts";
+import { CONSUME, consume } from "../contract.ts";
+import type { ClientSession, Envelope, Host, RosterService, Verdict } from "../contract.ts";
+import { stateOf } from "./state.ts";
+import type { PresenceState } from "./state.ts";
+
+export interface Limits {
+  /** Addresses with directed presence that one session may have. */
+  readonly directedMax: number;
+  /** Sessions of other nodes that are remembered as shown to one session. */
+  readonly seenMax: number;
+}
+
+export class Announcer {
+  readonly #host: Host;
+  readonly #roster: RosterService;
+  readonly #limits: Limits;
+
+  constructor(host: Host, roster: RosterService, limits: Limits) {
+    this.#host = host;
+    this.#roster = roster;
+    this.#limits = limits;
+  }
+
+  /**
+   * Presence without `to` and without a type. Resolves when it is decided and on its way; accepted
+   * when the others have it.
+   */
+  async available(session: ClientSession, envelope: Envelope): Promise<Verdict> {
+    const { router } = this.#host;
+    const state = stateOf(session);
+    const isInitial = state.last === undefined;
+    const priority = priorityOf(envelope);
+    const { route } = session;
+    const isArriving = priority >= 0 && !(route.available && route.priority >= 0);
+    if (isArriving) await router.tell("arriving", session);
+    const template = templateOf(envelope);
+    try {
+      if (isInitial) state.changes = new Map();
+      await router.publish(session, true, priority);
+      const roster = isInitial ? await this.#roster.load(session.jid.bare) : undefined;
+      state.last = template;
+      const told = this.#tell(session, state, template, roster);
+      if (isArriving) void this.#arrived(session);
+      return consume(told);
+    } catch (error) {
+      // Nobody would find this client, or be found by it: it does better on another connection.
+      this.#host.log.warn({ err: error }, "cannot publish presence");
+      session.close("internal-server-error", "Presence could not be published");
+      return CONSUME;
+    } finally {
+      state.changes = undefined;
+    }
+  }
+
+  async #arrived(session: ClientSession): Promise<void> {
+    try {
+      await this.#host.router.tell("arrived", session);
+    } catch (error) {
+      this.#host.log.error({ err: error }, "cannot finish the arrival of a session");
+    }
+  }
+
+  #tell(
+    session: ClientSession,
+    state: PresenceState,
+    template: Envelope,
+    roster: Roster | undefined,
+  ): Promise<void> {
+    const { router } = this.#host;
+    const { bare } = session.jid;
+    if (roster !== undefined) state.audience = audienceOf(roster, state.changes);
+    const told = [router.broadcast(template, [bare, ...state.audience])];
+    if (roster !== undefined) {
+      told.push(this.#probe(session, roster));
+      deliverPending(session, roster);
+    }
+    return Promise.all(told).then(() => {});
+  }
+
+  /** 4.2.2: asks for the presence of those the user sees, and of the user's other resources. */
+  #probe(session: ClientSession, { items }: Roster): Promise<void> {
+    const { router } = this.#host;
+    const about = { type: "probe", from: session.jid, receivedMs: router.nowMs() };
+    const asked = items.filter((item) => item.to).map((item) => item.contact);
+    // The account's own list decides whom it sees: both sides live in this cluster, and changes of
+    // a subscription are written on both (design, "Everything a login needs").
+    return router.broadcast(newTemplate("presence", about), [session.jid.bare, ...asked], session.id);
+  }
+
+  /** Presence without `to` of type "unavailable". */
+  async unavailable(session: ClientSession, envelope: Envelope): Promise<Verdict> {
+    const state = stateOf(session);
+    if (state.last === undefined) return CONSUME;
+    await this.#host.router.publish(session, false, 0);
+    return consume(this.#leave(session, state, templateOf(envelope)));
+  }
+
+  /** The session is over without having said so. */
+  async ended(session: ClientSession): Promise<void> {
+    const state = stateOf(session);
+    state.seen.clear();
+    const { directed, last } = state;
+    if (last === undefined && directed.size === 0) return;
+    session.route = { ...session.route, available: false };
+    const about = { type: "unavailable", from: session.jid, receivedMs: this.#host.router.nowMs() };
+    await this.#leave(session, state, newTemplate("presence", about));
+  }
+
+  /** Tells everybody who saw this session that it is gone: once, because the state goes with it. */
+  async #leave(session: ClientSession, state: PresenceState, template: Envelope): Promise<void> {
+    const { router } = this.#host;
+    const audience = [...state.audience];
+    const directed = [...state.directed];
+    state.last = undefined;
+    state.audience = new Set();
+    state.directed.clear();
+    const told = [router.broadcast(template, [session.jid.bare, ...audience], session.id)];
+    for (const to of directed) {
+      const attributes = { xmlns: CLIENT_NS, type: "unavailable", from: session.jid.full, to };
+      const farewell = fromElement(el("presence", attributes), router.nowMs());
+      told.push(Promise.resolve(router.route(farewell)));
+    }
+    await Promise.all(told);
+  }
+
+  /** 4.6: remembers who gets presence without a subscription. False: too many, do not send. */
+  direct(session: ClientSession, { type, to }: Envelope): boolean {
+    const { directed, audience } = stateOf(session);
+    if (type === "unavailable") directed.delete(to.full);
+    else if (type === "available" && !audience.has(to.full)) {
+      if (directed.size >= this.#limits.directedMax && !directed.has(to.full)) return false;
+      directed.add(to.full);
+    }
+    return true;
+  }
+
+  /** A contact may see us from now on, or no longer: what a roster push told. */
+  show(session: ClientSession, contact: string, isShown: boolean): void {
+    const state = stateOf(session);
+    state.changes?.set(contact, isShown);
+    const { last, audience } = state;
+    if (last === undefined || audience.has(contact) === isShown) return;
+    const { router } = this.#host;
+    if (isShown) {
+      audience.add(contact);
+      void router.broadcast(last, [contact]);
+      return;
+    }
+    audience.delete(contact);
+    const about = { type: "unavailable", from: session.jid, receivedMs: router.nowMs() };
+    void router.broadcast(newTemplate("presence", about), [contact]);
+  }
+
+  /** After this node was taken for dead: everything again, for those who saw the session go. */
+  async again(session: ClientSession): Promise<void> {
+    const state = stateOf(session);
+    if (state.last === undefined) return;
+    const { router } = this.#host;
+    await router.broadcast(state.last, [session.jid.bare, ...state.audience], session.id);
+    await this.#probe(session, await this.#roster.load(session.jid.bare));
+  }
+}
+
+function audienceOf({ items }: Roster, changes: PresenceState["changes"]): Set<string> {
+  const audience = new Set(items.filter((item) => item.from).map((item) => item.contact));
+  for (const [contact, isShown] of changes ?? []) {
+    if (isShown) audience.add(contact);
+    else audience.delete(contact);
+  }
+  return audience;
+}
+
+/** 3.1.3: requests that came while the user was away, or that are not answered yet. */
+function deliverPending(session: ClientSession, { items }: Roster): void {
+  for (const { pendingIn } of items) {
+    if (pendingIn !== undefined) session.deliver(envelopeOf(pendingIn, 0));
+  }
+}
+
+/** 4.7.2.3: -128 to 127; what is no such number counts as 0. */
+export function priorityOf(envelope: Envelope): number {
+  if (!envelope.children.some(({ name, ns }) => name === "priority" && ns === CLIENT_NS)) return 0;
+  const [element] = children(envelope.element(), "priority", CLIENT_NS);
+  const said = element === undefined ? "" : text(element).trim();
+  const priority = Number(said);
+  return /^[+-]?\d{1,3}$/.test(said) && priority >= -128 && priority <= 127 ? priority : 0;
+}

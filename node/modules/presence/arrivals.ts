@@ -1,0 +1,82 @@
+/** Presence that reaches a session of this node: probes are answered, the rest is remembered. */
+import { fromElement } from "../../stanza/envelope.ts";
+import { CLIENT_NS } from "../../stanza/reply.ts";
+import { el } from "../../xml/element.ts";
+import { CONSUME, PASS } from "../contract.ts";
+import type { ClientSession, Envelope, Host, RosterService } from "../contract.ts";
+import type { Announcer, Limits } from "./announce.ts";
+import { knownState, stateOf } from "./state.ts";
+
+export class PresenceArrivals {
+  readonly #host: Host;
+  readonly #roster: RosterService;
+  readonly #announcer: Announcer;
+  readonly #limits: Limits;
+
+  constructor(host: Host, roster: RosterService, announcer: Announcer, limits: Limits) {
+    this.#host = host;
+    this.#roster = roster;
+    this.#announcer = announcer;
+    this.#limits = limits;
+  }
+
+  delivery(envelope: Envelope, session: ClientSession, fromNode: string) {
+    if (envelope.kind === "message") return PASS;
+    if (envelope.kind === "iq") {
+      const push = this.#roster.readPush(envelope);
+      if (push !== undefined) {
+        const isShown = push.subscription === "from" || push.subscription === "both";
+        this.#announcer.show(session, push.contact, isShown);
+      }
+      return PASS;
+    }
+    switch (envelope.type) {
+      case "probe":
+        this.#answer(envelope, session, fromNode);
+        return CONSUME;
+      case "available":
+        return this.#see(envelope, session, fromNode) ? PASS : CONSUME;
+      case "unavailable":
+        knownState(session)?.seen.delete(envelope.from.full);
+        return PASS;
+      default:
+        return PASS;
+    }
+  }
+
+  /** 4.3.2: with the presence this session last sent. Whoever saw it will hear of its end. */
+  #answer({ from }: Envelope, session: ClientSession, fromNode: string): void {
+    const state = knownState(session);
+    if (state?.last === undefined || from.full === session.jid.full) return;
+    if (from.bare !== session.jid.bare) state.audience.add(from.bare);
+    if (from.isBare) void this.#host.router.broadcast(state.last, [from.bare]);
+    else void this.#host.router.reply(state.last, from.full, fromNode);
+  }
+
+  /** False for a late word of a node whose sessions were reported gone: it would be a ghost. */
+  #see({ from }: Envelope, session: ClientSession, fromNode: string): boolean {
+    if (fromNode === this.#host.self) {
+      knownState(session)?.seen.delete(from.full); // It moved here.
+      return true;
+    }
+    if (this.#host.router.isDead(fromNode)) return false;
+    const { seen } = stateOf(session);
+    if (seen.size < this.#limits.seenMax || seen.has(from.full)) seen.set(from.full, fromNode);
+    return true;
+  }
+
+  /** Design invariant 4: what a node's sessions were shown of a dead node's goes unavailable. */
+  nodeDown(node: string): void {
+    for (const session of this.#host.sessions().all()) {
+      const seen = knownState(session)?.seen;
+      if (seen === undefined) continue;
+      for (const [from, where] of seen) {
+        if (where !== node) continue;
+        seen.delete(from);
+        const to = session.jid.full;
+        const attributes = { xmlns: CLIENT_NS, type: "unavailable", from, to };
+        session.deliver(fromElement(el("presence", attributes), this.#host.router.nowMs()));
+      }
+    }
+  }
+}

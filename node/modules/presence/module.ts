@@ -1,0 +1,63 @@
+/** RFC 6121, sections 3 and 4: who is there, and who may know. */
+import { integer } from "../../config/options.ts";
+import { CONSUME, defineModule, EARLY, FIRST, on, PASS, stage } from "../contract.ts";
+import type { ClientSession, Envelope } from "../contract.ts";
+import { Announcer } from "./announce.ts";
+import { PresenceArrivals } from "./arrivals.ts";
+import { isSubscription } from "./subscription.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+export const presence = defineModule({
+  name: "presence",
+  about: "Presence and subscriptions to it.",
+  needs: ["roster"],
+  options: {
+    directedMax: integer({
+      about: "Addresses outside the roster that one session may send its presence to.",
+      default: 1_000,
+      min: 0,
+      max: 100_000,
+    }),
+    seenMax: integer({
+      about: "Contacts' sessions on other nodes remembered for each session, in case a node dies.",
+      default: 10_000,
+      min: 100,
+      max: 1_000_000,
+    }),
+  },
+  setup({ roster, ...host }, limits) {
+    const announcer = new Announcer(host, roster, limits);
+    const subscriptions = new Subscriptions(host, roster);
+    const arrivals = new PresenceArrivals(host, roster, announcer, limits);
+    const own = (envelope: Envelope, sender: ClientSession) => {
+      if (envelope.type === "available") return announcer.available(sender, envelope);
+      if (envelope.type === "unavailable") return announcer.unavailable(sender, envelope);
+      return CONSUME;
+    };
+    const send = (envelope: Envelope, sender: ClientSession) => {
+      if (envelope.kind !== "presence") return PASS;
+      if (isSubscription(envelope.type)) {
+        return subscriptions.outbound(envelope, sender, envelope.type);
+      }
+      if (envelope.to.full === sender.jid.bare) return own(envelope, sender);
+      return announcer.direct(sender, envelope) ? PASS : CONSUME;
+    };
+    const receive = (envelope: Envelope) => {
+      if (envelope.kind !== "presence") return PASS;
+      if (isSubscription(envelope.type)) return subscriptions.inbound(envelope, envelope.type);
+      return envelope.type === "probe" ? subscriptions.probed(envelope) : PASS;
+    };
+    return [
+      stage("outbound", EARLY, send),
+      stage("inbound", EARLY, receive),
+      stage("delivery", FIRST, (envelope, session, fromNode) =>
+        arrivals.delivery(envelope, session, fromNode),
+      ),
+      on("ended", (session) => announcer.ended(session)),
+      on("nodeDown", ({ incarnation }) => arrivals.nodeDown(incarnation)),
+      on("restored", async () => {
+        for (const session of host.sessions().all()) await announcer.again(session);
+      }),
+    ];
+  },
+});

@@ -1,0 +1,35 @@
+/** What presence remembers of one session, on the session's own node. */
+import type { ClientSession, Envelope } from "../contract.ts";
+
+const KEY = "presence";
+
+export interface PresenceState {
+  /** The last available presence, as a template; undefined while unavailable. */
+  last: Envelope | undefined;
+  /** Accounts that see this session, by bare address: who was told, and must hear of the end. */
+  audience: Set<string>;
+  /** Addresses that got directed presence and are not in the audience (RFC 6121, 4.6). */
+  readonly directed: Set<string>;
+  /** Sessions on other nodes that this one was shown as available: full address to node. */
+  readonly seen: Map<string, string>;
+  /** Roster changes that arrived while the roster was being read: contact to "sees us now". */
+  changes: Map<string, boolean> | undefined;
+}
+
+export function stateOf(session: ClientSession): PresenceState {
+  const known = session.state.get(KEY) as PresenceState | undefined;
+  if (known !== undefined) return known;
+  const state: PresenceState = {
+    last: undefined,
+    audience: new Set(),
+    directed: new Set(),
+    seen: new Map(),
+    changes: undefined,
+  };
+  session.state.set(KEY, state);
+  return state;
+}
+
+/** The state of a session that has any, so that asking makes none. */
+export const knownState = (session: ClientSession): PresenceState | undefined =>
+  session.state.get(KEY) as PresenceState | undefined;

@@ -1,0 +1,97 @@
+/** Puts modules in order by what they need, and refuses at boot what could only fail later. */
+import { ConfigError } from "../base/errors.ts";
+import type { Registration } from "../router/router.ts";
+import type { Owned } from "../router/stages.ts";
+import type { Host, Module, ServiceName } from "./contract.ts";
+
+export interface Loaded {
+  readonly registrations: readonly Owned<Registration>[];
+  readonly features: readonly string[];
+}
+
+/**
+ * The modules so that every one comes after those that provide what it needs; otherwise in the
+ * order given. @throws ConfigError for a duplicate, a missing service or a cycle
+ */
+export function inOrder(modules: readonly Module[]): readonly Module[] {
+  const providers = providersOf(modules);
+  const placed = new Set<Module>();
+  const path: Module[] = [];
+  const place = (module: Module) => {
+    if (placed.has(module)) return;
+    if (path.includes(module)) {
+      const names = [...path.slice(path.indexOf(module)), module].map(({ name }) => name);
+      throw new ConfigError(`Cannot load modules: they need each other: ${names.join(" -> ")}`);
+    }
+    path.push(module);
+    for (const need of module.needs) {
+      const provider = providers.get(need);
+      if (provider === undefined) {
+        throw new ConfigError(
+          `Cannot load module ${module.name}: no module provides "${need}", which it needs`,
+        );
+      }
+      place(provider);
+    }
+    path.pop();
+    placed.add(module);
+  };
+  for (const module of modules) place(module);
+  return [...placed];
+}
+
+function providersOf(modules: readonly Module[]): ReadonlyMap<ServiceName, Module> {
+  const names = new Set<string>();
+  const providers = new Map<ServiceName, Module>();
+  for (const module of modules) {
+    if (names.has(module.name)) {
+      throw new ConfigError(`Cannot load module ${module.name}: it stands in the list twice`);
+    }
+    names.add(module.name);
+    for (const provided of module.provides) {
+      const other = providers.get(provided);
+      if (other !== undefined) {
+        throw new ConfigError(
+          `Cannot load module ${module.name}: ${other.name} provides "${provided}" already`,
+        );
+      }
+      providers.set(provided, module);
+    }
+  }
+  return providers;
+}
+
+/**
+ * Sets every module up.
+ * @param options each module's options by name, defaults filled in
+ * @throws ConfigError
+ */
+export function load(
+  modules: readonly Module[],
+  host: Host,
+  options: Readonly<Record<string, unknown>>,
+): Loaded {
+  const services: Partial<Record<ServiceName, unknown>> = {};
+  const registrations: Owned<Registration>[] = [];
+  const features = new Set<string>();
+  for (const module of inOrder(modules)) {
+    const log = host.log.child({ module: module.name });
+    const given = { ...host, log, ...pick(services, module.needs) };
+    for (const one of module.setup(given as never, (options[module.name] ?? {}) as never)) {
+      if (one.kind === "service") services[one.name] = one.service;
+      else registrations.push({ module: module.name, registration: one });
+    }
+    for (const provided of module.provides) {
+      if (services[provided] === undefined) {
+        throw new ConfigError(
+          `Cannot load module ${module.name}: it says it provides "${provided}" and does not`,
+        );
+      }
+    }
+    for (const feature of module.features) features.add(feature);
+  }
+  return { registrations, features: [...features].toSorted() };
+}
+
+const pick = (services: Partial<Record<ServiceName, unknown>>, names: readonly ServiceName[]) =>
+  Object.fromEntries(names.map((name) => [name, services[name]]));

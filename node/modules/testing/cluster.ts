@@ -1,0 +1,189 @@
+/** Many nodes in one process: routers with all modules over shared routes, stores and a mesh. */
+import { FakeClock } from "../../base/fake-clock.ts";
+import { silentLog } from "../../base/log.ts";
+import type { NodeRecord, Route } from "../../routes/contract.ts";
+import type { Router } from "../../router/router.ts";
+import { Jid } from "../../stanza/jid.ts";
+import type { Credentials } from "../../stores/contract.ts";
+import { parseStanza } from "../../xml/parser.ts";
+import type { Module } from "../contract.ts";
+import { MODULES } from "../index.ts";
+import { openRouter } from "../open-router.ts";
+import { newTable, TestSession } from "./client.ts";
+import { MemoryMesh } from "./memory-mesh.ts";
+import type { Losses, MeshEnd } from "./memory-mesh.ts";
+import { MemoryStores } from "./memory-stores.ts";
+import { NodeRoutes, SharedRoutes } from "./shared-routes.ts";
+import { Weather } from "./weather.ts";
+
+export const DOMAIN = "capulet.example";
+const SCOPE = new Map([["", "jabber:client"]]);
+
+export interface ClusterOptions {
+  readonly nodes?: number;
+  readonly seed?: number;
+  /** Without weather everything happens in the order it was started. */
+  readonly isCalm?: boolean;
+  readonly losses?: Partial<Losses>;
+  readonly modules?: readonly Module[];
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+export class TestNode {
+  readonly name: string;
+  readonly sessions = newTable();
+  readonly routes: NodeRoutes;
+  readonly mesh: MemoryMesh;
+  readonly router: Router;
+  isAlive = true;
+  readonly #cluster: Cluster;
+  readonly #died = Promise.withResolvers<void>();
+
+  constructor(name: string, cluster: Cluster, options: ClusterOptions) {
+    this.name = name;
+    this.#cluster = cluster;
+    const { weather, shared, ends, losses } = cluster;
+    const isLive = () => this.isAlive;
+    this.mesh = new MemoryMesh(name, ends, { weather, losses, isLive });
+    this.routes = new NodeRoutes({
+      shared,
+      weather,
+      self: name,
+      isLive,
+      notify: (node, user, set) => this.router.notifySiblings(node, user, set),
+    });
+    const opened = openRouter({
+      domains: [DOMAIN],
+      stores: cluster.stores.of(isLive),
+      routes: this.routes,
+      mesh: this.mesh,
+      sessions: () => this.sessions,
+      clock: cluster.clock,
+      random: { bytes: (count) => Buffer.alloc(count, 7), fraction: weather.fraction },
+      log: silentLog,
+      modules: options.modules ?? MODULES,
+      options: options.options ?? {},
+      selfIncarnation: name,
+      software: { name: "Zonda", version: "0.0.0-test" },
+      credentialsFor: async (password) => ({ password }) as unknown as Credentials,
+    });
+    this.router = opened.router;
+    ends.set(name, {
+      isAlive: isLive,
+      died: this.#died.promise,
+      onFrame: (...frame) => this.router.onFrame(...frame),
+    });
+  }
+
+  /** Binds a session; undefined when the node died meanwhile. */
+  async login(address: string): Promise<TestSession> {
+    const jid = Jid.parse(address);
+    const route: Route = {
+      user: jid.bare,
+      resource: jid.resource,
+      node: this.name,
+      session: `session-${this.#cluster.nextId()}`,
+      available: false,
+      priority: 0,
+    };
+    const session = new TestSession(route, jid);
+    session.onClose = () => void this.drop(session);
+    const { replaced } = await this.routes.bind(route);
+    // As the door does it: the table first, then the router is told.
+    const before = this.sessions.get(jid.full);
+    this.sessions.add(session);
+    if (before !== undefined) before.close("conflict");
+    this.router.onBound(session, replaced);
+    return session;
+  }
+
+  /** What a client sends; resolves when the server accepted it. */
+  async send(session: TestSession, xml: string): Promise<void> {
+    await this.router.onStanza(session, parseStanza(Buffer.from(xml), SCOPE));
+  }
+
+  /** The process is gone. */
+  kill(): void {
+    this.isAlive = false;
+    this.#died.resolve();
+  }
+
+  /** The connection of a client is gone. */
+  async drop(session: TestSession): Promise<void> {
+    if (session.isOver) return;
+    const left = session.end();
+    this.sessions.remove(session);
+    await this.router.onEnded(session, left);
+    // The door tries again; without routes the lease is what ends it.
+    await this.routes.unbind(session.route).catch(() => undefined);
+  }
+}
+
+export class Cluster {
+  readonly weather: Weather;
+  readonly clock = new FakeClock();
+  readonly shared: SharedRoutes;
+  readonly stores: MemoryStores;
+  readonly ends = new Map<string, MeshEnd>();
+  readonly losses: Losses;
+  readonly nodes: TestNode[] = [];
+  #ids = 0;
+
+  constructor(options: ClusterOptions = {}) {
+    this.weather = new Weather(options.seed ?? 1, options.isCalm ?? true);
+    this.shared = new SharedRoutes(this.weather);
+    this.stores = new MemoryStores(this.weather);
+    this.losses = { request: 0, answer: 0, inARowMax: 1, ...options.losses };
+    for (let index = 1; index <= (options.nodes ?? 2); index += 1) {
+      this.nodes.push(new TestNode(`node-${index}`, this, options));
+    }
+    for (const node of this.nodes) {
+      for (const other of this.nodes) {
+        if (other === node) continue;
+        node.routes.nodes.set(other.name, record(other.name));
+        node.router.onNodeUp(record(other.name));
+      }
+    }
+  }
+
+  nextId(): number {
+    this.#ids += 1;
+    return this.#ids;
+  }
+
+  node(index: number): TestNode {
+    return this.nodes[index] as TestNode;
+  }
+
+  /** The process is gone; nobody knows yet. */
+  kill(node: TestNode): void {
+    node.kill();
+  }
+
+  /** The lease of a dead node lapses: its routes go, and the others are told. */
+  expire(dead: TestNode): void {
+    this.shared.expire(dead.name);
+    for (const node of this.nodes) {
+      if (!node.isAlive || node === dead) continue;
+      node.routes.forget(dead.name);
+      node.router.onNodeDown(record(dead.name));
+    }
+  }
+
+  /** Until nothing moves any more. */
+  async settle(): Promise<void> {
+    if (!this.weather.isCalm) return await this.weather.settle();
+    for (let turns = 0; turns < 60; turns += 1) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+const record = (incarnation: string): NodeRecord => ({
+  incarnation,
+  name: incarnation,
+  meshHost: "127.0.0.1",
+  meshPort: 1,
+  version: "0.0.0-test",
+  zone: "test",
+});

@@ -1,0 +1,129 @@
+/** Stores in memory for many nodes of one test, with the weather of the test. */
+import type {
+  Credentials,
+  OfflineMessage,
+  Roster,
+  RosterItem,
+  RosterPatch,
+  Stores,
+} from "../../stores/contract.ts";
+import type { Weather } from "./weather.ts";
+
+export class MemoryStores {
+  readonly users = new Map<string, Credentials>();
+  readonly rosters = new Map<string, Map<string, RosterItem>>();
+  readonly versions = new Map<string, number>();
+  readonly offline = new Map<string, Map<string, OfflineMessage>>();
+  readonly #weather: Weather;
+
+  constructor(weather: Weather) {
+    this.#weather = weather;
+  }
+
+  addUser(user: string): void {
+    this.users.set(user, {} as Credentials);
+  }
+
+  /** Both become contacts of each other, as if they had subscribed. */
+  befriend(one: string, other: string): void {
+    for (const [user, contact] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      this.#patch(user, contact, { to: true, from: true, listed: true });
+    }
+  }
+
+  storedFor(user: string): OfflineMessage[] {
+    const stored = [...(this.offline.get(user)?.values() ?? [])];
+    return stored.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  /** The stores as one node sees them. */
+  of(isLive: () => boolean): Stores {
+    const later = async <T>(work: () => T): Promise<T> => {
+      await this.#weather.wait(isLive);
+      const result = work();
+      await this.#weather.wait(isLive);
+      return result;
+    };
+    return {
+      accounts: {
+        create: (user, credentials) =>
+          later(() => {
+            if (this.users.has(user)) return false;
+            this.users.set(user, credentials);
+            return true;
+          }),
+        credentials: (user) => later(() => this.users.get(user)),
+        exists: (user) => later(() => this.users.has(user)),
+        setCredentials: (user, credentials) =>
+          later(() => this.users.has(user) && this.users.set(user, credentials) !== undefined),
+        delete: (user) =>
+          later(() => {
+            this.rosters.delete(user);
+            this.offline.delete(user);
+            return this.users.delete(user);
+          }),
+        async *list() {},
+      },
+      rosters: {
+        load: (user) => later(() => this.#load(user)),
+        item: (user, contact) => later(() => this.rosters.get(user)?.get(contact)),
+        update: (user, contact, patch) => later(() => this.#patch(user, contact, patch)),
+        remove: (user, contact) =>
+          later(() => {
+            this.rosters.get(user)?.delete(contact);
+            return this.#newVersion(user);
+          }),
+      },
+      offline: {
+        add: (user, message, messagesMax) =>
+          later(() => {
+            const stored = this.offline.get(user) ?? new Map<string, OfflineMessage>();
+            this.offline.set(user, stored);
+            if (stored.size >= messagesMax && !stored.has(message.id)) return false;
+            stored.set(message.id, message);
+            return true;
+          }),
+        list: (user, limit) => later(() => this.storedFor(user).slice(0, limit)),
+        remove: (user, ids) =>
+          later(() => {
+            for (const id of ids) this.offline.get(user)?.delete(id);
+          }),
+      },
+      ping: () => Promise.resolve(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+
+  #load(user: string): Roster {
+    const version = this.versions.get(user);
+    const items = [...(this.rosters.get(user)?.values() ?? [])];
+    return { version: version === undefined ? "" : String(version), items };
+  }
+
+  #patch(user: string, contact: string, patch: RosterPatch): string {
+    const items = this.rosters.get(user) ?? new Map<string, RosterItem>();
+    this.rosters.set(user, items);
+    const before = items.get(contact) ?? {
+      contact,
+      name: "",
+      groups: [],
+      to: false,
+      from: false,
+      ask: false,
+      pendingIn: undefined,
+      approved: false,
+      listed: false,
+    };
+    items.set(contact, { ...before, ...patch });
+    return this.#newVersion(user);
+  }
+
+  #newVersion(user: string): string {
+    const version = (this.versions.get(user) ?? 0) + 1;
+    this.versions.set(user, version);
+    return String(version);
+  }
+}

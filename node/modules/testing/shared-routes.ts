@@ -1,0 +1,163 @@
+/** One table of routes for many nodes of a test, with revisions, caches and weather, like etcd. */
+import { Unavailable } from "../../base/errors.ts";
+import type { Claim, NodeRecord, Route, Routes, RouteSet } from "../../routes/contract.ts";
+import type { Weather } from "./weather.ts";
+
+export class SharedRoutes {
+  revision = 1;
+  readonly #users = new Map<string, Map<string, Route>>();
+  readonly #claims = new Map<string, string>();
+  readonly #weather: Weather;
+  isAway = false;
+
+  constructor(weather: Weather) {
+    this.#weather = weather;
+  }
+
+  snapshot(user: string): RouteSet {
+    return { revision: this.revision, routes: [...(this.#users.get(user)?.values() ?? [])] };
+  }
+
+  /** The lease of a node lapsed. */
+  expire(node: string): void {
+    this.revision += 1;
+    for (const routes of this.#users.values()) {
+      for (const route of routes.values()) if (route.node === node) routes.delete(route.resource);
+    }
+    for (const [name, holder] of this.#claims) if (holder === node) this.#claims.delete(name);
+  }
+
+  put(route: Route): Route | undefined {
+    this.revision += 1;
+    const routes = this.#users.get(route.user) ?? new Map<string, Route>();
+    this.#users.set(route.user, routes);
+    const before = routes.get(route.resource);
+    routes.set(route.resource, route);
+    return before;
+  }
+
+  change(route: Route, changed: Route | undefined): void {
+    const routes = this.#users.get(route.user);
+    if (routes?.get(route.resource)?.session !== route.session) return;
+    this.revision += 1;
+    if (changed === undefined) routes.delete(route.resource);
+    else routes.set(route.resource, changed);
+  }
+
+  claim(name: string, node: string): Claim | undefined {
+    if (this.#claims.has(name)) return undefined;
+    this.#claims.set(name, node);
+    const claims = this.#claims;
+    return {
+      name,
+      get isHeld() {
+        return claims.get(name) === node;
+      },
+      [Symbol.asyncDispose]: async () => {
+        await this.#weather.wait();
+        if (this.#claims.get(name) === node) this.#claims.delete(name);
+      },
+    };
+  }
+}
+
+export interface NodeRoutesParts {
+  readonly shared: SharedRoutes;
+  readonly weather: Weather;
+  readonly self: string;
+  readonly isLive: () => boolean;
+  readonly notify: (node: string, user: string, set: RouteSet) => Promise<void>;
+}
+
+/** The view of one node. */
+export class NodeRoutes implements Routes {
+  readonly nodes = new Map<string, NodeRecord>();
+  readonly #parts: NodeRoutesParts;
+  readonly #cache = new Map<string, RouteSet>();
+
+  constructor(parts: NodeRoutesParts) {
+    this.#parts = parts;
+  }
+
+  async bind(route: Route) {
+    let replaced: Route | undefined;
+    const set = await this.#commit(route.user, () => {
+      replaced = this.#parts.shared.put(route);
+    });
+    return { set, replaced: replaced?.session === route.session ? undefined : replaced };
+  }
+
+  update(route: Route): Promise<RouteSet> {
+    return this.#commit(route.user, () => this.#parts.shared.change(route, route));
+  }
+
+  unbind(route: Route): Promise<RouteSet> {
+    return this.#commit(route.user, () => this.#parts.shared.change(route, undefined));
+  }
+
+  lookup(user: string): RouteSet | Promise<RouteSet> {
+    return this.#cache.get(user) ?? this.read(user);
+  }
+
+  async read(user: string): Promise<RouteSet> {
+    const { shared, weather, isLive } = this.#parts;
+    await weather.wait(isLive);
+    if (shared.isAway) throw new Unavailable("routes-timeout", "Cannot read routes: no answer");
+    const set = shared.snapshot(user);
+    await weather.wait(isLive);
+    this.learn(user, set);
+    return set;
+  }
+
+  learn(user: string, set: RouteSet): void {
+    const known = this.#cache.get(user);
+    if (known !== undefined && known.revision > set.revision) return;
+    if (set.routes.length === 0) this.#cache.delete(user);
+    else this.#cache.set(user, set);
+  }
+
+  known(user: string): RouteSet | undefined {
+    const set = this.#cache.get(user);
+    return set?.routes.some((route) => route.node === this.#parts.self) ? set : undefined;
+  }
+
+  async claim(name: string): Promise<Claim | undefined> {
+    const { shared, weather, isLive, self } = this.#parts;
+    await weather.wait(isLive);
+    return shared.claim(name, self);
+  }
+
+  ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** What the watch does when a node is gone. */
+  forget(node: string): void {
+    this.nodes.delete(node);
+    for (const [user, set] of this.#cache) {
+      const routes = set.routes.filter((route) => route.node !== node);
+      if (routes.length === set.routes.length) continue;
+      if (routes.length === 0) this.#cache.delete(user);
+      else this.#cache.set(user, { ...set, routes });
+    }
+  }
+
+  async #commit(user: string, write: () => void): Promise<RouteSet> {
+    const { shared, weather, isLive, self, notify } = this.#parts;
+    await weather.wait(isLive);
+    if (shared.isAway) throw new Unavailable("routes-timeout", "Cannot write routes: no answer");
+    const before = shared.snapshot(user).routes;
+    write();
+    const set = shared.snapshot(user);
+    await weather.wait(isLive);
+    this.learn(user, set);
+    const others = new Set([...before, ...set.routes].map(({ node }) => node));
+    others.delete(self);
+    await Promise.allSettled([...others].map((node) => notify(node, user, set)));
+    return set;
+  }
+}

@@ -1,0 +1,86 @@
+/** From what a client sent to an envelope: checked once, addressed, stamped. RFC 6120, 8.1 and 8.2. */
+import type { Clock } from "../base/clock.ts";
+import type { ClientSession } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import { isStanzaKind, makeEnvelope } from "../stanza/envelope.ts";
+import type { StanzaCondition } from "../stanza/error.ts";
+import { Jid, JidError } from "../stanza/jid.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
+
+export type Accepted =
+  | { readonly kind: "accepted"; readonly envelope: Envelope }
+  /** The sender is answered with this error, unless its kind forbids an answer. */
+  | { readonly kind: "refused"; readonly envelope: Envelope; readonly condition: StanzaCondition };
+
+const PRESENCE_TYPES: ReadonlySet<string> = new Set([
+  "available",
+  "unavailable",
+  "subscribe",
+  "subscribed",
+  "unsubscribe",
+  "unsubscribed",
+  "probe",
+  "error",
+]);
+
+/** Stamps arrival times that never go back, so that what is stored sorts by arrival. */
+export class Acceptance {
+  readonly #clock: Clock;
+  #lastMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Milliseconds since the epoch, never less than what it said before. */
+  nowMs(): number {
+    this.#lastMs = Math.max(this.#lastMs, this.#clock.nowMs());
+    return this.#lastMs;
+  }
+
+  /** Undefined for what is no stanza at all; the door closes such streams before. */
+  accept(session: ClientSession, parsed: ParsedStanza): Accepted | undefined {
+    if (!isStanzaKind(parsed.name)) return undefined;
+    const to = recipient(session, parsed.attributes.to);
+    const envelope = makeEnvelope(parsed, {
+      from: session.jid,
+      // RFC 6120, 10.3: without `to` the server handles it on behalf of the sender's account.
+      to: to ?? session.jid.toBare(),
+      receivedMs: this.nowMs(),
+      lang: session.lang,
+    });
+    const condition = to === undefined ? "jid-malformed" : fault(envelope, parsed);
+    return condition === undefined
+      ? { kind: "accepted", envelope }
+      : { kind: "refused", envelope, condition };
+  }
+}
+
+function recipient(session: ClientSession, to: string | undefined): Jid | undefined {
+  if (to === undefined) return session.jid.toBare();
+  try {
+    return Jid.parse(to);
+  } catch (error) {
+    if (error instanceof JidError) return undefined;
+    throw error;
+  }
+}
+
+function fault(envelope: Envelope, parsed: ParsedStanza): StanzaCondition | undefined {
+  const { kind, type, children } = envelope;
+  if (kind === "presence") return PRESENCE_TYPES.has(type) ? undefined : "bad-request";
+  if (kind === "message") return undefined;
+  // RFC 6120, 8.2.3: an id, one of four types, and exactly one payload in a request.
+  if (parsed.attributes.id === undefined) return "bad-request";
+  switch (type) {
+    case "get":
+    case "set":
+      return children.length === 1 ? undefined : "bad-request";
+    case "result":
+      return children.length <= 1 ? undefined : "bad-request";
+    case "error":
+      return undefined;
+    default:
+      return "bad-request";
+  }
+}

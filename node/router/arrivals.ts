@@ -1,0 +1,95 @@
+/** Frames from other nodes. A payload that is not valid changes nothing and is answered nothing. */
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { FrameKind } from "../mesh/contract.ts";
+import type { Route, Routes } from "../routes/contract.ts";
+import { decodeEnvelope, EnvelopeError } from "../stanza/wire.ts";
+import type { Counters } from "./counters.ts";
+import {
+  decodeConflict,
+  decodeDeliver,
+  decodeOffline,
+  decodeRoutes,
+  encodeDeliverAnswer,
+} from "./frames.ts";
+import type { DeliverFrame, UserRoutes } from "./frames.ts";
+import type { HandOver } from "./hand-over.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { BadFrame } from "./octets.ts";
+
+export interface ArrivalParts {
+  readonly routes: Routes;
+  readonly handOver: HandOver;
+  readonly lifecycle: Lifecycle;
+  readonly counters: Counters;
+  readonly log: Logger;
+  /** Resolves when the replaced session has nothing left to pass on. */
+  readonly replace: (route: Route) => Promise<void>;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class Arrivals {
+  readonly #parts: ArrivalParts;
+
+  constructor(parts: ArrivalParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws Unavailable "mesh-bad-frame" */
+  handle(from: string, kind: FrameKind, payload: Buffer): Buffer | Promise<Buffer> {
+    const { routes, lifecycle, log } = this.#parts;
+    try {
+      switch (kind) {
+        case FrameKind.deliver:
+          return this.#deliver(from, decodeDeliver(payload));
+        case FrameKind.routes: {
+          const { user, set } = decodeRoutes(payload);
+          routes.learn(user, set);
+          return NOTHING;
+        }
+        case FrameKind.conflict:
+          return this.#parts.replace(decodeConflict(payload)).then(() => NOTHING);
+        case FrameKind.offline:
+          return lifecycle.tell("wake", decodeOffline(payload)).then(() => NOTHING);
+        default:
+          kind satisfies never;
+          throw new BadFrame(`kind ${String(kind)} is not known`);
+      }
+    } catch (error) {
+      if (!(error instanceof BadFrame || error instanceof EnvelopeError)) throw error;
+      this.#parts.counters.failures += 1;
+      log.error({ err: error, node: from }, "cannot read frame of another node");
+      throw new Unavailable("mesh-bad-frame", error.message, { cause: error });
+    }
+  }
+
+  #deliver(from: string, frame: DeliverFrame): Buffer | Promise<Buffer> {
+    const { handOver, counters } = this.#parts;
+    counters.framesIn += 1;
+    const { origin, stamped, again, rerouted, recipients } = frame;
+    const consignment = {
+      envelope: decodeEnvelope(frame.envelope),
+      origin,
+      stamped,
+      again,
+      rerouted,
+      remembered: origin !== undefined,
+    };
+    const taken = recipients.map(({ full, session }) =>
+      handOver.take(consignment, full, session, from),
+    );
+    if (taken.every((one) => typeof one === "boolean")) return this.#answer(frame, taken);
+    return Promise.all(taken).then((all) => this.#answer(frame, all));
+  }
+
+  #answer({ recipients }: DeliverFrame, delivered: readonly boolean[]): Buffer {
+    const newer = new Map<string, UserRoutes>();
+    for (const { full, revision } of recipients) {
+      const user = full.slice(0, full.indexOf("/"));
+      const set = this.#parts.routes.known(user);
+      if (set !== undefined && set.revision > revision) newer.set(user, { user, set });
+    }
+    return encodeDeliverAnswer({ delivered, newer: [...newer.values()] });
+  }
+}

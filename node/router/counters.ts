@@ -1,0 +1,36 @@
+/** Plain counters of the router; observe/ reads them when metrics are collected. */
+export interface Counters {
+  /** Stanzas that clients of this node sent. */
+  stanzasIn: number;
+  /** Stanzas handed to sessions of this node. */
+  stanzasHandedOver: number;
+  /** Frames sent to other nodes to deliver stanzas. */
+  framesOut: number;
+  /** Frames from other nodes that deliver stanzas. */
+  framesIn: number;
+  /** Repeated deliveries that were cut. */
+  repeatsCut: number;
+  /** Deliveries for which routes had to be read again. */
+  routesReread: number;
+  /** Stanzas that came back to their senders as errors. */
+  bounced: number;
+  /** Stanzas refused because too many of the same pair were waiting. */
+  shed: number;
+  /** Messages of ended sessions that went on to somebody else or the store. */
+  rerouted: number;
+  /** Failures that were not expected; each is logged. */
+  failures: number;
+}
+
+export const newCounters = (): Counters => ({
+  stanzasIn: 0,
+  stanzasHandedOver: 0,
+  framesOut: 0,
+  framesIn: 0,
+  repeatsCut: 0,
+  routesReread: 0,
+  bounced: 0,
+  shed: 0,
+  rerouted: 0,
+  failures: 0,
+});

@@ -1,0 +1,230 @@
+/**
+ * Finds the sessions a stanza is for and gets it to them: rules first, then as many rounds as the
+ * answers of the exit nodes call for. See docs/architecture.md, "Finding a session".
+ */
+import type { Route, Routes, RouteSet } from "../routes/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { Counters } from "./counters.ts";
+import type { ExitAnswer, Exits } from "./exits.ts";
+import type { Consignment } from "./hand-over.ts";
+import type { Origin } from "./origin.ts";
+import { elsewhere, select } from "./rules.ts";
+
+/** How often a node that gives no answer is asked for one recipient. */
+const ATTEMPTS_MAX = 3;
+/** How often the picture may change (moved, corrected, no answer) before it is given up. */
+const ROUNDS_MAX = 8;
+
+/** Who of an account's resources it is for. */
+export type Audience =
+  /** Whoever RFC 6121, section 8.5 says. */
+  | { readonly kind: "addressed" }
+  /** Every available resource, but for one session: presence. */
+  | { readonly kind: "available"; readonly exceptSession: string }
+  /** Every connected resource: the exit nodes filter. */
+  | { readonly kind: "connected" }
+  /** Any other resource than the session it could not be delivered to. */
+  | { readonly kind: "elsewhere"; readonly exceptSession: string };
+
+export const ADDRESSED: Audience = { kind: "addressed" };
+export const CONNECTED: Audience = { kind: "connected" };
+
+export interface Job {
+  readonly envelope: Envelope;
+  /** The account's bare address. */
+  readonly user: string;
+  readonly audience: Audience;
+  readonly origin: Origin | undefined;
+  /** The envelope is a template that is stamped with each recipient's address. */
+  readonly stamped: boolean;
+}
+
+/** "overload": it was not sent, because a node does not keep up. */
+export type Outcome = "taken" | "nobody" | "overload";
+
+export interface DeliverParts {
+  readonly routes: Routes;
+  readonly exits: Exits;
+  readonly counters: Counters;
+}
+
+export class Deliverer {
+  readonly #parts: DeliverParts;
+
+  constructor(parts: DeliverParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param set what is known of the user's routes
+   * @param fresh whether `set` was read just now: "nobody" is only believed then
+   * @throws Unavailable when routes cannot be read
+   */
+  deliver(job: Job, set: RouteSet, fresh: boolean): Outcome | Promise<Outcome> {
+    const targets = targetsOf(job, set.routes);
+    const { exits } = this.#parts;
+    if (targets.length === 0 || !targets.every((route) => exits.isLocal(route))) {
+      return new Rounds(job, this.#parts).run(set, fresh);
+    }
+    // All on this node, as most are when users share it: no promise is made.
+    const consignment = consign(job, false, targets.length > 1);
+    const rounds = new Rounds(job, this.#parts);
+    const waiting: Promise<void>[] = [];
+    for (const route of targets) {
+      const answer = exits.send(consignment, route, set.revision);
+      if (answer instanceof Promise) {
+        waiting.push(answer.then((late) => rounds.note(route, late)));
+      } else rounds.note(route, answer);
+    }
+    if (waiting.length > 0) return Promise.all(waiting).then(() => rounds.run(set, fresh));
+    return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
+  }
+}
+
+/** What is known of one stanza's delivery, round after round. */
+class Rounds {
+  readonly #job: Job;
+  readonly #parts: DeliverParts;
+  /** Resources that got it. */
+  readonly #took = new Set<string>();
+  /** Sessions that are gone or take no more. */
+  readonly #refused = new Set<string>();
+  /** Routes whose node gave no answer, by session, with the attempts so far. */
+  readonly #doubtful = new Map<string, { readonly route: Route; readonly attempts: number }>();
+  #newer: RouteSet | undefined;
+  #isOverloaded = false;
+  #mustRead = false;
+  /** The set in use was read, not remembered or learnt. */
+  #isFresh = false;
+
+  constructor(job: Job, parts: DeliverParts) {
+    this.#job = job;
+    this.#parts = parts;
+  }
+
+  isDone(targets: number): boolean {
+    return this.#took.size === targets && this.#newer === undefined;
+  }
+
+  note(route: Route, answer: ExitAnswer): void {
+    const attempts = (this.#doubtful.get(route.session)?.attempts ?? 0) + 1;
+    this.#doubtful.delete(route.session);
+    switch (answer.kind) {
+      case "delivered":
+        this.#took.add(route.resource);
+        break;
+      case "gone":
+        this.#refused.add(route.session);
+        this.#mustRead = true;
+        break;
+      case "doubt":
+        if (attempts < ATTEMPTS_MAX) this.#doubtful.set(route.session, { route, attempts });
+        else this.#refused.add(route.session);
+        this.#mustRead = true;
+        return;
+      case "overload":
+        this.#refused.add(route.session);
+        this.#isOverloaded = true;
+        return;
+      default:
+        answer satisfies never;
+    }
+    const { newer } = answer;
+    if (newer === undefined) return;
+    if (this.#newer === undefined || newer.revision > this.#newer.revision) this.#newer = newer;
+  }
+
+  async run(first: RouteSet, fresh: boolean): Promise<Outcome> {
+    this.#isFresh = fresh;
+    let set = await this.#next(first);
+    for (let round = 1; round <= ROUNDS_MAX; round += 1) {
+      const targets = this.#targets(set);
+      if (targets.length > 0) {
+        await this.#send(targets, set.revision);
+        set = await this.#next(set);
+      } else if (this.#took.size === 0 && !this.#isFresh && isWorthReading(this.#job)) {
+        set = await this.#read();
+      } else break;
+    }
+    if (this.#took.size > 0) return "taken";
+    return this.#isOverloaded ? "overload" : "nobody";
+  }
+
+  #targets(set: RouteSet): readonly Route[] {
+    const targets = targetsOf(this.#job, set.routes).filter(
+      ({ resource, session }) =>
+        !this.#took.has(resource) && !this.#refused.has(session) && !this.#doubtful.has(session),
+    );
+    // A node that gave no answer is asked again even if the route has moved: only it knows.
+    return [...targets, ...[...this.#doubtful.values()].map(({ route }) => route)];
+  }
+
+  async #send(targets: readonly Route[], revision: number): Promise<void> {
+    const once = consign(this.#job, false, true);
+    const again = this.#doubtful.size === 0 ? once : consign(this.#job, true, true);
+    const { exits } = this.#parts;
+    await Promise.all(
+      targets.map(async (route) => {
+        const isAgain = this.#doubtful.has(route.session);
+        this.note(route, await exits.send(isAgain ? again : once, route, revision));
+      }),
+    );
+  }
+
+  /** The set to go on with: corrected by an exit node, read again, or the same. */
+  async #next(set: RouteSet): Promise<RouteSet> {
+    const newer = this.#newer;
+    this.#newer = undefined;
+    if (newer !== undefined && newer.revision > set.revision) {
+      this.#mustRead = false;
+      this.#isFresh = false;
+      this.#parts.routes.learn(this.#job.user, newer);
+      return newer;
+    }
+    if (!this.#mustRead) return set;
+    return await this.#read();
+  }
+
+  #read(): Promise<RouteSet> {
+    this.#mustRead = false;
+    this.#isFresh = true;
+    this.#parts.counters.routesReread += 1;
+    return this.#parts.routes.read(this.#job.user);
+  }
+}
+
+/** One object per stanza and attempt, so that recipients of one turn share a frame. */
+function consign({ envelope, origin, stamped, audience }: Job, again: boolean, several: boolean) {
+  const isRerouted = audience.kind === "elsewhere";
+  const consignment: Consignment = {
+    envelope,
+    origin,
+    stamped,
+    again,
+    rerouted: isRerouted,
+    remembered: (several || isRerouted) && origin !== undefined,
+  };
+  return consignment;
+}
+
+function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): readonly Route[] {
+  switch (audience.kind) {
+    case "addressed": {
+      const { kind, type, to } = envelope;
+      return select({ kind, type, resource: to.resource }, routes);
+    }
+    case "available":
+      return routes.filter((route) => route.available && route.session !== audience.exceptSession);
+    case "connected":
+      return routes;
+    case "elsewhere":
+      return elsewhere(routes, audience.exceptSession);
+    default:
+      audience satisfies never;
+      return [];
+  }
+}
+
+/** Presence to somebody just becoming available is not missed: that resource asks for it. */
+const isWorthReading = ({ envelope, audience }: Job) =>
+  envelope.kind !== "presence" && (audience.kind === "addressed" || audience.kind === "elsewhere");

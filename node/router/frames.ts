@@ -1,0 +1,183 @@
+/**
+ * The payloads of the router's mesh frames. Every payload starts with an extension area that a
+ * reader of version N skips and one of N + 1 may use; flags that a reader does not know are ignored.
+ */
+import type { Route, RouteSet } from "../routes/contract.ts";
+import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
+import type { Origin } from "./origin.ts";
+
+/** Recipients in one frame; a broadcast to more is split. */
+export const RECIPIENTS_MAX = 1_000;
+/** Routes of one user in one frame; the routes room bounds the resources of a user far below. */
+const ROUTES_MAX = 1_000;
+
+const HAS_ORIGIN = 1;
+const STAMPED = 2;
+const AGAIN = 4;
+const REROUTED = 8;
+
+export interface Recipient {
+  readonly full: string;
+  /** Id of the session meant: another one of that address is not it. "" for whichever is there. */
+  readonly session: string;
+  /** The routes revision this recipient was chosen by. */
+  readonly revision: number;
+}
+
+export interface DeliverFrame {
+  readonly recipients: readonly Recipient[];
+  /** encodeEnvelope of the stanza room. */
+  readonly envelope: Buffer;
+  readonly origin: Origin | undefined;
+  /** The exit node writes each recipient's bare address into `to`. */
+  readonly stamped: boolean;
+  /** Sent before without an answer: who got it then does not get it again. */
+  readonly again: boolean;
+  /** From a session that ended: the answer must not wait for other sessions that are ending. */
+  readonly rerouted: boolean;
+}
+
+export interface DeliverAnswer {
+  /** One for each recipient of the frame, in order: handed over, or no session took it. */
+  readonly delivered: readonly boolean[];
+  /** Users whose routes the exit node knows newer than the frame did. */
+  readonly newer: readonly UserRoutes[];
+}
+
+export interface UserRoutes {
+  readonly user: string;
+  readonly set: RouteSet;
+}
+
+export function encodeDeliver(frame: DeliverFrame): Buffer {
+  const { origin, recipients, envelope } = frame;
+  const writer = new OctetWriter(envelope.length + 64 + recipients.length * 64).u16(0);
+  writer.u8(
+    (origin === undefined ? 0 : HAS_ORIGIN) |
+      (frame.stamped ? STAMPED : 0) |
+      (frame.again ? AGAIN : 0) |
+      (frame.rerouted ? REROUTED : 0),
+  );
+  if (origin !== undefined) writer.text(origin.session).u48(origin.count);
+  writer.u16(recipients.length);
+  for (const { full, session, revision } of recipients) {
+    writer.text(full).text(session).u48(revision);
+  }
+  return writer.rest(envelope).done();
+}
+
+/** @throws BadFrame */
+export function decodeDeliver(payload: Buffer): DeliverFrame {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const flags = reader.u8();
+  const origin =
+    (flags & HAS_ORIGIN) === 0 ? undefined : { session: reader.text(), count: reader.u48() };
+  const recipients: Recipient[] = [];
+  for (let left = reader.count(RECIPIENTS_MAX, 10); left > 0; left -= 1) {
+    recipients.push({ full: reader.text(), session: reader.text(), revision: reader.u48() });
+  }
+  if (recipients.length === 0) throw new BadFrame("it names no recipient");
+  return {
+    recipients,
+    origin,
+    envelope: reader.rest(),
+    stamped: (flags & STAMPED) !== 0,
+    again: (flags & AGAIN) !== 0,
+    rerouted: (flags & REROUTED) !== 0,
+  };
+}
+
+export function encodeDeliverAnswer({ delivered, newer }: DeliverAnswer): Buffer {
+  const writer = new OctetWriter(16 + delivered.length).u16(0).u16(delivered.length);
+  for (const one of delivered) writer.u8(one ? 1 : 0);
+  writer.u16(newer.length);
+  for (const one of newer) writeUserRoutes(writer, one);
+  return writer.done();
+}
+
+/** @throws BadFrame, also when the answer does not fit the number of recipients asked for. */
+export function decodeDeliverAnswer(payload: Buffer, recipients: number): DeliverAnswer {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const delivered: boolean[] = [];
+  for (let left = reader.count(RECIPIENTS_MAX, 1); left > 0; left -= 1) {
+    delivered.push(reader.u8() === 1);
+  }
+  if (delivered.length !== recipients) throw new BadFrame("it answers for other recipients");
+  const newer: UserRoutes[] = [];
+  for (let left = reader.count(RECIPIENTS_MAX, 10); left > 0; left -= 1) {
+    newer.push(readUserRoutes(reader));
+  }
+  return { delivered, newer };
+}
+
+/** Frame "routes": a node that holds sessions of `user` is told the newest set. */
+export const encodeRoutes = (routes: UserRoutes): Buffer => {
+  const writer = new OctetWriter().u16(0);
+  writeUserRoutes(writer, routes);
+  return writer.done();
+};
+
+/** @throws BadFrame */
+export function decodeRoutes(payload: Buffer): UserRoutes {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  return readUserRoutes(reader);
+}
+
+/** Frame "conflict": the route's session was replaced and must be closed. */
+export const encodeConflict = (route: Route): Buffer => {
+  const writer = new OctetWriter().u16(0).text(route.user);
+  writeRoute(writer, route);
+  return writer.done();
+};
+
+/** @throws BadFrame */
+export function decodeConflict(payload: Buffer): Route {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  return readRoute(reader, reader.text());
+}
+
+/** Frame "offline": something was stored for `user`, who has a session on the node asked. */
+export const encodeOffline = (user: string): Buffer => new OctetWriter().u16(0).text(user).done();
+
+/** @throws BadFrame */
+export function decodeOffline(payload: Buffer): string {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  return reader.text();
+}
+
+function writeUserRoutes(writer: OctetWriter, { user, set }: UserRoutes): void {
+  const routes = set.routes.slice(0, ROUTES_MAX);
+  writer.text(user).u48(set.revision).u16(routes.length);
+  for (const route of routes) writeRoute(writer, route);
+}
+
+function readUserRoutes(reader: OctetReader): UserRoutes {
+  const user = reader.text();
+  const revision = reader.u48();
+  const routes: Route[] = [];
+  for (let left = reader.count(ROUTES_MAX, 8); left > 0; left -= 1) {
+    routes.push(readRoute(reader, user));
+  }
+  return { user, set: { revision, routes } };
+}
+
+function writeRoute(writer: OctetWriter, route: Route): void {
+  writer.text(route.resource).text(route.node).text(route.session);
+  writer.u8(route.available ? 1 : 0).i8(route.priority);
+}
+
+function readRoute(reader: OctetReader, user: string): Route {
+  return {
+    user,
+    resource: reader.text(),
+    node: reader.text(),
+    session: reader.text(),
+    available: reader.u8() === 1,
+    priority: reader.i8(),
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The exit node: nothing is decided here any more, the stanza only goes to the sessions it is for.
+ * Repeats are cut, and nothing overtakes what an ending session still has to pass on.
+ */
+import type { ClientSession, SessionTable } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { Counters } from "./counters.ts";
+import type { Origin } from "./origin.ts";
+import { Repeats } from "./repeats.ts";
+import type { Stages } from "./stages.ts";
+import { stampFor } from "./envelopes.ts";
+
+/** Deliveries remembered for cutting repeats: this many at least, twice as many at most. */
+const REPEATS_MAX = 65_536;
+/** Messages that wait for a session whose offline messages come first. */
+const HELD_MAX = 1_000;
+
+/** A stanza on its way, with what the exit node must know of it. */
+export interface Consignment {
+  readonly envelope: Envelope;
+  readonly origin: Origin | undefined;
+  /** The envelope is a template: each recipient's address is written into it. */
+  readonly stamped: boolean;
+  /** It was sent before and no answer came. */
+  readonly again: boolean;
+  /** It comes from a session that ended. */
+  readonly rerouted: boolean;
+  /** Whether this delivery may be repeated and so must be remembered. */
+  readonly remembered: boolean;
+}
+
+export interface HandOverParts {
+  readonly stages: Stages;
+  readonly sessions: () => SessionTable;
+  readonly counters: Counters;
+}
+
+export class HandOver {
+  readonly #parts: HandOverParts;
+  readonly #repeats = new Repeats(REPEATS_MAX);
+  /** Sessions that are over and still pass on what they had, by full address. */
+  readonly #ending = new Map<string, Promise<void>>();
+  readonly #held = new WeakMap<ClientSession, Envelope[]>();
+  /** What makes a message the same message, should its session end before it is acknowledged. */
+  readonly #origins = new WeakMap<Envelope, Origin>();
+  /** Messages whose copy in the offline store is removed only when they are acknowledged. */
+  readonly #stored = new WeakSet<Envelope>();
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts;
+  }
+
+  get remembered(): number {
+    return this.#repeats.size;
+  }
+
+  /**
+   * Whether the session took the stanza.
+   * @param sessionId the one the route named; "" for whichever has that full address
+   */
+  take(
+    consignment: Consignment,
+    full: string,
+    sessionId: string,
+    fromNode: string,
+  ): boolean | Promise<boolean> {
+    const { envelope, rerouted } = consignment;
+    if (this.#ending.size > 0 && envelope.kind === "message" && !rerouted) {
+      const ended = this.#ending.get(full);
+      if (ended !== undefined) {
+        return ended.then(() => this.#now(consignment, full, sessionId, fromNode));
+      }
+    }
+    return this.#now(consignment, full, sessionId, fromNode);
+  }
+
+  #now(consignment: Consignment, full: string, sessionId: string, fromNode: string): boolean {
+    const { origin, stamped, remembered } = consignment;
+    if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
+      return true;
+    }
+    const session = this.#parts.sessions().get(full);
+    // Another session of this address is another client, which may not be available yet.
+    if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
+    const envelope = stamped ? stampFor(consignment.envelope, session.jid) : consignment.envelope;
+    if (this.#parts.stages.delivery(envelope, session, fromNode).kind === "consume") return true;
+    if (!this.#give(session, envelope)) return false;
+    this.#parts.counters.stanzasHandedOver += 1;
+    if (origin !== undefined) {
+      this.#origins.set(envelope, origin);
+      if (remembered) this.#repeats.remember(origin, full, session.id);
+    }
+    return true;
+  }
+
+  #wasHandedOver(
+    { again, rerouted, remembered }: Consignment,
+    origin: Origin,
+    full: string,
+    sessionId: string,
+  ): boolean {
+    if (!again && !rerouted && !remembered) return false;
+    const earlier = this.#repeats.find(origin, full);
+    if (earlier === undefined || earlier.session !== sessionId) return false;
+    // Its client has it, or will, or it was passed on when the session ended. Only another session
+    // that passes on the same message must not rely on that: each would leave it to the other.
+    if (earlier.isPassedOn && rerouted) return false;
+    this.#parts.counters.repeatsCut += 1;
+    return true;
+  }
+
+  #give(session: ClientSession, envelope: Envelope): boolean {
+    const held = envelope.kind === "message" ? this.#held.get(session) : undefined;
+    if (held === undefined) return session.deliver(envelope);
+    if (held.length >= HELD_MAX) return false;
+    held.push(envelope);
+    return true;
+  }
+
+  /** From now on messages for this session wait until `release`, in order. */
+  hold(session: ClientSession): void {
+    if (!this.#held.has(session)) this.#held.set(session, []);
+  }
+
+  /** Hands over what waited. What the session does not take is passed on when it ends. */
+  release(session: ClientSession): void {
+    const held = this.#held.get(session);
+    if (held === undefined) return;
+    let given = 0;
+    while (given < held.length && session.deliver(held[given] as Envelope)) given += 1;
+    held.splice(0, given);
+    if (held.length === 0) this.#held.delete(session);
+  }
+
+  /**
+   * All that an ended session has to pass on, in order: what its client did not acknowledge, and
+   * what waited for it.
+   */
+  takeLeft(session: ClientSession, unacknowledged: readonly Envelope[]): readonly Envelope[] {
+    const left = [...unacknowledged, ...(this.#held.get(session) ?? [])];
+    this.#held.delete(session);
+    for (const envelope of left) {
+      const origin = this.#origins.get(envelope);
+      if (origin === undefined) continue;
+      this.#repeats.markPassedOn(origin, session.jid.full, session.id);
+    }
+    return left;
+  }
+
+  /** Settles when no session of this full address has anything left to pass on. */
+  passedOn(full: string): Promise<void> | undefined {
+    return this.#ending.get(full);
+  }
+
+  /** Messages to this full address wait until `passedOn`, which never rejects, has settled. */
+  ending(full: string, passedOn: Promise<void>): void {
+    const earlier = this.#ending.get(full);
+    const all = earlier === undefined ? passedOn : Promise.all([earlier, passedOn]).then(() => {});
+    this.#ending.set(full, all);
+    void all.then(() => {
+      if (this.#ending.get(full) === all) this.#ending.delete(full);
+    });
+  }
+
+  originOf(envelope: Envelope): Origin | undefined {
+    return this.#origins.get(envelope);
+  }
+
+  /**
+   * Hands over a message of the offline store, ahead of what is held. Its stored copy is what
+   * counts, so it is not passed on when the session ends before its client has it.
+   */
+  giveStored(session: ClientSession, envelope: Envelope, origin: Origin | undefined): boolean {
+    const { full } = session.jid;
+    // Another resource may have stored what this session got by itself.
+    if (origin !== undefined && this.#repeats.find(origin, full)?.session === session.id) return true;
+    this.#stored.add(envelope);
+    if (!session.deliver(envelope)) return false;
+    if (origin !== undefined) this.#repeats.remember(origin, full, session.id);
+    return true;
+  }
+
+  isStored(envelope: Envelope): boolean {
+    return this.#stored.has(envelope);
+  }
+}

@@ -1,0 +1,98 @@
+/** Requests that the server answers itself, or on behalf of an account (RFC 6121, 8.5.2.1.3). */
+import { ConfigError } from "../base/errors.ts";
+import type { ClientSession } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import { fromElement } from "../stanza/envelope.ts";
+import { StanzaError } from "../stanza/error.ts";
+import type { Jid } from "../stanza/jid.ts";
+import { resultReply } from "../stanza/reply.ts";
+import { Element } from "../xml/element.ts";
+import { errorOf } from "./bounce.ts";
+import type { Owned } from "./stages.ts";
+
+/**
+ * Whom a request is for: the server's own domain, the sender's own account, or any account (the
+ * sender's own included, unless it has a handler for "self").
+ */
+export type IqTarget = "server" | "self" | "account";
+
+export interface IqRequest {
+  readonly from: Jid;
+  readonly to: Jid;
+  readonly payload: Element;
+  readonly envelope: Envelope;
+  /** The session that asked, when it is one of this node's. */
+  readonly session: ClientSession | undefined;
+}
+
+type Payload = Element | undefined;
+
+/** Answers with the result's payload, or throws a StanzaError. */
+export type IqHandler = (request: IqRequest) => Payload | Promise<Payload>;
+
+export interface IqRegistration {
+  readonly kind: "iq";
+  readonly target: IqTarget;
+  readonly type: "get" | "set";
+  readonly ns: string;
+  readonly name: string;
+  readonly run: IqHandler;
+}
+
+const registration =
+  (type: "get" | "set") =>
+  (target: IqTarget, ns: string, name: string, run: IqHandler): IqRegistration => ({
+    kind: "iq",
+    target,
+    type,
+    ns,
+    name,
+    run,
+  });
+
+export const iq = { get: registration("get"), set: registration("set") };
+
+const keyOf = (target: IqTarget, type: string, ns: string, name: string) =>
+  `${target} ${type} ${ns} ${name}`;
+
+export class IqTable {
+  readonly #handlers = new Map<string, IqHandler>();
+
+  /** @throws ConfigError when two handlers answer the same request. */
+  constructor(registrations: readonly Owned<IqRegistration>[]) {
+    for (const { module, registration: one } of registrations) {
+      const key = keyOf(one.target, one.type, one.ns, one.name);
+      if (this.#handlers.has(key)) {
+        throw new ConfigError(`Cannot load module ${module}: another one answers ${key} already`);
+      }
+      this.#handlers.set(key, one.run);
+    }
+  }
+
+  /** The answer, as an envelope for the sender. Never rejects with a StanzaError. */
+  async answer(
+    envelope: Envelope,
+    target: IqTarget,
+    session: ClientSession | undefined,
+  ): Promise<Envelope | undefined> {
+    try {
+      const { from, to } = envelope;
+      const payload = envelope.element().children.find((child) => child instanceof Element);
+      if (payload === undefined) throw new StanzaError("bad-request");
+      const run = this.#find(envelope, target);
+      const answer = await run({ from, to, payload, envelope, session });
+      return fromElement(resultReply(envelope, answer), envelope.receivedMs);
+    } catch (error) {
+      if (error instanceof StanzaError) return errorOf(envelope, error);
+      throw error;
+    }
+  }
+
+  #find({ type, children }: Envelope, target: IqTarget): IqHandler {
+    const { name, ns } = children[0] ?? { name: "", ns: "" };
+    const find = (asked: IqTarget) => this.#handlers.get(keyOf(asked, type, ns, name));
+    const handler = find(target) ?? (target === "self" ? find("account") : undefined);
+    if (handler === undefined) throw new StanzaError("service-unavailable");
+    return handler;
+  }
+}

@@ -1,0 +1,53 @@
+/** What modules may want to know besides stanzas: a closed set, registered as data like stages. */
+import type { NodeRecord } from "../routes/contract.ts";
+import type { ClientSession } from "../session/contract.ts";
+
+type Done = void | Promise<void>;
+
+export interface LifecycleHandlers {
+  /** A session is about to be published as available with a priority of 0 or more. */
+  arriving(session: ClientSession): Done;
+  /** It was published so. */
+  arrived(session: ClientSession): Done;
+  /** A session of this node is over, its route still published. Started, and awaited last. */
+  ended(session: ClientSession): Done;
+  /** Another node is gone, and the routes of its sessions with it. */
+  nodeDown(node: NodeRecord): Done;
+  /** Something was stored for a user who has a session on this node. */
+  wake(user: string): Done;
+  /** This node was thought dead and is back with its sessions: the others must see them again. */
+  restored(): Done;
+}
+
+export type LifecycleEvent = keyof LifecycleHandlers;
+
+export interface LifecycleRegistration<Event extends LifecycleEvent = LifecycleEvent> {
+  readonly kind: "on";
+  readonly event: Event;
+  readonly run: LifecycleHandlers[Event];
+}
+
+export const on = <Event extends LifecycleEvent>(
+  event: Event,
+  run: LifecycleHandlers[Event],
+): LifecycleRegistration<Event> => ({ kind: "on", event, run });
+
+export class Lifecycle {
+  readonly #registrations: readonly LifecycleRegistration[];
+
+  constructor(registrations: readonly LifecycleRegistration[]) {
+    this.#registrations = registrations;
+  }
+
+  /** Starts every handler; rejects with the first failure after all are done. */
+  async tell<Event extends LifecycleEvent>(
+    event: Event,
+    ...details: Parameters<LifecycleHandlers[Event]>
+  ): Promise<void> {
+    const running = this.#registrations
+      .filter((one) => one.event === event)
+      .map(async ({ run }) => (run as (...given: typeof details) => Done)(...details));
+    const results = await Promise.allSettled(running);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * The straight line of one stanza after its sender's side: whose is it, what does the recipient's
+ * account say, who takes it, and what if nobody does. Everything here runs in the lane of the pair.
+ */
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Routes, RouteSet } from "../routes/contract.ts";
+import type { ClientSession, SessionTable } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { StanzaCondition } from "../stanza/error.ts";
+import type { Accounts } from "../stores/contract.ts";
+import type { Element } from "../xml/element.ts";
+import { bounceOf } from "./bounce.ts";
+import type { Counters } from "./counters.ts";
+import { ADDRESSED } from "./deliver.ts";
+import type { Audience, Deliverer, Outcome } from "./deliver.ts";
+import type { IqTable } from "./iq.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Origin } from "./origin.ts";
+import { noSuchAccount, otherwise } from "./rules.ts";
+import type { Otherwise } from "./rules.ts";
+import type { Stages, Verdict } from "./stages.ts";
+
+export interface LineParts {
+  readonly domains: ReadonlySet<string>;
+  readonly accounts: Accounts;
+  readonly routes: Routes;
+  readonly sessions: () => SessionTable;
+  readonly lanes: Lanes;
+  readonly stages: Stages;
+  readonly iqs: IqTable;
+  readonly deliverer: Deliverer;
+  readonly counters: Counters;
+  readonly log: Logger;
+  /** For stanzas that no client session sent. */
+  readonly newOrigin: () => Origin;
+}
+
+const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
+type Done = void | Promise<void>;
+
+/** One stanza on the line. */
+interface Passage {
+  readonly envelope: Envelope;
+  readonly origin: Origin;
+  readonly session: ClientSession | undefined;
+  /** Work a handler wants awaited before the stanza counts as accepted, outside the lane. */
+  accepted?: Promise<void> | undefined;
+}
+
+export class Line {
+  readonly #parts: LineParts;
+
+  constructor(parts: LineParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Takes a stanza to where it belongs. Resolves when it is accepted: answered, handed over,
+   * stored, or refused. Never rejects.
+   * @param session the sender's, when it is one of this node's
+   */
+  route(envelope: Envelope, origin?: Origin, session?: ClientSession): Done {
+    const { lanes, counters, newOrigin } = this.#parts;
+    const key = `${envelope.from.full} ${envelope.to.bare}`;
+    if (lanes.isFull(key)) {
+      counters.shed += 1;
+      this.refuse(envelope, "resource-constraint");
+      return;
+    }
+    const passage: Passage = { envelope, origin: origin ?? newOrigin(), session };
+    const done = lanes.run(key, () => this.#pass(passage));
+    return done === undefined ? passage.accepted : done.then(() => passage.accepted);
+  }
+
+  /**
+   * Hands a stanza that passed the recipient's side before to somebody else, or to the stage
+   * "unavailable". Outside the lanes: the caller keeps the order. Never rejects.
+   * @param set the account's routes, read just now
+   */
+  async passOn(
+    envelope: Envelope,
+    origin: Origin,
+    audience: Audience,
+    set: RouteSet,
+  ): Promise<void> {
+    const passage: Passage = { envelope, origin, session: undefined };
+    try {
+      await this.#deliver(passage, set, true, audience);
+    } catch (error) {
+      this.#fail(passage, error);
+    }
+    await passage.accepted;
+  }
+
+  /** Answers the sender with an error, if its stanza may be answered. */
+  refuse(envelope: Envelope, condition: StanzaCondition, application?: Element): void {
+    const answer = bounceOf(envelope, condition, application);
+    if (answer === undefined) return;
+    this.#parts.counters.bounced += 1;
+    this.answer(answer);
+  }
+
+  /** Sends an answer of the server's to whoever asked; not awaited, lanes never wait for lanes. */
+  answer(envelope: Envelope): void {
+    const session = this.#parts.sessions().get(envelope.to.full);
+    if (session?.send(envelope.bytes) === true) return;
+    void this.route(envelope);
+  }
+
+  #pass(passage: Passage): Done {
+    try {
+      const done = this.#toDomain(passage);
+      return done?.catch((error: unknown) => this.#fail(passage, error));
+    } catch (error) {
+      this.#fail(passage, error);
+    }
+  }
+
+  #toDomain(passage: Passage): Done {
+    const { envelope } = passage;
+    const { to, from, kind, type } = envelope;
+    if (!this.#parts.domains.has(to.domain)) {
+      // Server-to-server is another door; without it, other domains do not exist.
+      return this.refuse(envelope, "remote-server-not-found");
+    }
+    const isRequest = kind === "iq" && (type === "get" || type === "set");
+    if (to.local === "") {
+      if (isRequest && to.isBare) return this.#answerIq(passage, "server");
+      return this.refuse(envelope, "service-unavailable");
+    }
+    if (isRequest && to.isBare) {
+      return this.#answerIq(passage, from.bare === to.bare ? "self" : "account");
+    }
+    const found = this.#lookup(to.bare);
+    if (found instanceof Promise) return found.then((set) => this.#toAccount(passage, set, true));
+    return this.#toAccount(passage, found, false);
+  }
+
+  #lookup(user: string): RouteSet | Promise<RouteSet> {
+    const found = this.#parts.routes.lookup(user);
+    if (!(found instanceof Promise)) return found;
+    // Routes cannot be read: what cannot be routed is stored.
+    return found.catch((error: unknown) => {
+      if (error instanceof Unavailable) return NO_ROUTES;
+      throw error;
+    });
+  }
+
+  async #answerIq(passage: Passage, target: "server" | "self" | "account"): Promise<void> {
+    const { envelope, session } = passage;
+    if (target === "account" && !(await this.#exists(envelope.to.bare))) {
+      return this.#otherwise(passage, noSuchAccount(about(envelope)));
+    }
+    const answer = await this.#parts.iqs.answer(envelope, target, session);
+    if (answer === undefined) return;
+    // A session that ended meanwhile needs no answer, nor does another that took its address.
+    if (session === undefined) this.answer(answer);
+    else session.send(answer.bytes);
+  }
+
+  async #exists(user: string): Promise<boolean> {
+    if ((await this.#lookup(user)).routes.length > 0) return true;
+    return await this.#parts.accounts.exists(user);
+  }
+
+  #toAccount(passage: Passage, set: RouteSet, fresh: boolean): Done {
+    if (set.routes.length === 0) return this.#toAbsent(passage, set, fresh);
+    const verdict = this.#parts.stages.inbound(passage.envelope);
+    if (verdict instanceof Promise) {
+      return verdict.then((late) => this.#afterInbound(passage, set, fresh, late));
+    }
+    return this.#afterInbound(passage, set, fresh, verdict);
+  }
+
+  /** Nobody is connected, so it is not even known whether there is such an account. */
+  async #toAbsent(passage: Passage, set: RouteSet, fresh: boolean): Promise<void> {
+    const { envelope } = passage;
+    if (!(await this.#parts.accounts.exists(envelope.to.bare))) {
+      return this.#otherwise(passage, noSuchAccount(about(envelope)));
+    }
+    const verdict = await this.#parts.stages.inbound(envelope);
+    return this.#afterInbound(passage, set, fresh, verdict);
+  }
+
+  #afterInbound(passage: Passage, set: RouteSet, fresh: boolean, verdict: Verdict): Done {
+    if (verdict.kind === "pass") return this.#deliver(passage, set, fresh, ADDRESSED);
+    this.#settle(passage, verdict);
+  }
+
+  #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
+    const { envelope, origin } = passage;
+    const job = { envelope, user: envelope.to.bare, audience, origin, stamped: false };
+    const outcome = this.#parts.deliverer.deliver(job, set, fresh);
+    if (outcome instanceof Promise) {
+      return outcome.then((late) => this.#afterDelivery(passage, audience, late));
+    }
+    return this.#afterDelivery(passage, audience, outcome);
+  }
+
+  #afterDelivery(passage: Passage, audience: Audience, outcome: Outcome): Done {
+    if (outcome === "taken") return;
+    const { envelope } = passage;
+    if (outcome === "overload") return this.refuse(envelope, "resource-constraint");
+    if (audience.kind === "elsewhere") return this.#nowhereElse(passage);
+    return this.#otherwise(passage, otherwise(about(envelope)));
+  }
+
+  /** A message that lost its resource may be stored, whatever resource it was sent to. */
+  async #nowhereElse(passage: Passage): Promise<void> {
+    const { envelope } = passage;
+    const bare = { ...about(envelope), resource: "" };
+    // The session may have ended because its account was deleted.
+    const isThere = await this.#parts.accounts.exists(envelope.to.bare);
+    return this.#otherwise(passage, isThere ? otherwise(bare) : noSuchAccount(bare));
+  }
+
+  #otherwise(passage: Passage, what: Otherwise): Done {
+    switch (what) {
+      case "ignore":
+        return;
+      case "bounce":
+        return this.refuse(passage.envelope, "service-unavailable");
+      case "unavailable":
+        return this.#unavailable(passage);
+      default:
+        what satisfies never;
+    }
+  }
+
+  async #unavailable(passage: Passage): Promise<void> {
+    const { envelope, origin } = passage;
+    const verdict = await this.#parts.stages.unavailable(envelope, origin);
+    if (verdict.kind === "pass") this.refuse(envelope, "service-unavailable");
+    else this.#settle(passage, verdict);
+  }
+
+  #settle(passage: Passage, verdict: Exclude<Verdict, { kind: "pass" }>): void {
+    if (verdict.kind === "consume") passage.accepted = verdict.accepted;
+    else this.refuse(passage.envelope, verdict.condition, verdict.application);
+  }
+
+  #fail(passage: Passage, error: unknown): void {
+    const { counters, log } = this.#parts;
+    counters.failures += 1;
+    const isWeather = error instanceof Unavailable;
+    const { kind, type } = passage.envelope;
+    const fields = { err: error, kind, type };
+    if (isWeather) log.warn(fields, "cannot route stanza");
+    else log.error(fields, "cannot route stanza");
+    this.refuse(passage.envelope, isWeather ? "resource-constraint" : "internal-server-error");
+  }
+}
+
+const about = ({ kind, type, to }: Envelope) => ({ kind, type, resource: to.resource });

@@ -1,0 +1,7 @@
+/** What makes one stanza the same stanza, however often it is sent again. */
+export interface Origin {
+  /** Id of the session that sent it, or of the node that made it. */
+  readonly session: string;
+  /** Its place among the stanzas of that session, from 1. */
+  readonly count: number;
+}

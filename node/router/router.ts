@@ -1,0 +1,471 @@
+/** The router put together: what doors, mesh and routes call, and what modules may ask for. */
+import type { Clock } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { FrameKind, Mesh } from "../mesh/contract.ts";
+import { FrameKind as Frames } from "../mesh/contract.ts";
+import type { Claim, NodeRecord, Route, Routes, RouteSet } from "../routes/contract.ts";
+import type { ClientSession, SessionEvents, SessionTable } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { Stores } from "../stores/contract.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
+import { Acceptance } from "./accept.ts";
+import { Arrivals } from "./arrivals.ts";
+import { newCounters } from "./counters.ts";
+import { CONNECTED, Deliverer } from "./deliver.ts";
+import type { Audience } from "./deliver.ts";
+import { passOnAll } from "./ended.ts";
+import { Exits } from "./exits.ts";
+import { encodeConflict, encodeOffline, encodeRoutes } from "./frames.ts";
+import { HandOver } from "./hand-over.ts";
+import { IqTable } from "./iq.ts";
+import type { IqRegistration } from "./iq.ts";
+import { Lanes } from "./lanes.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { LifecycleRegistration } from "./lifecycle.ts";
+import { Line } from "./line.ts";
+import type { Origin } from "./origin.ts";
+import { Peers } from "./peers.ts";
+import { Stages } from "./stages.ts";
+import type { Owned, StageRegistration, Verdict } from "./stages.ts";
+
+/** Stanzas of one sender to one recipient that may wait for each other. */
+const LANE_TASKS_MAX = 1_000;
+
+export type Registration = StageRegistration | IqRegistration | LifecycleRegistration;
+
+export interface RouterOptions {
+  readonly domains: readonly string[];
+  readonly stores: Stores;
+  readonly routes: Routes;
+  /** Undefined for a single node. */
+  readonly mesh: Mesh | undefined;
+  /** Read at every use: the door is opened after the router. */
+  readonly sessions: () => SessionTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly selfIncarnation: string;
+}
+
+/** A session's place on the line: its stanzas' decisions are made one after another. */
+interface SenderState {
+  count: number;
+  tail: Promise<unknown> | undefined;
+}
+
+export class Router implements SessionEvents {
+  readonly counters = newCounters();
+  readonly #options: RouterOptions;
+  readonly #acceptance: Acceptance;
+  readonly #lanes = new Lanes(LANE_TASKS_MAX);
+  readonly #peers: Peers;
+  readonly #stages: Stages;
+  readonly #lifecycle: Lifecycle;
+  readonly #handOver: HandOver;
+  readonly #exits: Exits;
+  readonly #deliverer: Deliverer;
+  readonly #line: Line;
+  readonly #arrivals: Arrivals;
+  readonly #senders = new WeakMap<ClientSession, SenderState>();
+  readonly #predecessors = new WeakMap<ClientSession, Promise<void>>();
+  #made = 0;
+
+  /** @throws ConfigError when registrations contradict each other */
+  constructor(options: RouterOptions, registrations: readonly Owned<Registration>[]) {
+    this.#options = options;
+    const { routes, clock, log, mesh, sessions, selfIncarnation: self } = options;
+    const { counters } = this;
+    this.#acceptance = new Acceptance(clock);
+    this.#peers = new Peers(() => routes.nodes, clock);
+    this.#stages = new Stages(registrations.filter(isStage));
+    this.#lifecycle = new Lifecycle(
+      registrations.filter(isLifecycle).map(({ registration }) => registration),
+    );
+    this.#handOver = new HandOver({ stages: this.#stages, sessions, counters });
+    const handOver = this.#handOver;
+    this.#exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
+    this.#deliverer = new Deliverer({ routes, exits: this.#exits, counters });
+    this.#line = new Line({
+      domains: new Set(options.domains),
+      accounts: options.stores.accounts,
+      routes,
+      sessions,
+      lanes: this.#lanes,
+      stages: this.#stages,
+      iqs: new IqTable(registrations.filter(isIq)),
+      deliverer: this.#deliverer,
+      counters,
+      log,
+      newOrigin: this.#newOrigin,
+    });
+    this.#arrivals = new Arrivals({
+      routes,
+      handOver,
+      lifecycle: this.#lifecycle,
+      counters,
+      log,
+      replace: (route) => this.#replace(route),
+    });
+  }
+
+  // From the client door.
+
+  onStanza(session: ClientSession, parsed: ParsedStanza): void | Promise<void> {
+    this.counters.stanzasIn += 1;
+    const accepted = this.#acceptance.accept(session, parsed);
+    if (accepted === undefined) return;
+    if (accepted.kind === "refused") {
+      return this.#line.refuse(accepted.envelope, accepted.condition);
+    }
+    const sender = this.#senderOf(session);
+    sender.count += 1;
+    const origin = { session: session.id, count: sender.count };
+    const { envelope } = accepted;
+    if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
+    const verdict = this.#outbound(envelope, session);
+    if (!(verdict instanceof Promise)) {
+      return this.#afterOutbound(session, envelope, origin, verdict);
+    }
+    return this.#inTurn(session, sender, envelope, origin, verdict);
+  }
+
+  onBound(session: ClientSession, replaced: Route | undefined): void {
+    if (replaced === undefined || replaced.session === session.id) return;
+    const isHere = replaced.node === this.#options.selfIncarnation;
+    const gone = isHere
+      ? this.#replace(replaced)
+      : this.#ask(replaced.node, Frames.conflict, encodeConflict(replaced)).catch(
+          // The route is ours all the same, and the other node learns it from the routes.
+          (error: unknown) => this.#options.log.warn({ err: error }, "cannot tell of a conflict"),
+        );
+    this.#predecessors.set(session, gone);
+  }
+
+  async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
+    const { routes, log } = this.#options;
+    const told = this.#lifecycle.tell("ended", session).catch((error: unknown) => {
+      this.counters.failures += 1;
+      log.error({ err: error, session: session.id }, "cannot end session in a module");
+    });
+    const left = this.#handOver.takeLeft(session, unacknowledged);
+    const parts = {
+      routes,
+      handOver: this.#handOver,
+      line: this.#line,
+      counters: this.counters,
+      newOrigin: this.#newOrigin,
+    };
+    // What the session before this one still has to pass on comes first.
+    const passedOn = this.predecessorOf(session).then(() => passOnAll(session, left, parts));
+    this.#handOver.ending(session.jid.full, passedOn);
+    await Promise.all([told, passedOn]);
+  }
+
+  // From the mesh and the routes.
+
+  /** @throws Unavailable "mesh-bad-frame" for a payload that is not valid */
+  onFrame(from: string, kind: FrameKind, payload: Buffer): Buffer | Promise<Buffer> {
+    return this.#arrivals.handle(from, kind, payload);
+  }
+
+  onNodeUp(node: NodeRecord): void {
+    this.#peers.up(node.incarnation);
+  }
+
+  onNodeDown(node: NodeRecord): void {
+    this.#peers.down(node.incarnation);
+    this.#tell("nodeDown", node);
+  }
+
+  /** Another node took this session's address. */
+  onRouteLost(route: Route): void {
+    void this.#replace(route);
+  }
+
+  /** This node's lease is proven again: others may have taken its sessions for gone. */
+  onLeaseRegained(): void {
+    this.#tell("restored");
+  }
+
+  /**
+   * Tells a node that holds sessions of `user` how that user's routes stand now.
+   * @throws Unavailable when it may not have heard
+   */
+  async notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<void> {
+    await this.#ask(incarnation, Frames.routes, encodeRoutes({ user, set }));
+  }
+
+  // For the modules.
+
+  /** A stanza that the server made itself, on its way like any other. Never rejects. */
+  route(envelope: Envelope): void | Promise<void> {
+    return this.#line.route(envelope);
+  }
+
+  /**
+   * One stanza to every available resource of many accounts, without asking those accounts:
+   * one frame for each node. Never rejects; resolves when every node has answered.
+   * @param template made with templateOf or newTemplate
+   * @param exceptSession id of a session that is left out
+   */
+  async broadcast(template: Envelope, users: Iterable<string>, exceptSession = ""): Promise<void> {
+    const waiting: Promise<void>[] = [];
+    const audience: Audience = { kind: "available", exceptSession };
+    for (const user of users) {
+      const done = this.#fanOut(template, user, audience);
+      if (done !== undefined) waiting.push(done);
+    }
+    await Promise.all(waiting);
+  }
+
+  /** The same to every connected resource of one account. */
+  async push(template: Envelope, user: string): Promise<void> {
+    await this.#fanOut(template, user, CONNECTED);
+  }
+
+  /** To one session on a node that is known to hold it. Never rejects; no second attempt. */
+  async reply(template: Envelope, full: string, node: string): Promise<void> {
+    const user = full.slice(0, full.indexOf("/"));
+    const resource = full.slice(user.length + 1);
+    const route = { user, resource, node, session: "", available: true, priority: 0 };
+    await this.#exits.send(consignmentOf(template), route, 0);
+  }
+
+  /** Publishes a session's availability; resolves after the commit. @throws Unavailable */
+  async publish(session: ClientSession, available: boolean, priority: number): Promise<void> {
+    const { route } = session;
+    if (route.available === available && route.priority === priority) return;
+    const changed = { ...route, available, priority };
+    await this.#options.routes.update(changed);
+    session.route = changed;
+  }
+
+  /** Something was stored for `user`: whoever is available is made to look. Never rejects. */
+  async wake(user: string): Promise<void> {
+    const { routes, selfIncarnation, log } = this.#options;
+    try {
+      const set = await routes.read(user);
+      const nodes = new Set(
+        set.routes.filter((one) => one.available && one.priority >= 0).map(({ node }) => node),
+      );
+      const wake = async (node: string) => {
+        if (node === selfIncarnation) return await this.#lifecycle.tell("wake", user);
+        await this.#ask(node, Frames.offline, encodeOffline(user));
+      };
+      await Promise.all([...nodes].map(wake));
+    } catch (error) {
+      // What is stored stays stored: the next login or message finds it.
+      log.warn({ err: error }, "cannot wake user");
+    }
+  }
+
+  /**
+   * Runs a task after what is on its way from `envelope.from` to `envelope.to`, and before what
+   * comes later. The task must not wait for another lane.
+   */
+  after({ from, to }: Envelope, task: () => void | Promise<void>): void {
+    const done = this.#lanes.run(`${from.full} ${to.bare}`, task);
+    done?.catch((error: unknown) => {
+      this.counters.failures += 1;
+      this.#options.log.error({ err: error }, "cannot finish handling a stanza");
+    });
+  }
+
+  /** Tells the modules that a session becomes, or has become, reachable for messages. */
+  async tell(event: "arriving" | "arrived", session: ClientSession): Promise<void> {
+    await this.#lifecycle.tell(event, session);
+  }
+
+  /**
+   * Ends every session of an account that goes away; those on other nodes end with `conflict`.
+   * Never rejects.
+   */
+  async disconnect(user: string, condition: string): Promise<void> {
+    const { routes, selfIncarnation, sessions, log } = this.#options;
+    try {
+      for (const route of (await routes.read(user)).routes) {
+        if (route.node !== selfIncarnation) {
+          this.#tellNode(route.node, Frames.conflict, encodeConflict(route));
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error }, "cannot find the sessions of an account on other nodes");
+    }
+    for (const session of [...sessions().ofUser(user)]) session.close(condition);
+  }
+
+  /** Settles when the session that this one replaced has passed on what its client did not get. */
+  async predecessorOf(session: ClientSession): Promise<void> {
+    await this.#predecessors.get(session);
+  }
+
+  claim(name: string): Promise<Claim | undefined> {
+    return this.#options.routes.claim(name);
+  }
+
+  isDead(node: string): boolean {
+    return this.#peers.isDead(node);
+  }
+
+  nowMs(): number {
+    return this.#acceptance.nowMs();
+  }
+
+  get deliveries(): Pick<HandOver, "hold" | "release" | "giveStored"> {
+    return this.#handOver;
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return {
+      ...this.counters,
+      laneTasks: this.#lanes.tasks,
+      repeatsRemembered: this.#handOver.remembered,
+    };
+  }
+
+  // Within.
+
+  #senderOf(session: ClientSession): SenderState {
+    let sender = this.#senders.get(session);
+    if (sender === undefined) {
+      sender = { count: 0, tail: undefined };
+      this.#senders.set(session, sender);
+    }
+    return sender;
+  }
+
+  /** The decision waits for those before it; what follows it does not. */
+  #inTurn(
+    session: ClientSession,
+    sender: SenderState,
+    envelope: Envelope,
+    origin: Origin,
+    started?: Promise<Verdict>,
+  ): Promise<void> {
+    const before = sender.tail;
+    const turn = (async () => {
+      if (before !== undefined) await before;
+      const verdict = await (started ?? this.#outbound(envelope, session));
+      return { accepted: this.#afterOutbound(session, envelope, origin, verdict) };
+    })();
+    const tail = turn.then(() => {
+      if (sender.tail === tail) sender.tail = undefined;
+    });
+    sender.tail = tail;
+    return turn.then(({ accepted }) => accepted);
+  }
+
+  #outbound(envelope: Envelope, session: ClientSession): Verdict | Promise<Verdict> {
+    try {
+      const verdict = this.#stages.outbound(envelope, session);
+      return verdict instanceof Promise
+        ? verdict.catch((error: unknown) => this.#failed(error))
+        : verdict;
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): Verdict {
+    this.counters.failures += 1;
+    this.#options.log.error({ err: error }, "cannot handle stanza on its sender's side");
+    return { kind: "bounce", condition: "internal-server-error" };
+  }
+
+  #afterOutbound(
+    session: ClientSession,
+    envelope: Envelope,
+    origin: Origin,
+    verdict: Verdict,
+  ): void | Promise<void> {
+    switch (verdict.kind) {
+      case "pass":
+        return this.#line.route(envelope, origin, session);
+      case "bounce":
+        return this.#line.refuse(envelope, verdict.condition, verdict.application);
+      case "consume":
+        return verdict.accepted;
+      default:
+        verdict satisfies never;
+    }
+  }
+
+  #fanOut(template: Envelope, user: string, audience: Audience): void | Promise<void> {
+    const key = `${template.from.full} ${user}`;
+    if (this.#lanes.isFull(key)) {
+      this.counters.shed += 1;
+      return;
+    }
+    return this.#lanes.run(key, () => {
+      const found = this.#options.routes.lookup(user);
+      const deliver = (set: RouteSet, fresh: boolean): void | Promise<void> => {
+        if (set.routes.length === 0) return;
+        const job = { envelope: template, user, audience, origin: undefined, stamped: true };
+        const outcome = this.#deliverer.deliver(job, set, fresh);
+        if (outcome instanceof Promise) return outcome.then(() => {});
+      };
+      if (!(found instanceof Promise)) return deliver(found, false);
+      return found
+        .then((set) => deliver(set, true))
+        .catch((error: unknown) => {
+          this.#options.log.warn({ err: error }, "cannot broadcast to a user");
+        });
+    });
+  }
+
+  /** Closes a session whose address another one has now; resolves when it has passed on all. */
+  async #replace(route: Route): Promise<void> {
+    const held = this.#options.sessions().ofUser(route.user);
+    held.find((session) => session.id === route.session)?.close("conflict");
+    await this.#handOver.passedOn(`${route.user}/${route.resource}`);
+  }
+
+  /** A frame whose answer says nothing. @throws Unavailable */
+  async #ask(node: string, kind: FrameKind, payload: Buffer): Promise<void> {
+    const { mesh } = this.#options;
+    if (mesh === undefined || !(await this.#peers.ready(node))) {
+      throw new Unavailable("mesh-down", "Cannot reach node: it is not there");
+    }
+    await mesh.request(node, kind, payload);
+  }
+
+  #tellNode(node: string, kind: FrameKind, payload: Buffer): void {
+    this.#ask(node, kind, payload).catch((error: unknown) => {
+      this.#options.log.warn({ err: error, node }, "cannot tell node");
+    });
+  }
+
+  #tell(event: "restored"): void;
+  #tell(event: "nodeDown", node: NodeRecord): void;
+  #tell(event: "restored" | "nodeDown", node?: NodeRecord): void {
+    const told =
+      event === "nodeDown" && node !== undefined
+        ? this.#lifecycle.tell("nodeDown", node)
+        : this.#lifecycle.tell("restored");
+    told.catch((error: unknown) => {
+      this.counters.failures += 1;
+      this.#options.log.error({ err: error, event }, "cannot tell modules");
+    });
+  }
+
+  readonly #newOrigin = (): Origin => {
+    this.#made += 1;
+    return { session: this.#options.selfIncarnation, count: this.#made };
+  };
+}
+
+const consignmentOf = (template: Envelope) => ({
+  envelope: template,
+  origin: undefined,
+  stamped: true,
+  again: false,
+  rerouted: false,
+  remembered: false,
+});
+
+const isStage = (one: Owned<Registration>): one is Owned<StageRegistration> =>
+  one.registration.kind === "stage";
+const isIq = (one: Owned<Registration>): one is Owned<IqRegistration> =>
+  one.registration.kind === "iq";
+const isLifecycle = (one: Owned<Registration>): one is Owned<LifecycleRegistration> =>
+  one.registration.kind === "on";

@@ -1,0 +1,173 @@
+/**
+ * The four stages of a stanza's line, closed and typed. Modules return handlers as data; a wrong
+ * stage or two handlers of one module at the same place fail at boot.
+ */
+import { ConfigError } from "../base/errors.ts";
+import type { ClientSession } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { StanzaCondition } from "../stanza/error.ts";
+import type { Element } from "../xml/element.ts";
+import type { Origin } from "./origin.ts";
+
+export type Verdict = Pass | Consume | Bounce;
+
+export interface Pass {
+  readonly kind: "pass";
+}
+
+export interface Consume {
+  readonly kind: "consume";
+  /** Work that goes on after the decision; the stanza counts as accepted when it is done. */
+  readonly accepted?: Promise<void> | undefined;
+}
+
+export interface Bounce {
+  readonly kind: "bounce";
+  readonly condition: StanzaCondition;
+  /** An application-specific condition (RFC 6120, 8.3.4). */
+  readonly application?: Element | undefined;
+}
+
+/** The next handler decides. */
+export const PASS: Pass = { kind: "pass" };
+/** The handler took care of the stanza: it ends here. */
+export const CONSUME: Consume = { kind: "consume" };
+
+export const consume = (accepted: Promise<void>): Consume => ({ kind: "consume", accepted });
+
+/** The sender gets this error. Presence, results and errors are dropped instead. */
+export const bounce = (condition: StanzaCondition, application?: Element): Bounce => ({
+  kind: "bounce",
+  condition,
+  application,
+});
+
+type Answer = Verdict | Promise<Verdict>;
+
+/** What a handler of each stage is given and may answer. */
+export interface StageHandlers {
+  /** The sender's side, on the sender's session, in the order of its stanzas. */
+  outbound(envelope: Envelope, sender: ClientSession): Answer;
+  /** The recipient's account, once, in order per sender and recipient. */
+  inbound(envelope: Envelope): Answer;
+  /** No resource took a message. `origin` is the same whenever this message comes again. */
+  unavailable(envelope: Envelope, origin: Origin): Answer;
+  /** On the exit node, per session, synchronous: whether `session` gets to see it. */
+  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume;
+}
+
+export type StageName = keyof StageHandlers;
+
+const STAGE_NAMES: Readonly<Record<StageName, true>> = {
+  outbound: true,
+  inbound: true,
+  unavailable: true,
+  delivery: true,
+};
+
+/** Lower runs earlier; handlers of the same place run in the order of the modules' list. */
+export const FIRST = 0;
+export const EARLY = 250;
+export const MIDDLE = 500;
+export const LATE = 750;
+export const LAST = 1_000;
+
+export interface StageRegistration<Name extends StageName = StageName> {
+  readonly kind: "stage";
+  readonly stage: Name;
+  readonly place: number;
+  readonly run: StageHandlers[Name];
+}
+
+export const stage = <Name extends StageName>(
+  name: Name,
+  place: number,
+  run: StageHandlers[Name],
+): StageRegistration<Name> => ({ kind: "stage", stage: name, place, run });
+
+/** A registration with the module that made it, for messages. */
+export interface Owned<T> {
+  readonly module: string;
+  readonly registration: T;
+}
+
+export class Stages {
+  readonly #handlers: { [Name in StageName]: readonly StageHandlers[Name][] };
+
+  /** @throws ConfigError for an unknown stage, a bad place, or a module that names one twice. */
+  constructor(registrations: readonly Owned<StageRegistration>[]) {
+    checkStages(registrations);
+    this.#handlers = {
+      outbound: inOrder(registrations, "outbound"),
+      inbound: inOrder(registrations, "inbound"),
+      unavailable: inOrder(registrations, "unavailable"),
+      delivery: inOrder(registrations, "delivery"),
+    };
+  }
+
+  outbound(envelope: Envelope, sender: ClientSession): Answer {
+    return runFrom(this.#handlers.outbound, 0, (run) => run(envelope, sender));
+  }
+
+  inbound(envelope: Envelope): Answer {
+    return runFrom(this.#handlers.inbound, 0, (run) => run(envelope));
+  }
+
+  unavailable(envelope: Envelope, origin: Origin): Answer {
+    return runFrom(this.#handlers.unavailable, 0, (run) => run(envelope, origin));
+  }
+
+  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume {
+    for (const run of this.#handlers.delivery) {
+      const verdict = run(envelope, session, fromNode);
+      if (verdict.kind !== "pass") return verdict;
+    }
+    return PASS;
+  }
+}
+
+/** Stays synchronous as long as the handlers do. */
+function runFrom<Handler>(
+  handlers: readonly Handler[],
+  start: number,
+  call: (handler: Handler) => Answer,
+): Answer {
+  for (let index = start; index < handlers.length; index += 1) {
+    const answer = call(handlers[index] as Handler);
+    if (answer instanceof Promise) {
+      return answer.then((verdict) =>
+        verdict.kind === "pass" ? runFrom(handlers, index + 1, call) : verdict,
+      );
+    }
+    if (answer.kind !== "pass") return answer;
+  }
+  return PASS;
+}
+
+function inOrder<Name extends StageName>(
+  registrations: readonly Owned<StageRegistration>[],
+  name: Name,
+): readonly StageHandlers[Name][] {
+  return registrations
+    .filter(({ registration }) => registration.stage === name)
+    .toSorted((one, other) => one.registration.place - other.registration.place)
+    .map(({ registration }) => registration.run as StageHandlers[Name]);
+}
+
+function checkStages(registrations: readonly Owned<StageRegistration>[]): void {
+  const seen = new Set<string>();
+  for (const { module, registration } of registrations) {
+    const { stage: name, place } = registration;
+    if (!Object.hasOwn(STAGE_NAMES, name)) {
+      throw new ConfigError(`Cannot load module ${module}: there is no stage "${name}"`);
+    }
+    if (!(place >= FIRST && place <= LAST)) {
+      throw new ConfigError(`Cannot load module ${module}: place ${place} in "${name}" is no place`);
+    }
+    const key = `${module} ${name} ${place}`;
+    if (seen.has(key)) {
+      throw new ConfigError(`Cannot load module ${module}: two handlers at ${place} in "${name}"`);
+    }
+    seen.add(key);
+  }
+}
