@@ -25,7 +25,8 @@ export function listFiles(): readonly string[] {
 export const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
 
 const isTestFile = (file: string): boolean =>
-  /\.(test|suite)\.ts$|\/testing\/|fake-/.test(file) || file.startsWith("e2e/");
+  /\.(test|suite|fixture)\.ts$|\/testing\/|fake-|-simulation\.ts$/.test(file) ||
+  file.startsWith("e2e/");
 
 /** TypeScript of the given top-level folders. */
 export function listSources(...folders: readonly string[]): readonly Source[] {

@@ -6,7 +6,7 @@ import type { ClientConfig, ClientEvent, Command } from "./contract.ts";
 import { pythonWithSlixmpp } from "./python.ts";
 
 export type Library = "slixmpp" | "xmpp.js";
-type Of<E extends ClientEvent["event"]> = Extract<ClientEvent, { event: E }>;
+type Of<E extends ClientEvent["event"]> = ClientEvent & { readonly event: E };
 
 const UNTIL_MS = 30_000;
 
@@ -60,6 +60,11 @@ export class Client implements AsyncDisposable {
   /** Bodies of received messages, in order of arrival. */
   get bodies(): readonly string[] {
     return this.all("message").map(({ body }) => body);
+  }
+
+  /** Ids of messages that it had to send again after a broken stream. */
+  get resent(): readonly string[] {
+    return this.all("resent").map(({ id }) => id);
   }
 
   /** Resolves when `holds` is true; checked after each event. @throws with the last events. */

@@ -41,7 +41,7 @@ export type ClientEvent =
       readonly delayed: boolean;
     }
   | { readonly event: "bounced"; readonly id: string; readonly condition: string }
-  | { readonly event: "acked"; readonly id: string }
+  | { readonly event: "acked" | "resent"; readonly id: string }
   | { readonly event: "presence"; readonly sender: string; readonly type: string }
   | { readonly event: "roster"; readonly items: Readonly<Record<string, string>> }
   | { readonly event: "pong"; readonly seconds: number };

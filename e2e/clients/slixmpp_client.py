@@ -96,6 +96,7 @@ class Driver(slixmpp.ClientXMPP):
                 if isinstance(stanza, slixmpp.Message) and stanza["body"]:
                     self.unsent.append(
                         {"to": str(stanza["to"]), "body": stanza["body"], "id": stanza["id"]})
+                    emit("resent", id=stanza["id"])
             self.event("session_end")
         if self.closing:
             return

@@ -48,8 +48,10 @@ xmpp.on("disconnect", () => {
   // Not resumable: what the server did not acknowledge is ours to send again.
   for (const { stanza } of sm.outbound_q.splice(0)) {
     const body = stanza.getChildText("body");
-    if (stanza.is("message") && body)
-      unsent.push({ do: "message", to: stanza.attrs.to, id: stanza.attrs.id, body });
+    if (!stanza.is("message") || !body) continue;
+    const { to, id } = stanza.attrs;
+    unsent.push({ do: "message", to, id, body });
+    emit("resent", { id });
   }
   sm.outbound = 0;
   xmpp.options.service = service();

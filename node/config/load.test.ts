@@ -37,6 +37,10 @@ test("the environment overrides the file and --set overrides both", () => {
 test("a list and a number that looks like text come through overrides", () => {
   const config = load("", { ZONDA_NODE_NAME: "007" }, ["domains=[a.example, b.example]"]);
   expect(config.domains).toEqual(["a.example", "b.example"]);
+  expect(load("", {}, ["domains=a.example, c.example"]).domains).toEqual([
+    "a.example",
+    "c.example",
+  ]);
   expect(config.node.name).toBe("007");
 });
 

@@ -73,7 +73,7 @@ function substituteText(text: string, environment: Sources["environment"]): unkn
 
 interface Leaf {
   readonly path: readonly string[];
-  readonly isText: boolean;
+  readonly kind: "text" | "list" | "value";
 }
 
 const WRAPPERS = new Set(["default", "prefault", "optional", "pipe"]);
@@ -88,11 +88,24 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
   return unwrap((definition.innerType ?? definition.in) as z.core.$ZodType);
 }
 
+const KINDS: Readonly<Record<string, Leaf["kind"]>> = {
+  string: "text",
+  enum: "text",
+  array: "list",
+};
+
+/** A value given outside of the file: text as it stands, a list as "a,b" or YAML, else YAML. */
+function parseOverride({ kind }: Leaf, value: string): unknown {
+  if (kind === "text") return value;
+  if (kind === "list" && !value.startsWith("[")) return value.split(",").map((item) => item.trim());
+  return parse(value);
+}
+
 /** Every option that is not a section, in declaration order. */
 export function leavesOf(schema: z.core.$ZodType, path: readonly string[] = []): readonly Leaf[] {
   const inner = unwrap(schema);
   const { type, shape } = inner._zod.def as { type: string; shape?: z.core.$ZodShape };
-  if (shape === undefined) return [{ path, isText: type === "string" || type === "enum" }];
+  if (shape === undefined) return [{ path, kind: KINDS[type] ?? "value" }];
   return Object.entries(shape).flatMap(([key, child]) => leavesOf(child, [...path, key]));
 }
 
@@ -106,7 +119,7 @@ function* environmentOverrides(
 ): Iterable<[readonly string[], unknown]> {
   for (const leaf of leaves) {
     const value = environment[environmentName(leaf.path)];
-    if (value !== undefined && value !== "") yield [leaf.path, leaf.isText ? value : parse(value)];
+    if (value !== undefined && value !== "") yield [leaf.path, parseOverride(leaf, value)];
   }
 }
 
@@ -119,7 +132,7 @@ function parseSet(set: string, leaves: readonly Leaf[]): [readonly string[], unk
   if (leaf === undefined) {
     throw new ConfigError(`Cannot use --set ${set}: no option ${name}${suggest(name, leaves)}`);
   }
-  return [leaf.path, leaf.isText ? value : parse(value)];
+  return [leaf.path, parseOverride(leaf, value)];
 }
 
 const suggest = (name: string, leaves: readonly Leaf[]): string => {

@@ -1,0 +1,144 @@
+/**
+ * docs/reference/ is generated: options, metrics, error codes, XEPs, resource fields. Without an
+ * argument it compares, with --write it writes.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { environmentName } from "../node/config/load.ts";
+import { schema } from "../node/configuration.ts";
+import { IMPLEMENTED } from "../node/implemented.ts";
+import { METRICS } from "../node/metrics.ts";
+import { listSources, read, report, root } from "./sources.ts";
+
+interface Property {
+  readonly description?: string;
+  readonly type?: string;
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Readonly<Record<string, Property>>;
+  readonly items?: Property;
+}
+
+interface Field {
+  readonly path: readonly string[];
+  readonly property: Property;
+}
+
+/** Every field below a schema, sections before what is in them. */
+function fieldsOf(schemaNode: Property, at: readonly string[] = []): readonly Field[] {
+  const node = schemaNode.items?.properties === undefined ? schemaNode : schemaNode.items;
+  return Object.entries(node.properties ?? {}).flatMap(([key, property]) => {
+    const here = [...at, key];
+    return [{ path: here, property }, ...fieldsOf(property, here)];
+  });
+}
+
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+
+function bounds({ minimum, maximum, enum: choices }: Property): string {
+  if (choices !== undefined) return choices.map((one) => `\`${one}\``).join(", ");
+  if (minimum === undefined || maximum === undefined) return "";
+  return Math.abs(minimum) < 2 ** 53 - 1 && maximum < 2 ** 53 - 1 ? `${minimum} to ${maximum}` : "";
+}
+
+const table = (heads: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [heads, heads.map(() => "---"), ...rows]
+    .map((row) => `| ${row.map(cell).join(" | ")} |`)
+    .join("\n");
+
+function isHostDependent({ path: at }: Field): boolean {
+  return at.join(".") === "node.name";
+}
+
+function options(): string {
+  const rows = fieldsOf(z.toJSONSchema(schema, { io: "input" }) as Property)
+    .filter(({ property }) => property.properties === undefined)
+    .map((field) => {
+      const { path: at, property } = field;
+      const value = isHostDependent(field) ? "the host's name" : JSON.stringify(property.default);
+      return [
+        `\`${at.join(".")}\``,
+        value ?? "",
+        bounds(property),
+        property.description ?? "",
+        `\`${environmentName(at)}\``,
+      ];
+    });
+  return `# Options\n\nThe configuration file's options, and the variables that override them.\n\n${table(["option", "default", "bounds", "what it is", "variable"], rows)}\n`;
+}
+
+function metrics(): string {
+  const rows = METRICS.map(({ name, kind, help }) => [`\`${name}\``, kind, help]);
+  return `# Metrics\n\nAt \`/metrics\`, besides those of the process and Node.js.\n\n${table(["metric", "kind", "what it counts"], rows)}\n`;
+}
+
+const RAISED =
+  /new (?:Unavailable|JidError)\(\s*"(?<code>[a-z-]+)",\s*(?<quote>["`])(?<message>[^"`]*)/g;
+
+function errors(): string {
+  const codes = new Map<string, string>();
+  for (const { text, isTest } of listSources("node")) {
+    if (isTest) continue;
+    for (const { groups } of text.matchAll(RAISED)) {
+      const { code, message } = groups as { code: string; message: string };
+      if (!codes.has(code)) codes.set(code, message.replace(/\$\{[^}]*\}/g, "…"));
+    }
+  }
+  const rows = [...codes].sort().map(([code, message]) => [`\`${code}\``, message]);
+  return `# Error codes\n\nWhat a node could not do, as its logs name it.\n\n${table(["code", "message"], rows)}\n`;
+}
+
+function xeps(): string {
+  const rows = [...IMPLEMENTED]
+    .sort((a, b) => a.xep - b.xep)
+    .map(({ xep, version, name, where }) => [
+      `XEP-${String(xep).padStart(4, "0")}`,
+      name,
+      version,
+      where,
+    ]);
+  return `# XEPs\n\nBesides RFC 6120, RFC 6121 and RFC 7622.\n\n${table(["XEP", "name", "version", "where"], rows)}\n`;
+}
+
+function resource(): string {
+  const crd = parse(read("crds/xmppcluster.yaml")) as {
+    spec: { versions: readonly { schema: { openAPIV3Schema: Property } }[] };
+  };
+  const rows = fieldsOf(crd.spec.versions[0]?.schema.openAPIV3Schema as Property)
+    .filter(({ path: at }) => at[0] === "spec" || at[0] === "status")
+    .map(({ path: at, property }) => [
+      `\`${at.join(".")}\``,
+      property.type ?? "",
+      property.default === undefined ? "" : JSON.stringify(property.default),
+      bounds(property),
+      property.description ?? "",
+    ]);
+  return `# XmppCluster\n\n${table(["field", "type", "default", "bounds", "what it is"], rows)}\n`;
+}
+
+const PAGES: Readonly<Record<string, () => string>> = {
+  "options.md": options,
+  "metrics.md": metrics,
+  "errors.md": errors,
+  "xeps.md": xeps,
+  "resource.md": resource,
+};
+
+const folder = path.join(root, "docs", "reference");
+const shouldWrite = process.argv.includes("--write");
+const faults: string[] = [];
+for (const [name, make] of Object.entries(PAGES)) {
+  const file = path.join(folder, name);
+  const wanted = `<!-- Generated by npm run docs. -->\n${make()}`;
+  if (shouldWrite) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, wanted);
+  } else if (!existsSync(file) || readFileSync(file, "utf8") !== wanted) {
+    faults.push(`docs/reference/${name} is not what the code says: run npm run docs`);
+  }
+}
+report("docs", faults);

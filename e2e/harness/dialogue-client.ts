@@ -1,0 +1,192 @@
+/**
+ * A raw XMPP client: what it sends is under the exact control of a dialogue, what it receives is
+ * kept in order. It never answers by itself.
+ */
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { Element } from "ltx";
+import { type Arrival, describeArrival, Inbox } from "./dialogue-inbox.ts";
+import { StreamReader } from "./dialogue-reader.ts";
+import type { Login, Mechanism } from "./dialogue-sasl.ts";
+import { converse } from "./dialogue-sasl.ts";
+
+const SASL_NS = "urn:ietf:params:xml:ns:xmpp-sasl";
+const TLS_NS = "urn:ietf:params:xml:ns:xmpp-tls";
+const BIND_NS = "urn:ietf:params:xml:ns:xmpp-bind";
+const TRANSCRIPT_LINES = 24;
+const LINE_LENGTH = 400;
+
+export interface ClientOptions {
+  readonly name: string;
+  readonly domain: string;
+  /** For each expectation. */
+  readonly deadlineMs: number;
+  /** Keeps a stanza out of the inbox when it answers true. */
+  readonly hide: (stanza: Element) => boolean;
+}
+
+export class DialogueClient {
+  readonly name: string;
+  readonly inbox = new Inbox();
+  /** The newest lines on the wire, for the report of a failure. */
+  readonly transcript: string[] = [];
+  /** The offers of the newest stream. */
+  features: Element | undefined;
+  /** The full JID, once bound. */
+  jid: string | undefined;
+  readonly #options: ClientOptions;
+  #socket: Socket | undefined;
+  #reader: StreamReader | undefined;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.name = options.name;
+  }
+
+  /** Connects, with TLS from the first byte if told so. Sends nothing. */
+  async dial(port: number, withTls: boolean): Promise<void> {
+    this.inbox.clear();
+    this.jid = undefined;
+    const tcp = connect({ host: "127.0.0.1", port, noDelay: true });
+    const socket = withTls ? this.#overTls(tcp) : tcp;
+    await this.#opened(socket, withTls ? "secureConnect" : "connect");
+  }
+
+  /** Sends text as it is; a byte string (latin1) when told that it is one. */
+  send(text: string, encoding: "utf8" | "latin1" = "utf8"): void {
+    this.#note("sent", text);
+    this.#socket?.write(text, encoding);
+  }
+
+  /** Sends a stream header and waits for the server's and its features. */
+  async openStream(): Promise<void> {
+    this.restartReader();
+    const { domain } = this.#options;
+    const names = `xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams"`;
+    this.send(`<?xml version="1.0"?><stream:stream ${names} to="${domain}" version="1.0">`);
+    await this.receive("header");
+    const features = await this.receive("stanza");
+    if (features.getName() !== "features") throw unexpected("features", features);
+    this.features = features;
+  }
+
+  /** From now on the server writes a new XML document. */
+  restartReader(): void {
+    this.#reader = new StreamReader({
+      onHeader: (element) => this.inbox.push({ kind: "header", element }),
+      onStanza: (element) => {
+        if (!this.#options.hide(element)) this.inbox.push({ kind: "stanza", element });
+      },
+      onEnd: () => this.inbox.push({ kind: "stream-end" }),
+      onBroken: (why) => this.inbox.push({ kind: "broken", why }),
+    });
+  }
+
+  next(): Promise<Arrival | undefined> {
+    return this.inbox.next(this.#options.deadlineMs);
+  }
+
+  /** The next arrival, which must be of that kind. @throws Error saying what came instead */
+  async receive(kind: "header" | "stanza"): Promise<Element> {
+    const arrival = await this.next();
+    if (arrival?.kind === kind) return arrival.element;
+    throw new Error(`Cannot go on: a ${kind} was expected, got ${describeArrival(arrival)}`);
+  }
+
+  async startTls(): Promise<void> {
+    this.send(`<starttls xmlns="${TLS_NS}"/>`);
+    const answer = await this.receive("stanza");
+    if (answer.getName() !== "proceed") throw unexpected("<proceed/>", answer);
+    const tcp = this.#socket as Socket;
+    for (const event of ["data", "error", "close"]) tcp.removeAllListeners(event);
+    await this.#opened(this.#overTls(tcp), "secureConnect");
+  }
+
+  /**
+   * Logs in and opens the stream that follows.
+   * @returns the condition of the failure; undefined when it worked
+   */
+  async authenticate(mechanism: Mechanism, login: Login): Promise<string | undefined> {
+    const conversation = converse(mechanism, login);
+    this.send(`<auth xmlns="${SASL_NS}" mechanism="${mechanism}">${conversation.first}</auth>`);
+    for (;;) {
+      const answer = await this.receive("stanza");
+      if (answer.getNS() !== SASL_NS) throw unexpected("an answer of SASL", answer);
+      if (answer.getName() === "failure") {
+        return answer.children.find((child) => typeof child !== "string")?.name ?? "failure";
+      }
+      if (answer.getName() === "success") {
+        conversation.finish(answer.getText());
+        break;
+      }
+      const response = conversation.answer(answer.getText());
+      this.send(`<response xmlns="${SASL_NS}">${response}</response>`);
+    }
+    await this.openStream();
+    return undefined;
+  }
+
+  /** Asks for the resource. @throws Error when the server refuses it */
+  async bind(resource: string): Promise<void> {
+    const wish = `<bind xmlns="${BIND_NS}"><resource>${resource}</resource></bind>`;
+    this.send(`<iq type="set" id="bind">${wish}</iq>`);
+    const answer = await this.receive("stanza");
+    const jid = answer.getChild("bind", BIND_NS)?.getChildText("jid");
+    if (!jid) throw unexpected("a bound resource", answer);
+    this.jid = jid;
+  }
+
+  /** Cuts the connection without a word. */
+  cut(): void {
+    this.#note("sent", "(cuts the connection)");
+    this.#socket?.destroy();
+    this.jid = undefined;
+  }
+
+  #overTls(socket: Socket): Socket {
+    // Which certificate a server shows is tested elsewhere; here it may be a self-made one.
+    const { domain } = this.#options;
+    return connectTls({ socket, servername: domain, rejectUnauthorized: false });
+  }
+
+  #opened(socket: Socket, event: "connect" | "secureConnect"): Promise<void> {
+    this.#socket = socket;
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        const text = decoder.decode(chunk, { stream: true });
+        this.#note("received", text);
+        this.#reader?.write(text);
+      } catch (error) {
+        this.inbox.push({ kind: "broken", why: (error as Error).message });
+      }
+    });
+    return new Promise((resolve, reject) => {
+      const { deadlineMs } = this.#options;
+      const timer = setTimeout(() => socket.destroy(new Error("not in time")), deadlineMs);
+      socket.once(event, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      socket.on("error", (cause) => {
+        this.#note("received", `(error ${cause.message})`);
+        reject(new Error(`Cannot connect: ${cause.message}`, { cause }));
+      });
+      socket.once("close", () => {
+        clearTimeout(timer);
+        this.#note("received", "(end of the connection)");
+        // A socket that was replaced by TLS or by a new connection no longer speaks for us.
+        if (this.#socket === socket) this.inbox.push({ kind: "disconnected" });
+      });
+    });
+  }
+
+  #note(who: "sent" | "received", text: string): void {
+    const short = text.length > LINE_LENGTH ? `${text.slice(0, LINE_LENGTH)}...` : text;
+    this.transcript.push(`${who === "sent" ? ">" : "<"} ${short}`);
+    if (this.transcript.length > TRANSCRIPT_LINES) this.transcript.shift();
+  }
+}
+
+const unexpected = (wanted: string, got: Element): Error =>
+  new Error(`Cannot go on: ${wanted} was expected, got ${got.toString()}`);

@@ -1,0 +1,41 @@
+/** The control groups of one run, under a root of its own, so that they can be found again. */
+import { readdir, readFile, rmdir } from "node:fs/promises";
+import path from "node:path";
+
+const ROOT = "/sys/fs/cgroup";
+
+/** The run's folder in every hierarchy: one on cgroup v2, one for each controller on v1. */
+export async function cgroupFolders(name: string): Promise<readonly string[]> {
+  const entries = await readdir(ROOT, { withFileTypes: true });
+  if (entries.some((entry) => entry.name === "cgroup.controllers")) return [path.join(ROOT, name)];
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => path.join(ROOT, entry.name, name));
+}
+
+/** The folder and all below it, deepest first; none when it is not there. */
+async function below(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory());
+  const nested = await Promise.all(folders.map(({ name }) => below(path.join(folder, name))));
+  return [...nested.flat(), folder];
+}
+
+/** Every process in the run's groups: what runs in pods. */
+export async function processesOf(name: string): Promise<readonly number[]> {
+  const pids = new Set<number>();
+  for (const root of await cgroupFolders(name)) {
+    for (const folder of await below(root)) {
+      const text = await readFile(path.join(folder, "cgroup.procs"), "utf8").catch(() => "");
+      for (const line of text.split("\n").filter(Boolean)) pids.add(Number(line));
+    }
+  }
+  return [...pids];
+}
+
+/** Removes the groups; those that still hold a process stay. */
+export async function removeCgroups(name: string): Promise<void> {
+  for (const root of await cgroupFolders(name)) {
+    for (const folder of await below(root)) await rmdir(folder).catch(() => undefined);
+  }
+}
