@@ -82,14 +82,19 @@ function faultOf(source: Source, target: string): string | undefined {
   return `${where}: floor ${floor} may not import floor ${targetFloor}`;
 }
 
+/** What modules may share besides the stores: how they are declared, loaded and opened. */
+const SHARED_BY_MODULES = new Set(["contract", "registry", "index", "account", "open"]);
+
+/** "node/modules/roster/item.ts" and "node/modules/roster-x.ts" -> "roster" */
+const featureOf = (file: string): string | undefined =>
+  file.match(/^node\/modules\/([a-z0-9]+)/)?.[1];
+
 /** Modules meet at stages, in stores and through services; they never import each other. */
 function moduleFaultOf(source: Source, target: string): string | undefined {
-  const feature = /^node\/modules\/([^/]+)(?:\/|\.ts$)/;
-  const own = source.path.match(feature)?.[1]?.replace(/\.ts$/, "");
-  const other = target.match(feature)?.[1]?.replace(/\.ts$/, "");
-  const shared = new Set(["contract", "registry", "index"]);
+  const own = featureOf(source.path);
+  const other = featureOf(target);
   if (own === undefined || other === undefined || own === other) return undefined;
-  if (shared.has(own.replace(/\..*/, "")) || shared.has(other)) return undefined;
+  if (SHARED_BY_MODULES.has(own) || SHARED_BY_MODULES.has(other)) return undefined;
   return `${source.path} imports ${target}: modules never import each other`;
 }
 

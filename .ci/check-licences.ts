@@ -26,7 +26,7 @@ interface Locked {
 }
 
 /** "(MIT OR GPL-2.0)" is fine when one side is; "MIT AND X" when both are. */
-export const isCompatible = (expression: string): boolean =>
+const isCompatible = (expression: string): boolean =>
   expression
     .replace(/[()]/g, "")
     .split(/ OR /)
@@ -40,7 +40,7 @@ function licenceOf(folder: string, locked: Locked): string | undefined {
   return license;
 }
 
-export function checkLicences(): readonly string[] {
+function checkLicences(): readonly string[] {
   const lock = JSON.parse(readFileSync(path.join(root, "package-lock.json"), "utf8")) as {
     packages: Record<string, Locked>;
   };

@@ -39,7 +39,7 @@ function banned(): readonly string[] {
 }
 
 /** Functions longer than the limit, found by the indentation that the formatter guarantees. */
-export function longFunctions({ path, text }: Source): readonly string[] {
+function longFunctions({ path, text }: Source): readonly string[] {
   const lines = text.split("\n");
   const faults: string[] = [];
   for (const [start, line] of lines.entries()) {
@@ -63,7 +63,7 @@ const EXPORT =
   /^export (?:async )?(?:const|let|function\*?|class|abstract class|interface|type) (?<name>[\w$]+)/gm;
 
 /** Exports that no other file names. */
-export function deadExports(sources: readonly Source[]): readonly string[] {
+function deadExports(sources: readonly Source[]): readonly string[] {
   const wordsOf = new Map(sources.map(({ path, text }) => [path, new Set(text.match(/[\w$]+/g))]));
   const faults: string[] = [];
   for (const { path, text, isTest } of sources) {
@@ -83,7 +83,7 @@ export function deadExports(sources: readonly Source[]): readonly string[] {
   return faults;
 }
 
-export function checkTidy(): readonly string[] {
+function checkTidy(): readonly string[] {
   const sources = listSources("node", "operator", "e2e", ".ci");
   return [
     ...banned(),

@@ -9,6 +9,7 @@ export type Library = "slixmpp" | "xmpp.js";
 type Of<E extends ClientEvent["event"]> = ClientEvent & { readonly event: E };
 
 const UNTIL_MS = 30_000;
+const ASK_MS = 1_000;
 
 export class Client implements AsyncDisposable {
   readonly address: string;
@@ -83,6 +84,18 @@ export class Client implements AsyncDisposable {
       };
       const timer = setTimeout(() => settle(this.#failure(what, `not in ${ms} ms`)), ms);
       this.#wakeups.add(wake);
+    });
+  }
+
+  /** Until the server has acknowledged these messages; asks each second, as clients do not. */
+  async untilAcknowledged(ids: readonly string[], ms?: number): Promise<void> {
+    const asking = setInterval(() => this.do({ do: "ack" }), ASK_MS);
+    const isDone = (): boolean => {
+      const acknowledged = new Set(this.all("acked").map(({ id }) => id));
+      return ids.every((id) => acknowledged.has(id));
+    };
+    await this.until(`acknowledgement of ${ids.length} messages`, isDone, ms).finally(() => {
+      clearInterval(asking);
     });
   }
 

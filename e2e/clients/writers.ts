@@ -60,12 +60,7 @@ async function settle({ from, to }: Correspondence, ids: readonly string[]): Pro
     const set = new Set(seen);
     return ids.every((id) => set.has(id));
   };
-  from.do({ do: "ack" });
-  await from.until(
-    "acknowledgement of all",
-    (one) => hasAll(one.all("acked").map(({ id }) => id)),
-    60_000,
-  );
+  await from.untilAcknowledged(ids, 60_000);
   await to.until("all messages", (one) => hasAll(one.bodies), 30_000).catch(() => {});
 }
 

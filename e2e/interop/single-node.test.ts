@@ -124,7 +124,7 @@ describe("third-party clients", () => {
       await using romeo = await login("xmpp.js", "romeo");
       for (const id of ["1", "2", "3"])
         romeo.do({ do: "message", to: "mercutio@localhost", id, body: id });
-      await romeo.until("acknowledgements", (one) => one.all("acked").length === 3);
+      await romeo.untilAcknowledged(["1", "2", "3"]);
     }
     node.kill("SIGTERM");
     expect(await node.ended).toBe(0);

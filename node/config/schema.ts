@@ -161,7 +161,7 @@ const mesh = section("Node to node; used when routes.engine is etcd.", {
 });
 
 /** The sections of a node's configuration, without the modules' own. */
-export const nodeOptions = {
+const nodeOptions = {
   domains: list({
     about: "The domains this service answers for.",
     default: ["localhost"],

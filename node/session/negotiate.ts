@@ -130,11 +130,7 @@ export class Negotiation implements StreamOwner {
       return;
     }
     const isStanza = name === "message" || name === "presence" || name === "iq";
-    if (isStanza && ns !== NS_CLIENT) {
-      stream.close({ condition: "invalid-namespace" });
-      return;
-    }
-    if (!isStanza) {
+    if (!isStanza || ns !== NS_CLIENT) {
       stream.close({ condition: "unsupported-stanza-type" });
       return;
     }

@@ -233,12 +233,11 @@ export class Session implements ClientSession, StreamOwner {
     return true;
   }
 
-  /** RFC 6120, 4.9.3.10, 4.9.3.24 and 8.1.2.1: what ends the stream instead of being routed. */
+  /** RFC 6120, 4.9.3.24 and 8.1.2.1: what ends the stream instead of being routed. */
   #violation({ name, ns, attributes }: ParsedStanza): StreamCondition | undefined {
     if (ns === NS_ACKS) return undefined;
     const isStanza = name === "message" || name === "presence" || name === "iq";
-    if (!isStanza) return "unsupported-stanza-type";
-    if (ns !== NS_CLIENT) return "invalid-namespace";
+    if (!isStanza || ns !== NS_CLIENT) return "unsupported-stanza-type";
     const { from } = attributes;
     return from === undefined || this.#isOwn(from) ? undefined : "invalid-from";
   }

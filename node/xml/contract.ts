@@ -4,7 +4,6 @@ import type { Element } from "./element.ts";
 /** Why a stream must be closed: a defined condition of RFC 6120, 4.9.3. */
 export type XmlCondition =
   | "bad-format"
-  | "bad-namespace-prefix"
   | "invalid-namespace"
   | "invalid-xml"
   | "not-well-formed"

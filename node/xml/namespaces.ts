@@ -72,7 +72,8 @@ export class Namespaces {
     if (at !== -1) return this.#names[at] as string;
     const name = prefix === "" ? undefined : this.#outer.get(prefix);
     if (name === undefined) {
-      throw new XmlError("bad-namespace-prefix", "a prefix that is not declared");
+      // RFC 6120, 4.9.3.13: what violates [XML-NAMES] is not well-formed.
+      throw new XmlError("not-well-formed", "a prefix that is not declared");
     }
     this.outerUsed.set(prefix, name);
     return name;

@@ -61,7 +61,7 @@ export function chat(scene: () => Scene): void {
     const mercutio = await scene().account("mercutio");
     const ids = numbered("waiting", WAITING);
     sendAll(romeo, mercutio, ids);
-    await romeo.until("acknowledgements", (one) => one.all("acked").length >= WAITING);
+    await romeo.untilAcknowledged(ids);
     await romeo[Symbol.asyncDispose]();
 
     const first = await scene().login("xmpp.js", "mercutio");
