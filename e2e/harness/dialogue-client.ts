@@ -60,7 +60,7 @@ export class DialogueClient {
 
   /** Sends a stream header and waits for the server's and its features. */
   async openStream(): Promise<void> {
-    this.restartReader();
+    this.#restartReader();
     const { domain } = this.#options;
     const names = `xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams"`;
     this.send(`<?xml version="1.0"?><stream:stream ${names} to="${domain}" version="1.0">`);
@@ -71,7 +71,7 @@ export class DialogueClient {
   }
 
   /** From now on the server writes a new XML document. */
-  restartReader(): void {
+  #restartReader(): void {
     this.#reader = new StreamReader({
       onHeader: (element) => this.inbox.push({ kind: "header", element }),
       onStanza: (element) => {
@@ -136,6 +136,12 @@ export class DialogueClient {
     this.jid = jid;
   }
 
+  /** Says in the transcript that a login went well, in place of all its lines. */
+  forgetLogin(): void {
+    this.transcript.length = 0;
+    this.transcript.push(`(has logged in as ${this.jid})`);
+  }
+
   /** Cuts the connection without a word. */
   cut(): void {
     this.#note("sent", "(cuts the connection)");
@@ -151,6 +157,7 @@ export class DialogueClient {
 
   #opened(socket: Socket, event: "connect" | "secureConnect"): Promise<void> {
     this.#socket = socket;
+    this.#restartReader();
     const decoder = new TextDecoder("utf-8", { fatal: true });
     socket.on("data", (chunk: Buffer) => {
       try {

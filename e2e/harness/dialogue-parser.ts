@@ -44,6 +44,8 @@ export interface Dialogue {
   readonly needs: readonly "direct TLS"[];
   /** Presence of resources of the same account is told, not left out. */
   readonly showsOwnPresence: boolean;
+  /** The server's `<r/>` are told, not left out. */
+  readonly showsAckRequests: boolean;
   readonly steps: readonly Step[];
   readonly lines: readonly string[];
 }
@@ -81,7 +83,7 @@ const offered = (isThere: boolean): Reading => {
 
 /** What a client can do, as it is written; the ones with a block come first. */
 const WITH_BLOCK: readonly (readonly [string, Reading])[] = [
-  ["sends", sent(false)],
+  ["sends?", sent(false)],
   ["sends bytes", sent(true)],
   ["receives?", received(false)],
   ["receives? in any order", received(true)],
@@ -118,7 +120,10 @@ const WITHOUT_BLOCK: readonly (readonly [string, Reading])[] = [
   ],
   ["fetch(?:es)? the roster", simple("fetch-roster")],
   ["receives? nothing", simple("receive-nothing")],
-  ["(?:is|are) disconnected(?: with ([a-z-]+))?", ([condition]) => ({ kind: "disconnected", condition })],
+  [
+    "(?:is|are) disconnected(?: with ([a-z-]+))?",
+    ([condition]) => ({ kind: "disconnected", condition }),
+  ],
   ["closes the stream", simple("close")],
   ["loses the connection", simple("cut")],
   ["are contacts", simple("contacts")],
@@ -233,7 +238,8 @@ export function parseDialogue(file: string, text: string): Dialogue {
       users: list("users"),
       strangers: list("strangers"),
       needs: list("needs") as "direct TLS"[],
-      showsOwnPresence: header.get("shows") === "own presence",
+      showsOwnPresence: list("shows").includes("own presence"),
+      showsAckRequests: list("shows").includes("requests for acknowledgement"),
     };
     const steps = others.slice(count).map((line) => {
       at = line.number;

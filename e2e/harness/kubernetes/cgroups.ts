@@ -1,5 +1,6 @@
 /** The control groups of one run, under a root of its own, so that they can be found again. */
-import { readdir, readFile, rmdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import path from "node:path";
 
 const ROOT = "/sys/fs/cgroup";
@@ -11,6 +12,18 @@ export async function cgroupFolders(name: string): Promise<readonly string[]> {
   return entries
     .filter((entry) => entry.isDirectory())
     .map((entry) => path.join(ROOT, entry.name, name));
+}
+
+/** Makes the run's groups. All pods together get half of the machine's memory at most. */
+export async function makeCgroups(name: string): Promise<void> {
+  const bytesMax = String(Math.floor(totalmem() / 2));
+  for (const folder of await cgroupFolders(name)) {
+    await mkdir(folder, { recursive: true });
+    const files = await readdir(folder);
+    // The first on v2, where the controller may not be handed down; the second on v1.
+    const limit = ["memory.max", "memory.limit_in_bytes"].find((file) => files.includes(file));
+    if (limit !== undefined) await writeFile(path.join(folder, limit), bytesMax);
+  }
 }
 
 /** The folder and all below it, deepest first; none when it is not there. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import { run } from "../run.ts";
 import { find } from "../tools.ts";
 import { isUnixListening, waitFor } from "../wait.ts";
-import { cgroupFolders } from "./cgroups.ts";
+import { makeCgroups } from "./cgroups.ts";
 import { NODE_NAME } from "./identity.ts";
 import { NODE_ADDRESS, POD_RANGE } from "./namespace.ts";
 import { nodeFiles, placesIn } from "./node-config.ts";
@@ -18,7 +18,7 @@ export async function prepareNode(site: Site, sandboxImage: string): Promise<voi
     await mkdir(path.dirname(file), { recursive: true });
     await writeFile(file, text);
   }
-  for (const folder of await cgroupFolders(site.name)) await mkdir(folder, { recursive: true });
+  await makeCgroups(site.name);
 }
 
 /** Starts containerd and resolves once it answers. */
