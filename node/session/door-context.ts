@@ -109,8 +109,6 @@ export interface Door {
   readonly guard: AddressGuard;
   readonly hasTls: boolean;
   readonly sessions: Sessions<Session>;
-  /** Stream features after login. */
-  readonly boundFeatures: Buffer;
   readonly log: Logger;
   readonly stats: DoorStats;
   /** Set once: no new streams, and nobody is bound any more. */

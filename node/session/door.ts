@@ -9,7 +9,6 @@ import { randomId } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
-import { boundFeatures } from "../stream/features.ts";
 import { writeFailure, writeHeader } from "../stream/header.ts";
 import type { Listener } from "../stream/listener.ts";
 import { listen } from "../stream/listener.ts";
@@ -49,8 +48,6 @@ export interface ClientDoorOptions {
   readonly registration?: Registration | undefined;
   readonly selfIncarnation: string;
   readonly log: Logger;
-  /** Features of modules to offer after login, as XML. */
-  readonly features?: string;
   /** PBKDF2 rounds that new passwords get: what an unknown user's challenge claims. */
   readonly scramIterations?: number;
   /** Known to all nodes and to nobody else; see makeDecoys. */
@@ -112,7 +109,6 @@ function makeDoor(options: ClientDoorOptions): Door {
     guard: new AddressGuard(config, clock),
     hasTls: options.tls !== undefined,
     sessions: new Sessions<Session>(),
-    boundFeatures: boundFeatures(options.features ?? ""),
     log: options.log.child({ room: "session" }),
     stats: newStats(),
     isDraining: false,
