@@ -99,8 +99,9 @@ export class Client implements AsyncDisposable {
     });
   }
 
+  /** Until it is logged in and its presence came back to it (RFC 6121, 4.2.2): it is reachable. */
   untilOnline = (ms?: number): Promise<void> =>
-    this.until("online", ({ events }) => lastState(events) === "online", ms);
+    this.until("online", ({ events }) => isReachable(events), ms);
 
   #failure(what: string, why: string): Error {
     const last = this.events.slice(-10).map((event) => JSON.stringify(event));
@@ -119,5 +120,11 @@ export class Client implements AsyncDisposable {
   }
 }
 
-const lastState = (events: readonly ClientEvent[]): string | undefined =>
-  events.findLast(({ event }) => event === "online" || event === "offline")?.event;
+function isReachable(events: readonly ClientEvent[]): boolean {
+  const at = events.findLastIndex(({ event }) => event === "online" || event === "offline");
+  const last = events[at];
+  if (last?.event !== "online") return false;
+  return events
+    .slice(Math.max(0, at - 5)) // The answer may be read before "online" is told.
+    .some((one) => one.event === "presence" && one.sender === last.address);
+}
