@@ -15,8 +15,10 @@ import type {
   Rosters,
 } from "../stores/contract.ts";
 
+export type { IqRequest as Request } from "../router/iq.ts";
 export { iq } from "../router/iq.ts";
 export { on } from "../router/lifecycle.ts";
+export type { Verdict } from "../router/stages.ts";
 export {
   bounce,
   CONSUME,
@@ -29,8 +31,6 @@ export {
   PASS,
   stage,
 } from "../router/stages.ts";
-export type { IqRequest as Request } from "../router/iq.ts";
-export type { Verdict } from "../router/stages.ts";
 export type { ClientSession } from "../session/contract.ts";
 export type { Envelope } from "../stanza/contract.ts";
 

@@ -1,8 +1,8 @@
 /** XEP-0030 Service Discovery, for the server and for accounts. */
 import { StanzaError } from "../stanza/error.ts";
 import { el } from "../xml/element.ts";
-import { defineModule, iq } from "./contract.ts";
 import type { Request } from "./contract.ts";
+import { defineModule, iq } from "./contract.ts";
 
 const INFO = "http://jabber.org/protocol/disco#info";
 const ITEMS = "http://jabber.org/protocol/disco#items";

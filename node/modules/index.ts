@@ -1,7 +1,7 @@
 /** The modules of a node, by hand. Order matters only for handlers at the same place of a stage. */
 import { section } from "../config/options.ts";
-import { disco } from "./disco.ts";
 import type { Module } from "./contract.ts";
+import { disco } from "./disco.ts";
 import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
 import { presence } from "./presence/module.ts";

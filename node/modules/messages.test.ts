@@ -163,3 +163,72 @@ test("a session that another one replaces is closed with conflict, on whatever n
   expect(third.closedWith).toBeUndefined();
   expect(last.sessions.size).toBe(0);
 });
+
+test("what a session did not get goes to another resource first, then what came later", async () => {
+  const { cluster, first, last, romeo, juliet } = await twoOnline(2);
+  const phone = await first.login(`${JULIET}/phone`);
+  await first.send(phone, "<presence/>");
+  await cluster.settle();
+  take(phone);
+  const write = (id: string) =>
+    first.send(
+      romeo,
+      `<message to='${JULIET}/balcony' type='chat' id='${id}'><body>a</body></message>`,
+    );
+  for (const id of ["1", "2", "3", "4", "5"]) await write(id);
+  void last.drop(juliet);
+  await write("late");
+  await cluster.settle();
+  expect(take(phone, "message").map(({ attrs }) => attrs.id)).toEqual([
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "late",
+  ]);
+});
+
+test("requests that a session did not answer are answered for it when it ends", async () => {
+  const { cluster, first, last, romeo, juliet } = await twoOnline(2);
+  const payload = "<query xmlns='jabber:iq:last'/>";
+  await first.send(romeo, `<iq to='${JULIET}/balcony' type='get' id='1'>${payload}</iq>`);
+  await last.drop(juliet);
+  await cluster.settle();
+  const answers = take(romeo, "iq");
+  expect(answers.map(({ attrs }) => [attrs.type, attrs.id])).toEqual([["error", "1"]]);
+});
+
+test("a message that nobody can store comes back", async () => {
+  const { cluster, first, romeo } = await twoOnline(2);
+  const unavailable = Object.assign(new Error("no answer"), { code: "store-timeout" });
+  cluster.stores.storedFor = () => {
+    throw unavailable;
+  };
+  cluster.stores.offline.get = () => {
+    throw unavailable;
+  };
+  cluster.stores.addUser(`nurse@${DOMAIN}`);
+  await first.send(romeo, `<message to='nurse@${DOMAIN}' id='1'><body>a</body></message>`);
+  expect(conditionOf(one(romeo, "message"))).toBe("internal-server-error");
+});
+
+test("frames that are not valid are refused and change nothing", async () => {
+  const { cluster, first, juliet } = await twoOnline(2);
+  const bad = [
+    [1, "00"],
+    [1, "0000000001"],
+    [1, `0000000001000361622f000173000000000001${"ff".repeat(30)}`],
+    [2, "0000ffff"],
+    [3, ""],
+    [4, "0000ffff"],
+    [9, "0000"],
+  ] as const;
+  for (const [kind, payload] of bad) {
+    const handle = async () =>
+      await first.router.onFrame("node-2", kind as never, Buffer.from(payload, "hex"));
+    await expect(handle()).rejects.toMatchObject({ code: "mesh-bad-frame" });
+  }
+  await cluster.settle();
+  expect(juliet.received).toEqual([]);
+});

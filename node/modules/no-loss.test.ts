@@ -5,8 +5,8 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Run, USERS } from "./testing/story.ts";
 import type { Story } from "./testing/story.ts";
+import { Run, USERS } from "./testing/story.ts";
 
 function checkNothingLost(run: Run): void {
   const arrived = new Map<string, Set<string>>();

@@ -3,10 +3,11 @@
  * when the client has it; what is stored meanwhile is found, because whoever stores wakes the node
  * where somebody is, and whoever drains looks again after giving the claim back.
  */
-import { Unavailable } from "../base/errors.ts";
+
 import type { Timer } from "../base/clock.ts";
-import type { Claim } from "../routes/contract.ts";
+import { Unavailable } from "../base/errors.ts";
 import { envelopeOf } from "../router/envelopes.ts";
+import type { Claim } from "../routes/contract.ts";
 import { withDelay } from "../stanza/delay.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { OfflineMessage } from "../stores/contract.ts";
@@ -24,6 +25,8 @@ const STATE = "offline";
 
 interface Drain {
   isAskedAgain: boolean;
+  /** Whom it handed messages to; live ones wait for it meanwhile. */
+  readonly recipients: Set<ClientSession>;
   readonly done: Promise<boolean>;
 }
 
@@ -32,6 +35,8 @@ export class Drains {
   readonly #acknowledgeMs: number;
   /** Sessions that have arrived; others get what is stored when they have. */
   readonly #ready = new WeakSet<ClientSession>();
+  /** Those of them whose arrival is not over: they release what waits themselves. */
+  readonly #arriving = new WeakSet<ClientSession>();
   readonly #running = new Map<string, Drain>();
   /** Users with a session here whose drain was put off. */
   readonly #putOff = new Set<string>();
@@ -44,66 +49,96 @@ export class Drains {
 
   /** A session can take messages: first those that were stored, then those that waited. */
   async arrived(session: ClientSession): Promise<void> {
+    const user = session.jid.bare;
     try {
       // The session this one replaced may still be passing on, to the store, what its client never
       // got. Nobody else may wait for that: whoever passes on wakes us and waits for the answer.
       await this.#host.router.predecessorOf(session);
       this.#ready.add(session);
-      for (let attempts = 1; !(await this.#drained(session.jid.bare)); attempts += 1) {
-        if (attempts >= ARRIVAL_ATTEMPTS_MAX || !isReachable(session)) break;
+      this.#arriving.add(session);
+      for (let attempts = 1; !(await this.#drained(user)); attempts += 1) {
+        if (!isReachable(session)) break;
+        if (attempts >= ARRIVAL_ATTEMPTS_MAX) {
+          this.#later(user);
+          break;
+        }
         await new Promise<void>((resolve) => this.#host.clock.after(RETRY_MS, resolve));
       }
     } finally {
+      this.#arriving.delete(session);
       this.#host.router.deliveries.release(session);
     }
   }
 
-  /** Resolves when all that was stored before the call is handed over or put off. */
-  async wake(user: string): Promise<void> {
-    if (!(await this.#drained(user))) this.#later(user);
+  /**
+   * Something was stored. On return it is sure to be handed over before any message that comes to
+   * the same session later, because those wait.
+   */
+  wake(user: string): void {
+    const running = this.#running.get(user);
+    if (running !== undefined) {
+      running.isAskedAgain = true;
+      return;
+    }
+    const session = this.#recipient(user);
+    if (session === undefined) return;
+    this.#host.router.deliveries.hold(session);
+    void this.#drained(user, session).then((isDone) => {
+      if (!isDone) this.#later(user);
+    });
   }
 
-  /** False when it was put off. */
-  #drained(user: string): Promise<boolean> {
+  /** Tries again what was put off. */
+  retry(): void {
+    const users = [...this.#putOff];
+    this.#putOff.clear();
+    for (const user of users) this.wake(user);
+  }
+
+  /** False when it was put off. Never rejects. */
+  #drained(user: string, held?: ClientSession): Promise<boolean> {
     const running = this.#running.get(user);
     if (running !== undefined) {
       running.isAskedAgain = true;
       return running.done;
     }
-    const drain: Drain = { isAskedAgain: false, done: Promise.resolve().then(() => this.#run(user)) };
+    const drain: Drain = {
+      isAskedAgain: false,
+      recipients: new Set(held === undefined ? [] : [held]),
+      done: Promise.resolve().then(() => this.#run(user, drain)),
+    };
     this.#running.set(user, drain);
     return drain.done;
   }
 
-  /** Tries again what was put off. */
-  async retry(): Promise<void> {
-    const users = [...this.#putOff];
-    this.#putOff.clear();
-    await Promise.all(users.map((user) => this.wake(user)));
-  }
-
-  async #run(user: string): Promise<boolean> {
-    const drain = this.#running.get(user);
+  async #run(user: string, drain: Drain): Promise<boolean> {
     try {
       let isDone: boolean;
       do {
-        if (drain !== undefined) drain.isAskedAgain = false;
-        isDone = await this.#drain(user);
-      } while (drain?.isAskedAgain);
+        drain.isAskedAgain = false;
+        isDone = await this.#drain(user, drain.recipients);
+      } while (drain.isAskedAgain);
       return isDone;
     } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      this.#host.log.warn({ err: error }, "cannot hand over stored messages");
+      const fields = { err: error };
+      const { log } = this.#host;
+      if (error instanceof Unavailable) log.warn(fields, "cannot hand over stored messages");
+      else log.error(fields, "cannot hand over stored messages");
       return false;
     } finally {
       this.#running.delete(user);
+      for (const session of drain.recipients) {
+        if (!this.#arriving.has(session)) this.#host.router.deliveries.release(session);
+      }
     }
   }
 
-  async #drain(user: string): Promise<boolean> {
+  async #drain(user: string, recipients: Set<ClientSession>): Promise<boolean> {
     for (;;) {
       const session = this.#recipient(user);
       if (session === undefined) return true;
+      recipients.add(session);
+      this.#host.router.deliveries.hold(session);
       if ((await this.#host.offline.list(user, 1)).length === 0) return true;
       const claim = await this.#host.router.claim(`offline/${user}`);
       // The holder looks once more after it gave the claim back. If it dies first, we try again.
@@ -188,9 +223,7 @@ export class Drains {
     this.#putOff.add(user);
     this.#timer ??= this.#host.clock.after(RETRY_MS, () => {
       this.#timer = undefined;
-      this.retry().catch((error: unknown) => {
-        this.#host.log.error({ err: error }, "cannot hand over stored messages");
-      });
+      this.retry();
     });
   }
 }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { idOf, originOf } from "./offline-id.ts";
 import { Cluster, DOMAIN } from "./testing/cluster.ts";
 import { conditionOf, one, take } from "./testing/read.ts";
-import { idOf, originOf } from "./offline-id.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;

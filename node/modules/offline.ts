@@ -4,8 +4,8 @@
  */
 import { integer } from "../config/options.ts";
 import type { Origin } from "../router/origin.ts";
-import { bounce, CONSUME, defineModule, FIRST, LAST, on, PASS, stage } from "./contract.ts";
 import type { Envelope, Verdict } from "./contract.ts";
+import { bounce, CONSUME, defineModule, FIRST, LAST, on, PASS, stage } from "./contract.ts";
 import { Drains } from "./offline-drain.ts";
 import { idOf } from "./offline-id.ts";
 

@@ -1,9 +1,9 @@
 /** The router with its modules: what main.ts opens. */
 import { z } from "zod";
-import type { Random } from "../base/random.ts";
 import { ConfigError } from "../base/errors.ts";
-import { Router } from "../router/router.ts";
+import type { Random } from "../base/random.ts";
 import type { RouterOptions } from "../router/router.ts";
+import { Router } from "../router/router.ts";
 import type { Credentials } from "../stores/contract.ts";
 import { createAccount } from "./account.ts";
 import type { Host, Module, RouterServices } from "./contract.ts";

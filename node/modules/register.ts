@@ -4,12 +4,12 @@
  */
 import { flag } from "../config/options.ts";
 import { StanzaError } from "../stanza/error.ts";
-import { el } from "../xml/element.ts";
 import type { Element } from "../xml/element.ts";
+import { el } from "../xml/element.ts";
 import { child, text } from "../xml/names.ts";
 import { preparedCredentials } from "./account.ts";
-import { defineModule, iq } from "./contract.ts";
 import type { Request } from "./contract.ts";
+import { defineModule, iq } from "./contract.ts";
 
 const NS = "jabber:iq:register";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ConfigError } from "../base/errors.ts";
-import { bounce, CONSUME, defineModule, FIRST, iq, PASS, service, stage } from "./contract.ts";
 import type { Host, RosterService } from "./contract.ts";
+import { bounce, CONSUME, defineModule, FIRST, iq, PASS, service, stage } from "./contract.ts";
 import { MODULES, moduleOptions } from "./index.ts";
 import { openRouter } from "./open-router.ts";
 import { inOrder, load } from "./registry.ts";
@@ -74,8 +74,10 @@ test.each([
   expect(() => load(modules, host, {})).toThrow(message);
 });
 
-const withModules = (...modules: readonly ReturnType<typeof plain>[]) =>
-  () => new Cluster({ nodes: 1, modules });
+const withModules =
+  (...modules: readonly ReturnType<typeof plain>[]) =>
+  () =>
+    new Cluster({ nodes: 1, modules });
 
 test.each([
   ["a stage that does not exist", [stage("sideways" as never, FIRST, (() => PASS) as never)]],

@@ -101,7 +101,10 @@ test("an account that is deleted takes its subscriptions and sessions along", as
   expect(phone.closedWith).toBe("conflict");
   expect(cluster.stores.users.has(ROMEO)).toBe(false);
   expect(take(juliet).map(brief)).toEqual(
-    expect.arrayContaining([`presence unsubscribed ${ROMEO}`, `presence unavailable ${ROMEO}/desk`]),
+    expect.arrayContaining([
+      `presence unsubscribed ${ROMEO}`,
+      `presence unavailable ${ROMEO}/desk`,
+    ]),
   );
 });
 
@@ -117,7 +120,9 @@ test("an account is made once, and not with a password nobody may have", async (
   const { accounts } = cluster.stores.of(() => true);
   const credentialsFor = async (password: string) => {
     if (password === "") {
-      throw Object.assign(new Error("Cannot make credentials: empty"), { code: "password-refused" });
+      throw Object.assign(new Error("Cannot make credentials: empty"), {
+        code: "password-refused",
+      });
     }
     return {} as never;
   };

@@ -5,6 +5,7 @@ import { FrameKind } from "../mesh/contract.ts";
 import type { Route, Routes } from "../routes/contract.ts";
 import { decodeEnvelope, EnvelopeError } from "../stanza/wire.ts";
 import type { Counters } from "./counters.ts";
+import type { DeliverFrame, UserRoutes } from "./frames.ts";
 import {
   decodeConflict,
   decodeDeliver,
@@ -12,7 +13,6 @@ import {
   decodeRoutes,
   encodeDeliverAnswer,
 } from "./frames.ts";
-import type { DeliverFrame, UserRoutes } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { BadFrame } from "./octets.ts";

@@ -1,12 +1,12 @@
 /** The one way a stanza comes back as an error. */
 import type { Envelope } from "../stanza/contract.ts";
 import { fromElement } from "../stanza/envelope.ts";
-import { errorReply, StanzaError } from "../stanza/error.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
+import { errorReply, StanzaError } from "../stanza/error.ts";
 import type { Element } from "../xml/element.ts";
 
 /** RFC 6120, 8.2.3 and 8.3.1: presence, results and errors are never answered. */
-export function mayAnswer({ kind, type }: Envelope): boolean {
+function mayAnswer({ kind, type }: Envelope): boolean {
   if (kind === "presence") return false;
   if (kind === "iq") return type !== "result" && type !== "error";
   return type !== "error";

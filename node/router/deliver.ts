@@ -2,7 +2,7 @@
  * Finds the sessions a stanza is for and gets it to them: rules first, then as many rounds as the
  * answers of the exit nodes call for. See docs/architecture.md, "Finding a session".
  */
-import type { Route, Routes, RouteSet } from "../routes/contract.ts";
+import type { Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
@@ -142,7 +142,8 @@ class Rounds {
       if (targets.length > 0) {
         await this.#send(targets, set.revision);
         set = await this.#next(set);
-      } else if (this.#took.size === 0 && !this.#isFresh && isWorthReading(this.#job)) {
+      } else if (this.#took.size === 0 && !this.#isFresh) {
+        // Somebody remembered as connected may have become available since.
         set = await this.#read();
       } else break;
     }
@@ -151,9 +152,10 @@ class Rounds {
   }
 
   #targets(set: RouteSet): readonly Route[] {
-    const targets = targetsOf(this.#job, set.routes).filter(
-      ({ resource, session }) =>
-        !this.#took.has(resource) && !this.#refused.has(session) && !this.#doubtful.has(session),
+    // Who refused is not there any more, whatever its route says: the rules must not choose it.
+    const there = set.routes.filter(({ session }) => !this.#refused.has(session));
+    const targets = targetsOf(this.#job, there).filter(
+      ({ resource, session }) => !this.#took.has(resource) && !this.#doubtful.has(session),
     );
     // A node that gave no answer is asked again even if the route has moved: only it knows.
     return [...targets, ...[...this.#doubtful.values()].map(({ route }) => route)];
@@ -224,7 +226,3 @@ function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): reado
       return [];
   }
 }
-
-/** Presence to somebody just becoming available is not missed: that resource asks for it. */
-const isWorthReading = ({ envelope, audience }: Job) =>
-  envelope.kind !== "presence" && (audience.kind === "addressed" || audience.kind === "elsewhere");

@@ -2,7 +2,7 @@
  * What happens to the stanzas of a session that is over: messages that its client did not
  * acknowledge go on in order, and whoever waits for an answer is told that none will come.
  */
-import type { Routes, RouteSet } from "../routes/contract.ts";
+import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Counters } from "./counters.ts";

@@ -6,8 +6,8 @@ import type { Envelope } from "../stanza/contract.ts";
 import { fromElement, makeEnvelope, restoreEnvelope } from "../stanza/envelope.ts";
 import { Jid } from "../stanza/jid.ts";
 import { CLIENT_NS } from "../stanza/reply.ts";
-import { el } from "../xml/element.ts";
 import type { Child } from "../xml/element.ts";
+import { el } from "../xml/element.ts";
 import { parseStanza } from "../xml/parser.ts";
 import { escapeAttribute, toBytes } from "../xml/write.ts";
 
@@ -42,7 +42,11 @@ export function newTemplate(
 ): Envelope {
   const attributes = { xmlns: CLIENT_NS, type, id, from: from.full };
   const whole = fromElement(
-    el(kind, { ...attributes, to: from.bare }, children.filter((one) => one !== undefined)),
+    el(
+      kind,
+      { ...attributes, to: from.bare },
+      children.filter((one) => one !== undefined),
+    ),
     receivedMs,
   );
   const bytes = toBytes(el(kind, attributes, ...children));

@@ -4,14 +4,14 @@
  */
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { FrameKind } from "../mesh/contract.ts";
 import type { Mesh } from "../mesh/contract.ts";
+import { FrameKind } from "../mesh/contract.ts";
 import type { Route, RouteSet } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { encodeEnvelope } from "../stanza/wire.ts";
 import type { Counters } from "./counters.ts";
-import { decodeDeliverAnswer, encodeDeliver, RECIPIENTS_MAX } from "./frames.ts";
 import type { Recipient } from "./frames.ts";
+import { decodeDeliverAnswer, encodeDeliver, RECIPIENTS_MAX } from "./frames.ts";
 import type { Consignment, HandOver } from "./hand-over.ts";
 import type { Peers } from "./peers.ts";
 
@@ -61,11 +61,7 @@ export class Exits {
   }
 
   /** @param revision of the set that named this route, for the exit node to compare. */
-  send(
-    consignment: Consignment,
-    route: Route,
-    revision: number,
-  ): ExitAnswer | Promise<ExitAnswer> {
+  send(consignment: Consignment, route: Route, revision: number): ExitAnswer | Promise<ExitAnswer> {
     const full = `${route.user}/${route.resource}`;
     if (this.isLocal(route)) {
       const { handOver, self } = this.#parts;

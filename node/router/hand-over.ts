@@ -5,10 +5,10 @@
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Counters } from "./counters.ts";
+import { stampFor } from "./envelopes.ts";
 import type { Origin } from "./origin.ts";
 import { Repeats } from "./repeats.ts";
 import type { Stages } from "./stages.ts";
-import { stampFor } from "./envelopes.ts";
 
 /** Deliveries remembered for cutting repeats: this many at least, twice as many at most. */
 const REPEATS_MAX = 65_536;
@@ -40,6 +40,8 @@ export class HandOver {
   readonly #repeats = new Repeats(REPEATS_MAX);
   /** Sessions that are over and still pass on what they had, by full address. */
   readonly #ending = new Map<string, Promise<void>>();
+  /** The same by session id: a session waits for the one before it, never for a later one. */
+  readonly #passing = new Map<string, Promise<void>>();
   readonly #held = new WeakMap<ClientSession, Envelope[]>();
   /** What makes a message the same message, should its session end before it is acknowledged. */
   readonly #origins = new WeakMap<Envelope, Origin>();
@@ -84,7 +86,7 @@ export class HandOver {
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
     const envelope = stamped ? stampFor(consignment.envelope, session.jid) : consignment.envelope;
     if (this.#parts.stages.delivery(envelope, session, fromNode).kind === "consume") return true;
-    if (!this.#give(session, envelope)) return false;
+    if (!this.#give(session, envelope, consignment.rerouted)) return false;
     this.#parts.counters.stanzasHandedOver += 1;
     if (origin !== undefined) {
       this.#origins.set(envelope, origin);
@@ -109,10 +111,11 @@ export class HandOver {
     return true;
   }
 
-  #give(session: ClientSession, envelope: Envelope): boolean {
+  #give(session: ClientSession, envelope: Envelope, rerouted: boolean): boolean {
     const held = envelope.kind === "message" ? this.#held.get(session) : undefined;
     if (held === undefined) return session.deliver(envelope);
-    if (held.length >= HELD_MAX) return false;
+    // What an earlier session passes on goes to the offline store, which comes first and sorts.
+    if (rerouted || held.length >= HELD_MAX) return false;
     held.push(envelope);
     return true;
   }
@@ -137,7 +140,8 @@ export class HandOver {
    * what waited for it.
    */
   takeLeft(session: ClientSession, unacknowledged: readonly Envelope[]): readonly Envelope[] {
-    const left = [...unacknowledged, ...(this.#held.get(session) ?? [])];
+    const held = this.#held.get(session) ?? [];
+    const left = [...unacknowledged, ...held];
     this.#held.delete(session);
     for (const envelope of left) {
       const origin = this.#origins.get(envelope);
@@ -147,16 +151,18 @@ export class HandOver {
     return left;
   }
 
-  /** Settles when no session of this full address has anything left to pass on. */
-  passedOn(full: string): Promise<void> | undefined {
-    return this.#ending.get(full);
+  /** Settles when this session has nothing left to pass on; undefined when it is so already. */
+  passedOn(sessionId: string): Promise<void> | undefined {
+    return this.#passing.get(sessionId);
   }
 
-  /** Messages to this full address wait until `passedOn`, which never rejects, has settled. */
-  ending(full: string, passedOn: Promise<void>): void {
+  /** Messages to its full address wait until `passedOn`, which never rejects, has settled. */
+  ending({ id, jid: { full } }: ClientSession, passedOn: Promise<void>): void {
     const earlier = this.#ending.get(full);
     const all = earlier === undefined ? passedOn : Promise.all([earlier, passedOn]).then(() => {});
+    this.#passing.set(id, passedOn);
     this.#ending.set(full, all);
+    void passedOn.then(() => this.#passing.delete(id));
     void all.then(() => {
       if (this.#ending.get(full) === all) this.#ending.delete(full);
     });
@@ -173,7 +179,8 @@ export class HandOver {
   giveStored(session: ClientSession, envelope: Envelope, origin: Origin | undefined): boolean {
     const { full } = session.jid;
     // Another resource may have stored what this session got by itself.
-    if (origin !== undefined && this.#repeats.find(origin, full)?.session === session.id) return true;
+    if (origin !== undefined && this.#repeats.find(origin, full)?.session === session.id)
+      return true;
     this.#stored.add(envelope);
     if (!session.deliver(envelope)) return false;
     if (origin !== undefined) this.#repeats.remember(origin, full, session.id);

@@ -4,7 +4,7 @@
  */
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Routes, RouteSet } from "../routes/contract.ts";
+import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
@@ -12,13 +12,13 @@ import type { Accounts } from "../stores/contract.ts";
 import type { Element } from "../xml/element.ts";
 import { bounceOf } from "./bounce.ts";
 import type { Counters } from "./counters.ts";
-import { ADDRESSED } from "./deliver.ts";
 import type { Audience, Deliverer, Outcome } from "./deliver.ts";
+import { ADDRESSED } from "./deliver.ts";
 import type { IqTable } from "./iq.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Origin } from "./origin.ts";
-import { noSuchAccount, otherwise } from "./rules.ts";
 import type { Otherwise } from "./rules.ts";
+import { noSuchAccount, otherwise } from "./rules.ts";
 import type { Stages, Verdict } from "./stages.ts";
 
 export interface LineParts {
@@ -236,8 +236,16 @@ export class Line {
   }
 
   #settle(passage: Passage, verdict: Exclude<Verdict, { kind: "pass" }>): void {
-    if (verdict.kind === "consume") passage.accepted = verdict.accepted;
+    if (verdict.kind === "consume") passage.accepted = this.settled(verdict.accepted);
     else this.refuse(passage.envelope, verdict.condition, verdict.application);
+  }
+
+  /** What a handler goes on with after its decision: a failure is told to the log, not the door. */
+  settled(work: Promise<void> | undefined): Promise<void> | undefined {
+    return work?.catch((error: unknown) => {
+      this.#parts.counters.failures += 1;
+      this.#parts.log.error({ err: error }, "cannot finish handling a stanza");
+    });
   }
 
   #fail(passage: Passage, error: unknown): void {

@@ -1,33 +1,34 @@
 /** The router put together: what doors, mesh and routes call, and what modules may ask for. */
 import type { Clock } from "../base/clock.ts";
-import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
-import type { Claim, NodeRecord, Route, Routes, RouteSet } from "../routes/contract.ts";
+import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession, SessionEvents, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Stores } from "../stores/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
 import { Arrivals } from "./arrivals.ts";
+import { Asks } from "./asks.ts";
 import { newCounters } from "./counters.ts";
-import { CONNECTED, Deliverer } from "./deliver.ts";
-import type { Audience } from "./deliver.ts";
+import { Deliverer } from "./deliver.ts";
 import { passOnAll } from "./ended.ts";
 import { Exits } from "./exits.ts";
+import { FanOut } from "./fan-out.ts";
 import { encodeConflict, encodeOffline, encodeRoutes } from "./frames.ts";
 import { HandOver } from "./hand-over.ts";
-import { IqTable } from "./iq.ts";
 import type { IqRegistration } from "./iq.ts";
+import { IqTable } from "./iq.ts";
 import { Lanes } from "./lanes.ts";
-import { Lifecycle } from "./lifecycle.ts";
 import type { LifecycleRegistration } from "./lifecycle.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
 import type { Origin } from "./origin.ts";
 import { Peers } from "./peers.ts";
+import { Senders } from "./senders.ts";
+import type { Owned, StageRegistration } from "./stages.ts";
 import { Stages } from "./stages.ts";
-import type { Owned, StageRegistration, Verdict } from "./stages.ts";
 
 /** Stanzas of one sender to one recipient that may wait for each other. */
 const LANE_TASKS_MAX = 1_000;
@@ -47,26 +48,19 @@ export interface RouterOptions {
   readonly selfIncarnation: string;
 }
 
-/** A session's place on the line: its stanzas' decisions are made one after another. */
-interface SenderState {
-  count: number;
-  tail: Promise<unknown> | undefined;
-}
-
 export class Router implements SessionEvents {
   readonly counters = newCounters();
   readonly #options: RouterOptions;
   readonly #acceptance: Acceptance;
   readonly #lanes = new Lanes(LANE_TASKS_MAX);
   readonly #peers: Peers;
-  readonly #stages: Stages;
   readonly #lifecycle: Lifecycle;
   readonly #handOver: HandOver;
-  readonly #exits: Exits;
-  readonly #deliverer: Deliverer;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
-  readonly #senders = new WeakMap<ClientSession, SenderState>();
+  readonly #senders: Senders;
+  readonly #fanOut: FanOut;
+  readonly #asks: Asks;
   readonly #predecessors = new WeakMap<ClientSession, Promise<void>>();
   #made = 0;
 
@@ -77,26 +71,35 @@ export class Router implements SessionEvents {
     const { counters } = this;
     this.#acceptance = new Acceptance(clock);
     this.#peers = new Peers(() => routes.nodes, clock);
-    this.#stages = new Stages(registrations.filter(isStage));
+    const stages = new Stages(registrations.filter(isStage));
     this.#lifecycle = new Lifecycle(
       registrations.filter(isLifecycle).map(({ registration }) => registration),
     );
-    this.#handOver = new HandOver({ stages: this.#stages, sessions, counters });
+    this.#handOver = new HandOver({ stages, sessions, counters });
     const handOver = this.#handOver;
-    this.#exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
-    this.#deliverer = new Deliverer({ routes, exits: this.#exits, counters });
+    this.#asks = new Asks(mesh, this.#peers, log);
+    const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
+    const deliverer = new Deliverer({ routes, exits, counters });
     this.#line = new Line({
       domains: new Set(options.domains),
       accounts: options.stores.accounts,
       routes,
       sessions,
       lanes: this.#lanes,
-      stages: this.#stages,
+      stages,
       iqs: new IqTable(registrations.filter(isIq)),
-      deliverer: this.#deliverer,
+      deliverer,
       counters,
       log,
       newOrigin: this.#newOrigin,
+    });
+    this.#fanOut = new FanOut({ routes, lanes: this.#lanes, deliverer, exits, counters, log });
+    this.#senders = new Senders({
+      acceptance: this.#acceptance,
+      stages,
+      line: this.#line,
+      counters,
+      log,
     });
     this.#arrivals = new Arrivals({
       routes,
@@ -111,22 +114,7 @@ export class Router implements SessionEvents {
   // From the client door.
 
   onStanza(session: ClientSession, parsed: ParsedStanza): void | Promise<void> {
-    this.counters.stanzasIn += 1;
-    const accepted = this.#acceptance.accept(session, parsed);
-    if (accepted === undefined) return;
-    if (accepted.kind === "refused") {
-      return this.#line.refuse(accepted.envelope, accepted.condition);
-    }
-    const sender = this.#senderOf(session);
-    sender.count += 1;
-    const origin = { session: session.id, count: sender.count };
-    const { envelope } = accepted;
-    if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
-    const verdict = this.#outbound(envelope, session);
-    if (!(verdict instanceof Promise)) {
-      return this.#afterOutbound(session, envelope, origin, verdict);
-    }
-    return this.#inTurn(session, sender, envelope, origin, verdict);
+    return this.#senders.submit(session, parsed);
   }
 
   onBound(session: ClientSession, replaced: Route | undefined): void {
@@ -134,10 +122,8 @@ export class Router implements SessionEvents {
     const isHere = replaced.node === this.#options.selfIncarnation;
     const gone = isHere
       ? this.#replace(replaced)
-      : this.#ask(replaced.node, Frames.conflict, encodeConflict(replaced)).catch(
-          // The route is ours all the same, and the other node learns it from the routes.
-          (error: unknown) => this.#options.log.warn({ err: error }, "cannot tell of a conflict"),
-        );
+      : // If it never hears of it: the route is ours, and it learns that from the routes.
+        this.#asks.tell(replaced.node, Frames.conflict, encodeConflict(replaced));
     this.#predecessors.set(session, gone);
   }
 
@@ -157,7 +143,7 @@ export class Router implements SessionEvents {
     };
     // What the session before this one still has to pass on comes first.
     const passedOn = this.predecessorOf(session).then(() => passOnAll(session, left, parts));
-    this.#handOver.ending(session.jid.full, passedOn);
+    this.#handOver.ending(session, passedOn);
     await Promise.all([told, passedOn]);
   }
 
@@ -174,7 +160,7 @@ export class Router implements SessionEvents {
 
   onNodeDown(node: NodeRecord): void {
     this.#peers.down(node.incarnation);
-    this.#tell("nodeDown", node);
+    this.#logged(this.#lifecycle.tell("nodeDown", node));
   }
 
   /** Another node took this session's address. */
@@ -184,7 +170,7 @@ export class Router implements SessionEvents {
 
   /** This node's lease is proven again: others may have taken its sessions for gone. */
   onLeaseRegained(): void {
-    this.#tell("restored");
+    this.#logged(this.#lifecycle.tell("restored"));
   }
 
   /**
@@ -192,7 +178,7 @@ export class Router implements SessionEvents {
    * @throws Unavailable when it may not have heard
    */
   async notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<void> {
-    await this.#ask(incarnation, Frames.routes, encodeRoutes({ user, set }));
+    await this.#asks.once(incarnation, Frames.routes, encodeRoutes({ user, set }));
   }
 
   // For the modules.
@@ -208,27 +194,18 @@ export class Router implements SessionEvents {
    * @param template made with templateOf or newTemplate
    * @param exceptSession id of a session that is left out
    */
-  async broadcast(template: Envelope, users: Iterable<string>, exceptSession = ""): Promise<void> {
-    const waiting: Promise<void>[] = [];
-    const audience: Audience = { kind: "available", exceptSession };
-    for (const user of users) {
-      const done = this.#fanOut(template, user, audience);
-      if (done !== undefined) waiting.push(done);
-    }
-    await Promise.all(waiting);
+  broadcast(template: Envelope, users: Iterable<string>, exceptSession = ""): Promise<void> {
+    return this.#fanOut.broadcast(template, users, exceptSession);
   }
 
   /** The same to every connected resource of one account. */
-  async push(template: Envelope, user: string): Promise<void> {
-    await this.#fanOut(template, user, CONNECTED);
+  push(template: Envelope, user: string): Promise<void> {
+    return this.#fanOut.push(template, user);
   }
 
   /** To one session on a node that is known to hold it. Never rejects; no second attempt. */
-  async reply(template: Envelope, full: string, node: string): Promise<void> {
-    const user = full.slice(0, full.indexOf("/"));
-    const resource = full.slice(user.length + 1);
-    const route = { user, resource, node, session: "", available: true, priority: 0 };
-    await this.#exits.send(consignmentOf(template), route, 0);
+  reply(template: Envelope, full: string, node: string): Promise<void> {
+    return this.#fanOut.reply(template, full, node);
   }
 
   /** Publishes a session's availability; resolves after the commit. @throws Unavailable */
@@ -250,7 +227,7 @@ export class Router implements SessionEvents {
       );
       const wake = async (node: string) => {
         if (node === selfIncarnation) return await this.#lifecycle.tell("wake", user);
-        await this.#ask(node, Frames.offline, encodeOffline(user));
+        await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
       };
       await Promise.all([...nodes].map(wake));
     } catch (error) {
@@ -285,7 +262,7 @@ export class Router implements SessionEvents {
     try {
       for (const route of (await routes.read(user)).routes) {
         if (route.node !== selfIncarnation) {
-          this.#tellNode(route.node, Frames.conflict, encodeConflict(route));
+          void this.#asks.tell(route.node, Frames.conflict, encodeConflict(route));
         }
       }
     } catch (error) {
@@ -325,126 +302,17 @@ export class Router implements SessionEvents {
 
   // Within.
 
-  #senderOf(session: ClientSession): SenderState {
-    let sender = this.#senders.get(session);
-    if (sender === undefined) {
-      sender = { count: 0, tail: undefined };
-      this.#senders.set(session, sender);
-    }
-    return sender;
-  }
-
-  /** The decision waits for those before it; what follows it does not. */
-  #inTurn(
-    session: ClientSession,
-    sender: SenderState,
-    envelope: Envelope,
-    origin: Origin,
-    started?: Promise<Verdict>,
-  ): Promise<void> {
-    const before = sender.tail;
-    const turn = (async () => {
-      if (before !== undefined) await before;
-      const verdict = await (started ?? this.#outbound(envelope, session));
-      return { accepted: this.#afterOutbound(session, envelope, origin, verdict) };
-    })();
-    const tail = turn.then(() => {
-      if (sender.tail === tail) sender.tail = undefined;
-    });
-    sender.tail = tail;
-    return turn.then(({ accepted }) => accepted);
-  }
-
-  #outbound(envelope: Envelope, session: ClientSession): Verdict | Promise<Verdict> {
-    try {
-      const verdict = this.#stages.outbound(envelope, session);
-      return verdict instanceof Promise
-        ? verdict.catch((error: unknown) => this.#failed(error))
-        : verdict;
-    } catch (error) {
-      return this.#failed(error);
-    }
-  }
-
-  #failed(error: unknown): Verdict {
-    this.counters.failures += 1;
-    this.#options.log.error({ err: error }, "cannot handle stanza on its sender's side");
-    return { kind: "bounce", condition: "internal-server-error" };
-  }
-
-  #afterOutbound(
-    session: ClientSession,
-    envelope: Envelope,
-    origin: Origin,
-    verdict: Verdict,
-  ): void | Promise<void> {
-    switch (verdict.kind) {
-      case "pass":
-        return this.#line.route(envelope, origin, session);
-      case "bounce":
-        return this.#line.refuse(envelope, verdict.condition, verdict.application);
-      case "consume":
-        return verdict.accepted;
-      default:
-        verdict satisfies never;
-    }
-  }
-
-  #fanOut(template: Envelope, user: string, audience: Audience): void | Promise<void> {
-    const key = `${template.from.full} ${user}`;
-    if (this.#lanes.isFull(key)) {
-      this.counters.shed += 1;
-      return;
-    }
-    return this.#lanes.run(key, () => {
-      const found = this.#options.routes.lookup(user);
-      const deliver = (set: RouteSet, fresh: boolean): void | Promise<void> => {
-        if (set.routes.length === 0) return;
-        const job = { envelope: template, user, audience, origin: undefined, stamped: true };
-        const outcome = this.#deliverer.deliver(job, set, fresh);
-        if (outcome instanceof Promise) return outcome.then(() => {});
-      };
-      if (!(found instanceof Promise)) return deliver(found, false);
-      return found
-        .then((set) => deliver(set, true))
-        .catch((error: unknown) => {
-          this.#options.log.warn({ err: error }, "cannot broadcast to a user");
-        });
-    });
-  }
-
   /** Closes a session whose address another one has now; resolves when it has passed on all. */
   async #replace(route: Route): Promise<void> {
     const held = this.#options.sessions().ofUser(route.user);
     held.find((session) => session.id === route.session)?.close("conflict");
-    await this.#handOver.passedOn(`${route.user}/${route.resource}`);
+    await this.#handOver.passedOn(route.session);
   }
 
-  /** A frame whose answer says nothing. @throws Unavailable */
-  async #ask(node: string, kind: FrameKind, payload: Buffer): Promise<void> {
-    const { mesh } = this.#options;
-    if (mesh === undefined || !(await this.#peers.ready(node))) {
-      throw new Unavailable("mesh-down", "Cannot reach node: it is not there");
-    }
-    await mesh.request(node, kind, payload);
-  }
-
-  #tellNode(node: string, kind: FrameKind, payload: Buffer): void {
-    this.#ask(node, kind, payload).catch((error: unknown) => {
-      this.#options.log.warn({ err: error, node }, "cannot tell node");
-    });
-  }
-
-  #tell(event: "restored"): void;
-  #tell(event: "nodeDown", node: NodeRecord): void;
-  #tell(event: "restored" | "nodeDown", node?: NodeRecord): void {
-    const told =
-      event === "nodeDown" && node !== undefined
-        ? this.#lifecycle.tell("nodeDown", node)
-        : this.#lifecycle.tell("restored");
+  #logged(told: Promise<void>): void {
     told.catch((error: unknown) => {
       this.counters.failures += 1;
-      this.#options.log.error({ err: error, event }, "cannot tell modules");
+      this.#options.log.error({ err: error }, "cannot tell modules");
     });
   }
 
@@ -453,15 +321,6 @@ export class Router implements SessionEvents {
     return { session: this.#options.selfIncarnation, count: this.#made };
   };
 }
-
-const consignmentOf = (template: Envelope) => ({
-  envelope: template,
-  origin: undefined,
-  stamped: true,
-  again: false,
-  rerouted: false,
-  remembered: false,
-});
 
 const isStage = (one: Owned<Registration>): one is Owned<StageRegistration> =>
   one.registration.kind === "stage";

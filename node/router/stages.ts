@@ -162,7 +162,9 @@ function checkStages(registrations: readonly Owned<StageRegistration>[]): void {
       throw new ConfigError(`Cannot load module ${module}: there is no stage "${name}"`);
     }
     if (!(place >= FIRST && place <= LAST)) {
-      throw new ConfigError(`Cannot load module ${module}: place ${place} in "${name}" is no place`);
+      throw new ConfigError(
+        `Cannot load module ${module}: place ${place} in "${name}" is no place`,
+      );
     }
     const key = `${module} ${name} ${place}`;
     if (seen.has(key)) {

@@ -68,7 +68,7 @@ export class StanzaError extends Error {
 }
 
 /** The `<error/>` element that goes into a stanza of type "error". */
-export function errorElement(error: StanzaError): Element {
+function errorElement(error: StanzaError): Element {
   const { condition, errorType, text, application, address } = error;
   return el("error", { type: errorType }, [
     el(condition, { xmlns: NS }, address),

@@ -3,15 +3,15 @@
  * the session, in the order of its stanzas.
  */
 import { envelopeOf, newTemplate, templateOf } from "../../router/envelopes.ts";
-import type { Roster } from "../../stores/contract.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
+import type { Roster } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import { children, text } from "../../xml/names.ts";
-import { CONSUME, consume } from "../contract.ts";
 import type { ClientSession, Envelope, Host, RosterService, Verdict } from "../contract.ts";
-import { stateOf } from "./state.ts";
+import { CONSUME, consume } from "../contract.ts";
 import type { PresenceState } from "./state.ts";
+import { stateOf } from "./state.ts";
 
 export interface Limits {
   /** Addresses with directed presence that one session may have. */
@@ -94,7 +94,11 @@ export class Announcer {
     const asked = items.filter((item) => item.to).map((item) => item.contact);
     // The account's own list decides whom it sees: both sides live in this cluster, and changes of
     // a subscription are written on both (design, "Everything a login needs").
-    return router.broadcast(newTemplate("presence", about), [session.jid.bare, ...asked], session.id);
+    return router.broadcast(
+      newTemplate("presence", about),
+      [session.jid.bare, ...asked],
+      session.id,
+    );
   }
 
   /** Presence without `to` of type "unavailable". */
@@ -108,9 +112,9 @@ export class Announcer {
   /** The session is over without having said so. */
   async ended(session: ClientSession): Promise<void> {
     const state = stateOf(session);
-    state.seen.clear();
+    state.seen = undefined;
     const { directed, last } = state;
-    if (last === undefined && directed.size === 0) return;
+    if (last === undefined && directed === undefined) return;
     session.route = { ...session.route, available: false };
     const about = { type: "unavailable", from: session.jid, receivedMs: this.#host.router.nowMs() };
     await this.#leave(session, state, newTemplate("presence", about));
@@ -120,10 +124,10 @@ export class Announcer {
   async #leave(session: ClientSession, state: PresenceState, template: Envelope): Promise<void> {
     const { router } = this.#host;
     const audience = [...state.audience];
-    const directed = [...state.directed];
+    const directed = [...(state.directed ?? [])];
     state.last = undefined;
     state.audience = new Set();
-    state.directed.clear();
+    state.directed = undefined;
     const told = [router.broadcast(template, [session.jid.bare, ...audience], session.id)];
     for (const to of directed) {
       const attributes = { xmlns: CLIENT_NS, type: "unavailable", from: session.jid.full, to };
@@ -135,11 +139,12 @@ export class Announcer {
 
   /** 4.6: remembers who gets presence without a subscription. False: too many, do not send. */
   direct(session: ClientSession, { type, to }: Envelope): boolean {
-    const { directed, audience } = stateOf(session);
-    if (type === "unavailable") directed.delete(to.full);
-    else if (type === "available" && !audience.has(to.full)) {
+    const state = stateOf(session);
+    if (type === "unavailable") state.directed?.delete(to.full);
+    else if (type === "available" && !state.audience.has(to.full)) {
+      const directed = state.directed ?? new Set();
       if (directed.size >= this.#limits.directedMax && !directed.has(to.full)) return false;
-      directed.add(to.full);
+      state.directed = directed.add(to.full);
     }
     return true;
   }
@@ -188,7 +193,7 @@ function deliverPending(session: ClientSession, { items }: Roster): void {
 }
 
 /** 4.7.2.3: -128 to 127; what is no such number counts as 0. */
-export function priorityOf(envelope: Envelope): number {
+function priorityOf(envelope: Envelope): number {
   if (!envelope.children.some(({ name, ns }) => name === "priority" && ns === CLIENT_NS)) return 0;
   const [element] = children(envelope.element(), "priority", CLIENT_NS);
   const said = element === undefined ? "" : text(element).trim();

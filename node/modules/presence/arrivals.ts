@@ -2,8 +2,8 @@
 import { fromElement } from "../../stanza/envelope.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import { el } from "../../xml/element.ts";
-import { CONSUME, PASS } from "../contract.ts";
 import type { ClientSession, Envelope, Host, RosterService } from "../contract.ts";
+import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer, Limits } from "./announce.ts";
 import { knownState, stateOf } from "./state.ts";
 
@@ -37,7 +37,7 @@ export class PresenceArrivals {
       case "available":
         return this.#see(envelope, session, fromNode) ? PASS : CONSUME;
       case "unavailable":
-        knownState(session)?.seen.delete(envelope.from.full);
+        knownState(session)?.seen?.delete(envelope.from.full);
         return PASS;
       default:
         return PASS;
@@ -56,12 +56,15 @@ export class PresenceArrivals {
   /** False for a late word of a node whose sessions were reported gone: it would be a ghost. */
   #see({ from }: Envelope, session: ClientSession, fromNode: string): boolean {
     if (fromNode === this.#host.self) {
-      knownState(session)?.seen.delete(from.full); // It moved here.
+      knownState(session)?.seen?.delete(from.full); // It moved here.
       return true;
     }
     if (this.#host.router.isDead(fromNode)) return false;
-    const { seen } = stateOf(session);
-    if (seen.size < this.#limits.seenMax || seen.has(from.full)) seen.set(from.full, fromNode);
+    const state = stateOf(session);
+    const seen = state.seen ?? new Map();
+    if (seen.size < this.#limits.seenMax || seen.has(from.full)) {
+      state.seen = seen.set(from.full, fromNode);
+    }
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** RFC 6121, sections 3 and 4: who is there, and who may know. */
 import { integer } from "../../config/options.ts";
-import { CONSUME, defineModule, EARLY, FIRST, on, PASS, stage } from "../contract.ts";
 import type { ClientSession, Envelope } from "../contract.ts";
+import { CONSUME, defineModule, EARLY, FIRST, on, PASS, stage } from "../contract.ts";
 import { Announcer } from "./announce.ts";
 import { PresenceArrivals } from "./arrivals.ts";
 import { isSubscription } from "./subscription.ts";

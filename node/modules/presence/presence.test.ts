@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { brief, one, take } from "../testing/read.ts";
 import { Cluster, DOMAIN } from "../testing/cluster.ts";
+import { brief, one, take } from "../testing/read.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;
@@ -37,7 +37,9 @@ describe.each([1, 2])("on %i node(s)", (nodes) => {
       from: `${JULIET}/balcony`,
       to: `${ROMEO}/orchard`,
     });
-    expect(cluster.shared.snapshot(JULIET).routes).toMatchObject([{ available: true, priority: 3 }]);
+    expect(cluster.shared.snapshot(JULIET).routes).toMatchObject([
+      { available: true, priority: 3 },
+    ]);
 
     await last.send(juliet, "<presence type='unavailable'><status>good night</status></presence>");
     await cluster.settle();

@@ -1,4 +1,4 @@
-/** What presence remembers of one session, on the session's own node. */
+/** What presence remembers of one session, on the session's own node; empty parts cost nothing. */
 import type { ClientSession, Envelope } from "../contract.ts";
 
 const KEY = "presence";
@@ -9,9 +9,9 @@ export interface PresenceState {
   /** Accounts that see this session, by bare address: who was told, and must hear of the end. */
   audience: Set<string>;
   /** Addresses that got directed presence and are not in the audience (RFC 6121, 4.6). */
-  readonly directed: Set<string>;
+  directed: Set<string> | undefined;
   /** Sessions on other nodes that this one was shown as available: full address to node. */
-  readonly seen: Map<string, string>;
+  seen: Map<string, string> | undefined;
   /** Roster changes that arrived while the roster was being read: contact to "sees us now". */
   changes: Map<string, boolean> | undefined;
 }
@@ -22,8 +22,8 @@ export function stateOf(session: ClientSession): PresenceState {
   const state: PresenceState = {
     last: undefined,
     audience: new Set(),
-    directed: new Set(),
-    seen: new Map(),
+    directed: undefined,
+    seen: undefined,
     changes: undefined,
   };
   session.state.set(KEY, state);

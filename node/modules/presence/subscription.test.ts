@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { inbound, isVisible, outbound } from "./subscription.ts";
 import type { FlagChanges, Flags, SubscriptionType } from "./subscription.ts";
+import { inbound, isVisible, outbound } from "./subscription.ts";
 
 const NOTHING: Flags = { to: false, from: false, ask: false, approved: false, pendingIn: false };
 

@@ -4,10 +4,10 @@ import { fromElement } from "../../stanza/envelope.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { RosterPatch } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
-import { CONSUME, consume, PASS } from "../contract.ts";
 import type { ClientSession, Envelope, Host, RosterService, Verdict } from "../contract.ts";
-import { flagsOf, inbound, isVisible, outbound } from "./subscription.ts";
+import { CONSUME, consume, PASS } from "../contract.ts";
 import type { FlagChanges, SubscriptionType } from "./subscription.ts";
+import { flagsOf, inbound, isVisible, outbound } from "./subscription.ts";
 
 /** A pending request is kept with every login's roster: what is longer is kept without its text. */
 const PENDING_BYTES_MAX = 4_096;

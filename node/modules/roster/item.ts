@@ -2,8 +2,8 @@
 import { StanzaError } from "../../stanza/error.ts";
 import { Jid, JidError } from "../../stanza/jid.ts";
 import type { RosterItem } from "../../stores/contract.ts";
-import { el } from "../../xml/element.ts";
 import type { Element } from "../../xml/element.ts";
+import { el } from "../../xml/element.ts";
 import { children, text } from "../../xml/names.ts";
 
 export const ROSTER_NS = "jabber:iq:roster";
@@ -23,7 +23,7 @@ export type RosterSet =
       readonly groups: readonly string[];
     };
 
-export const subscriptionOf = ({ to, from }: Pick<RosterItem, "to" | "from">): string => {
+const subscriptionOf = ({ to, from }: Pick<RosterItem, "to" | "from">): string => {
   if (to) return from ? "both" : "to";
   return from ? "from" : "none";
 };

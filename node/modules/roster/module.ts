@@ -1,6 +1,7 @@
 /** RFC 6121, section 2: rosters, with versions (2.6, once XEP-0237), pushed to interested resources. */
-import { integer } from "../../config/options.ts";
+
 import { randomId } from "../../base/random.ts";
+import { integer } from "../../config/options.ts";
 import { newTemplate } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { StanzaError } from "../../stanza/error.ts";
@@ -9,10 +10,10 @@ import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { Roster, RosterItem, RosterPatch } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import { child } from "../../xml/names.ts";
-import { CONSUME, defineModule, iq, MIDDLE, PASS, service, stage } from "../contract.ts";
 import type { ClientSession, Envelope, Host, Request, RosterChange } from "../contract.ts";
-import { itemElement, readSet, removedElement, ROSTER_NS } from "./item.ts";
+import { CONSUME, defineModule, iq, MIDDLE, PASS, service, stage } from "../contract.ts";
 import type { RosterSet } from "./item.ts";
+import { itemElement, ROSTER_NS, readSet, removedElement } from "./item.ts";
 
 const STATE = "roster";
 
@@ -88,7 +89,7 @@ class Rosters {
   }
 
   async get({ from, payload, session }: Request) {
-    session?.state.set(STATE, { isInterested: true });
+    session?.state.set(STATE, true);
     const { version, items } = await this.load(from.bare);
     const known: unknown = payload.attrs.ver;
     // 2.6.3: an empty result says that the client's copy is the newest.

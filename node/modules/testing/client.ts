@@ -1,7 +1,7 @@
 /** A client of a test: one device with at most one session, which acknowledges like XEP-0198. */
 import type { Route } from "../../routes/contract.ts";
-import { Sessions } from "../../session/table.ts";
 import type { ClientSession } from "../../session/contract.ts";
+import { Sessions } from "../../session/table.ts";
 import type { Envelope } from "../../stanza/contract.ts";
 import type { Jid } from "../../stanza/jid.ts";
 import type { Element } from "../../xml/element.ts";

@@ -1,8 +1,8 @@
 /** Many nodes in one process: routers with all modules over shared routes, stores and a mesh. */
 import { FakeClock } from "../../base/fake-clock.ts";
 import { silentLog } from "../../base/log.ts";
-import type { NodeRecord, Route } from "../../routes/contract.ts";
 import type { Router } from "../../router/router.ts";
+import type { NodeRecord, Route } from "../../routes/contract.ts";
 import { Jid } from "../../stanza/jid.ts";
 import type { Credentials } from "../../stores/contract.ts";
 import { parseStanza } from "../../xml/parser.ts";
@@ -10,8 +10,8 @@ import type { Module } from "../contract.ts";
 import { MODULES } from "../index.ts";
 import { openRouter } from "../open-router.ts";
 import { newTable, TestSession } from "./client.ts";
-import { MemoryMesh } from "./memory-mesh.ts";
 import type { Losses, MeshEnd } from "./memory-mesh.ts";
+import { MemoryMesh } from "./memory-mesh.ts";
 import { MemoryStores } from "./memory-stores.ts";
 import { NodeRoutes, SharedRoutes } from "./shared-routes.ts";
 import { Weather } from "./weather.ts";

@@ -14,7 +14,7 @@ export interface Losses {
   /** Chance that a request gets lost, and chance that its answer does. */
   request: number;
   answer: number;
-  /** A frame between the same nodes is not lost more often than this in a row. */
+  /** The same stanza between the same nodes is not lost more often than this in a row. */
   readonly inARowMax: number;
 }
 
@@ -57,24 +57,26 @@ export class MemoryMesh implements Mesh {
   async #handle(peer: string, kind: FrameKind, payload: Buffer): Promise<Buffer> {
     const end = this.#ends.get(peer);
     if (end === undefined || !end.isAlive()) return await this.#fail("mesh-down");
-    if (this.#isLost(peer, this.#losses.request)) return await this.#fail("mesh-timeout");
+    // A frame that is sent again says so at its front; its end is the same.
+    const frame = `${peer} ${payload.toString("latin1", Math.max(0, payload.length - 80))}`;
+    if (this.#isLost(frame, this.#losses.request)) return await this.#fail("mesh-timeout");
     const answer = await Promise.race([
       end.onFrame(this.#self, kind, payload),
       end.died.then(() => Buffer.alloc(0)),
     ]);
     await this.#weather.wait(this.#isLive);
     // A node that died after it handled the frame never answers.
-    if (!end.isAlive() || this.#isLost(peer, this.#losses.answer)) {
+    if (!end.isAlive() || this.#isLost(frame, this.#losses.answer)) {
       return await this.#fail("mesh-timeout");
     }
-    this.#lostInARow.delete(peer);
+    this.#lostInARow.delete(frame);
     return answer;
   }
 
-  #isLost(peer: string, chance: number): boolean {
-    const inARow = this.#lostInARow.get(peer) ?? 0;
+  #isLost(frame: string, chance: number): boolean {
+    const inARow = this.#lostInARow.get(frame) ?? 0;
     if (inARow >= this.#losses.inARowMax || this.#weather.fraction() >= chance) return false;
-    this.#lostInARow.set(peer, inARow + 1);
+    this.#lostInARow.set(frame, inARow + 1);
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** One table of routes for many nodes of a test, with revisions, caches and weather, like etcd. */
 import { Unavailable } from "../../base/errors.ts";
-import type { Claim, NodeRecord, Route, Routes, RouteSet } from "../../routes/contract.ts";
+import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../../routes/contract.ts";
 import type { Weather } from "./weather.ts";
 
 export class SharedRoutes {

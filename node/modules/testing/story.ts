@@ -3,13 +3,16 @@
  * told by one seed, and what must hold afterwards.
  */
 import type { TestSession } from "./client.ts";
-import { Cluster, DOMAIN } from "./cluster.ts";
 import type { TestNode } from "./cluster.ts";
+import { Cluster, DOMAIN } from "./cluster.ts";
 import { conditionOf } from "./read.ts";
 
 const NODES = 3;
 export const USERS = ["abram", "bona", "citizen"].map((name) => `${name}@${DOMAIN}`);
 const STEPS = 120;
+const STEP_MS = 200;
+/** Steps until the lease of a dead node lapses: ten seconds. */
+const LEASE_STEPS = 50;
 
 interface Device {
   readonly address: string;
@@ -45,6 +48,7 @@ export class Run {
   readonly inDoubt = new Set<string>();
   readonly #hasDeaths: boolean;
   readonly #dead: TestNode[] = [];
+  #expiresAtStep = Number.POSITIVE_INFINITY;
 
   constructor({ seed, devicesPerUser, hasDeaths, hasLosses }: Story) {
     this.#hasDeaths = hasDeaths;
@@ -69,8 +73,9 @@ export class Run {
   async play(): Promise<void> {
     const { weather } = this.cluster;
     for (let step = 0; step < STEPS; step += 1) {
-      this.#act();
-      this.cluster.clock.advance(200);
+      this.#act(step);
+      if (step === this.#expiresAtStep) this.#expire();
+      this.cluster.clock.advance(STEP_MS);
       for (let left = Math.floor(weather.fraction() * 12); left > 0; left -= 1) {
         await weather.step();
       }
@@ -78,7 +83,7 @@ export class Run {
     await this.#finish();
   }
 
-  #act(): void {
+  #act(step: number): void {
     const { weather } = this.cluster;
     const device = weather.pick(this.devices) as Device;
     const dice = weather.fraction();
@@ -87,7 +92,7 @@ export class Run {
     } else if (dice < 0.6) this.#send(device);
     else if (dice < 0.85) device.session.acknowledge(1 + Math.floor(weather.fraction() * 5));
     else if (dice < 0.95) this.#drop(device);
-    else if (this.#hasDeaths && this.#dead.length === 0 && dice < 0.97) this.#kill();
+    else if (this.#hasDeaths && this.#dead.length === 0 && dice < 0.97) this.#kill(step);
   }
 
   async #login(device: Device): Promise<void> {
@@ -123,13 +128,16 @@ export class Run {
     });
   }
 
-  #kill(): void {
+  #kill(step: number): void {
     const node = this.cluster.weather.pick(this.cluster.nodes) as TestNode;
     this.cluster.kill(node);
     this.#dead.push(node);
+    this.#expiresAtStep = step + LEASE_STEPS;
     // With no second copy of its sessions yet, what the node had in its hands is lost or doubtful:
     // unacknowledged deliveries, and whatever is on its way at this moment.
-    for (const sent of this.sent) if (!this.#isDone(sent)) this.inDoubt.add(sent.id);
+    for (const sent of this.sent) {
+      if (!sent.isAccepted || !this.#isDone(sent)) this.inDoubt.add(sent.id);
+    }
     for (const device of this.devices) {
       if (device.node !== node) continue;
       device.session?.end();
@@ -144,7 +152,9 @@ export class Run {
       (device) =>
         device.user === to && device.sessions.some((session) => session.messages().includes(id)),
     );
-    const isStored = this.cluster.stores.storedFor(to).some(({ bytes }) => bytes.includes(`>${id}<`));
+    const isStored = this.cluster.stores
+      .storedFor(to)
+      .some(({ bytes }) => bytes.includes(`>${id}<`));
     return isWithClient !== isStored;
   }
 
@@ -153,7 +163,7 @@ export class Run {
     const { cluster } = this;
     cluster.losses.request = 0;
     cluster.losses.answer = 0;
-    for (const dead of this.#dead) cluster.expire(dead);
+    this.#expire();
     await this.#calm();
     // Whoever is online goes and comes back, so that nothing is left anywhere but with clients.
     for (const device of this.devices) {
@@ -161,6 +171,11 @@ export class Run {
       if (device.session === undefined) await this.#loginNow(device);
     }
     await this.#calm();
+  }
+
+  #expire(): void {
+    for (const dead of this.#dead) this.cluster.expire(dead);
+    this.#expiresAtStep = Number.POSITIVE_INFINITY;
   }
 
   async #loginNow(device: Device): Promise<void> {

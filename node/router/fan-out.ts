@@ -1,0 +1,83 @@
+/** One stanza of the server's for many: no account is asked, one frame goes to each node. */
+import type { Logger } from "../base/log.ts";
+import type { RouteSet, Routes } from "../routes/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { Counters } from "./counters.ts";
+import type { Audience, Deliverer } from "./deliver.ts";
+import { CONNECTED } from "./deliver.ts";
+import type { Exits } from "./exits.ts";
+import type { Lanes } from "./lanes.ts";
+
+export interface FanOutParts {
+  readonly routes: Routes;
+  readonly lanes: Lanes;
+  readonly deliverer: Deliverer;
+  readonly exits: Exits;
+  readonly counters: Counters;
+  readonly log: Logger;
+}
+
+/** Nothing here rejects: who cannot be reached is logged, presence is asked for again at login. */
+export class FanOut {
+  readonly #parts: FanOutParts;
+
+  constructor(parts: FanOutParts) {
+    this.#parts = parts;
+  }
+
+  async broadcast(
+    template: Envelope,
+    users: Iterable<string>,
+    exceptSession: string,
+  ): Promise<void> {
+    const waiting: Promise<void>[] = [];
+    const audience: Audience = { kind: "available", exceptSession };
+    // Started in one turn, so that lookups share transactions and recipients share frames.
+    for (const user of users) {
+      const done = this.#toUser(template, user, audience);
+      if (done !== undefined) waiting.push(done);
+    }
+    await Promise.all(waiting);
+  }
+
+  async push(template: Envelope, user: string): Promise<void> {
+    await this.#toUser(template, user, CONNECTED);
+  }
+
+  async reply(template: Envelope, full: string, node: string): Promise<void> {
+    const user = full.slice(0, full.indexOf("/"));
+    const resource = full.slice(user.length + 1);
+    const route = { user, resource, node, session: "", available: true, priority: 0 };
+    const plain = { again: false, rerouted: false, remembered: false };
+    const consignment = { envelope: template, origin: undefined, stamped: true, ...plain };
+    await this.#parts.exits.send(consignment, route, 0);
+  }
+
+  #toUser(template: Envelope, user: string, audience: Audience): void | Promise<void> {
+    const { lanes, counters, log } = this.#parts;
+    const key = `${template.from.full} ${user}`;
+    if (lanes.isFull(key)) {
+      counters.shed += 1;
+      return;
+    }
+    const done = lanes.run(key, () => this.#deliver(template, user, audience));
+    return done?.catch((error: unknown) => {
+      counters.failures += 1;
+      log.warn({ err: error }, "cannot broadcast to a user");
+    });
+  }
+
+  #deliver(template: Envelope, user: string, audience: Audience): void | Promise<void> {
+    const { routes, deliverer } = this.#parts;
+    const deliver = (set: RouteSet, fresh: boolean): void | Promise<void> => {
+      if (set.routes.length === 0) return;
+      const job = { envelope: template, user, audience, origin: undefined, stamped: true };
+      const outcome = deliverer.deliver(job, set, fresh);
+      if (outcome instanceof Promise) return outcome.then(() => {});
+    };
+    const found = routes.lookup(user);
+    return found instanceof Promise
+      ? found.then((set) => deliver(set, true))
+      : deliver(found, false);
+  }
+}

@@ -1,0 +1,119 @@
+/** The sender's side: the decisions on one session's stanzas are made one after another. */
+import type { Logger } from "../base/log.ts";
+import type { ClientSession } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
+import type { Acceptance } from "./accept.ts";
+import type { Counters } from "./counters.ts";
+import type { Line } from "./line.ts";
+import type { Origin } from "./origin.ts";
+import type { Stages, Verdict } from "./stages.ts";
+
+interface SenderState {
+  /** Stanzas so far. */
+  count: number;
+  /** Settles when the decision on the last one is made; undefined when all are. Never rejects. */
+  tail: Promise<void> | undefined;
+}
+
+export interface SenderParts {
+  readonly acceptance: Acceptance;
+  readonly stages: Stages;
+  readonly line: Line;
+  readonly counters: Counters;
+  readonly log: Logger;
+}
+
+export class Senders {
+  readonly #parts: SenderParts;
+  readonly #states = new WeakMap<ClientSession, SenderState>();
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes a client's stanza; resolves when it is accepted. Never rejects. */
+  submit(session: ClientSession, parsed: ParsedStanza): void | Promise<void> {
+    const { counters, acceptance, line } = this.#parts;
+    counters.stanzasIn += 1;
+    const accepted = acceptance.accept(session, parsed);
+    if (accepted === undefined) return;
+    if (accepted.kind === "refused") return line.refuse(accepted.envelope, accepted.condition);
+    const sender = this.#stateOf(session);
+    sender.count += 1;
+    const origin = { session: session.id, count: sender.count };
+    const { envelope } = accepted;
+    if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
+    const verdict = this.#outbound(envelope, session);
+    return verdict instanceof Promise
+      ? this.#inTurn(session, sender, envelope, origin, verdict)
+      : this.#afterOutbound(session, envelope, origin, verdict);
+  }
+
+  #stateOf(session: ClientSession): SenderState {
+    let state = this.#states.get(session);
+    if (state === undefined) {
+      state = { count: 0, tail: undefined };
+      this.#states.set(session, state);
+    }
+    return state;
+  }
+
+  /** The decision waits for those before it; what follows from it does not hold up the next. */
+  #inTurn(
+    session: ClientSession,
+    sender: SenderState,
+    envelope: Envelope,
+    origin: Origin,
+    started?: Promise<Verdict>,
+  ): Promise<void> {
+    const before = sender.tail;
+    const turn = (async () => {
+      if (before !== undefined) await before;
+      const verdict = await (started ?? this.#outbound(envelope, session));
+      // In an object, so that nobody waits for it here.
+      return { accepted: this.#afterOutbound(session, envelope, origin, verdict) };
+    })();
+    const tail = turn.then(() => {
+      if (sender.tail === tail) sender.tail = undefined;
+    });
+    sender.tail = tail;
+    return turn.then(({ accepted }) => accepted);
+  }
+
+  #outbound(envelope: Envelope, session: ClientSession): Verdict | Promise<Verdict> {
+    try {
+      const verdict = this.#parts.stages.outbound(envelope, session);
+      return verdict instanceof Promise
+        ? verdict.catch((error: unknown) => this.#failed(error))
+        : verdict;
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): Verdict {
+    this.#parts.counters.failures += 1;
+    this.#parts.log.error({ err: error }, "cannot handle stanza on its sender's side");
+    return { kind: "bounce", condition: "internal-server-error" };
+  }
+
+  #afterOutbound(
+    session: ClientSession,
+    envelope: Envelope,
+    origin: Origin,
+    verdict: Verdict,
+  ): void | Promise<void> {
+    const { line } = this.#parts;
+    switch (verdict.kind) {
+      case "pass":
+        return line.route(envelope, origin, session);
+      case "bounce":
+        return line.refuse(envelope, verdict.condition, verdict.application);
+      case "consume":
+        return line.settled(verdict.accepted);
+      default:
+        verdict satisfies never;
+    }
+  }
+}
