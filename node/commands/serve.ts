@@ -1,7 +1,7 @@
 /** `zonda serve`: one node, until SIGTERM or Ctrl-C. */
 import { readConfiguration } from "../configuration.ts";
-import { startNode } from "../main.ts";
 import type { RunningNode } from "../main.ts";
+import { startNode } from "../main.ts";
 import { openLog } from "../observe/log.ts";
 import { software } from "../software.ts";
 import type { Invocation } from "./invocation.ts";
@@ -36,7 +36,10 @@ function endSignal(): Promise<string> {
 
 function welcome({ domains, ports, selfMadeAuthority }: RunningNode, data: string): void {
   const domain = domains[0] as string;
-  const trust = selfMadeAuthority === undefined ? "" : `; its certificate is self-made, trust ${selfMadeAuthority}`;
+  const trust =
+    selfMadeAuthority === undefined
+      ? ""
+      : `; its certificate is self-made, trust ${selfMadeAuthority}`;
   console.log(`Zonda ${software.version} serves ${domains.join(", ")}
   clients connect to ${domain}:${ports.c2s} (STARTTLS)${trust}
   make a user:  npx zonda user add juliet@${domain}
