@@ -38,6 +38,8 @@ export type { Envelope } from "../stanza/contract.ts";
 export type RouterServices = Pick<
   Router,
   | "route"
+  | "refuse"
+  | "answer"
   | "broadcast"
   | "push"
   | "reply"

@@ -9,6 +9,7 @@ function newCluster(nodes: number) {
   const cluster = new Cluster({ nodes });
   cluster.stores.addUser(ROMEO);
   cluster.stores.addUser(JULIET);
+  cluster.stores.befriend(ROMEO, JULIET);
   return cluster;
 }
 
@@ -102,6 +103,26 @@ describe.each([1, 2])("on %i node(s)", (nodes) => {
     expect(refusal.attrs).toMatchObject({ type: "error", id: "11", from: `${JULIET}/gone` });
     expect(conditionOf(refusal)).toBe("service-unavailable");
   });
+});
+
+test("a request of a stranger is answered as if the resource were gone", async () => {
+  const { cluster, first, last, juliet } = await twoOnline(2);
+  cluster.stores.addUser(`tybalt@${DOMAIN}`);
+  const tybalt = await first.login(`tybalt@${DOMAIN}/street`);
+  const ask = async (to: string) => {
+    const payload = "<query xmlns='jabber:iq:last'/>";
+    await first.send(tybalt, `<iq to='${to}' type='get' id='1'>${payload}</iq>`);
+    await cluster.settle();
+  };
+  await ask(`${JULIET}/gone`);
+  const gone = one(tybalt, "iq");
+  await ask(`${JULIET}/balcony`);
+  const refused = one(tybalt, "iq");
+  expect(String(refused)).toBe(String(gone).replaceAll("/gone", "/balcony"));
+  expect(take(juliet)).toEqual([]);
+  await last.send(juliet, `<presence to='tybalt@${DOMAIN}'/>`);
+  await ask(`${JULIET}/balcony`);
+  expect(one(juliet, "iq").attrs.type).toBe("get");
 });
 
 test("another domain is not found while there is no server-to-server", async () => {

@@ -70,6 +70,8 @@ function lateBound(router: () => Router | undefined): RouterServices {
     return opened;
   };
   return {
+    refuse: (envelope, condition) => ready().refuse(envelope, condition),
+    answer: (envelope) => ready().answer(envelope),
     route: (envelope) => ready().route(envelope),
     broadcast: (template, users, except) => ready().broadcast(template, users, except),
     push: (template, user) => ready().push(template, user),

@@ -23,8 +23,8 @@ export interface ArrivalParts {
   readonly lifecycle: Lifecycle;
   readonly counters: Counters;
   readonly log: Logger;
-  /** Resolves when the replaced session has nothing left to pass on. */
-  readonly replace: (route: Route) => Promise<void>;
+  /** Closes the session; resolves when it has nothing left to pass on. */
+  readonly replace: (route: Route, condition: string) => Promise<void>;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -49,7 +49,7 @@ export class Arrivals {
           return NOTHING;
         }
         case FrameKind.conflict:
-          return this.#parts.replace(decodeConflict(payload)).then(() => NOTHING);
+          return this.#close(payload);
         case FrameKind.offline:
           return lifecycle.tell("wake", decodeOffline(payload)).then(() => NOTHING);
         default:
@@ -62,6 +62,11 @@ export class Arrivals {
       log.error({ err: error, node: from }, "cannot read frame of another node");
       throw new Unavailable("mesh-bad-frame", error.message, { cause: error });
     }
+  }
+
+  #close(payload: Buffer): Promise<Buffer> {
+    const { route, condition } = decodeConflict(payload);
+    return this.#parts.replace(route, condition).then(() => NOTHING);
   }
 
   #deliver(from: string, frame: DeliverFrame): Buffer | Promise<Buffer> {

@@ -22,7 +22,17 @@ export function bounceOf(
   return errorOf(envelope, new StanzaError(condition, "", options));
 }
 
-/** The same for an error that carries its own text. */
+/**
+ * The answer to a stanza that is wrong in itself; presence is answered too, because its sender is
+ * the one who made the mistake (RFC 6120, 8.3.3.1). Undefined for errors and results.
+ */
+export function rejectionOf(envelope: Envelope, condition: StanzaCondition): Envelope | undefined {
+  const isPresence = envelope.kind === "presence" && envelope.type !== "error";
+  if (!isPresence && !mayAnswer(envelope)) return undefined;
+  return fromElement(errorReply(envelope, new StanzaError(condition)), envelope.receivedMs);
+}
+
+/** As `bounceOf`, for an error that carries its own text. */
 export function errorOf(envelope: Envelope, error: StanzaError): Envelope | undefined {
   if (!mayAnswer(envelope)) return undefined;
   return fromElement(errorReply(envelope, error), envelope.receivedMs);

@@ -71,7 +71,10 @@ describe("what is encoded is read back", () => {
     fc.assert(
       fc.property(userRoutes, (made) => {
         expect(decodeRoutes(encodeRoutes(made))).toEqual(made);
-        for (const one of made.set.routes) expect(decodeConflict(encodeConflict(one))).toEqual(one);
+        for (const route of made.set.routes) {
+          const frame = { route, condition: "conflict" };
+          expect(decodeConflict(encodeConflict(frame))).toEqual(frame);
+        }
         expect(decodeOffline(encodeOffline(made.user))).toBe(made.user);
       }),
     );

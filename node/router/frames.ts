@@ -126,18 +126,24 @@ export function decodeRoutes(payload: Buffer): UserRoutes {
   return readUserRoutes(reader);
 }
 
-/** Frame "conflict": the route's session was replaced and must be closed. */
-export const encodeConflict = (route: Route): Buffer => {
+/** Frame "conflict": this session was replaced, or its account is gone, and must be closed. */
+export interface ConflictFrame {
+  readonly route: Route;
+  /** The stream error it is closed with. */
+  readonly condition: string;
+}
+
+export const encodeConflict = ({ route, condition }: ConflictFrame): Buffer => {
   const writer = new OctetWriter().u16(0).text(route.user);
   writeRoute(writer, route);
-  return writer.done();
+  return writer.text(condition).done();
 };
 
 /** @throws BadFrame */
-export function decodeConflict(payload: Buffer): Route {
+export function decodeConflict(payload: Buffer): ConflictFrame {
   const reader = new OctetReader(payload);
   reader.skipExtension();
-  return readRoute(reader, reader.text());
+  return { route: readRoute(reader, reader.text()), condition: reader.text() };
 }
 
 /** Frame "offline": something was stored for `user`, who has a session on the node asked. */

@@ -84,6 +84,10 @@ export class HandOver {
     const session = this.#parts.sessions().get(full);
     // Another session of this address is another client, which may not be available yet.
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
+    // A broadcast is for available resources (RFC 6121, 4.5.3); its route may have been a step behind.
+    // The answer to a probe names no session: whoever asked gets it.
+    const isBroadcast = stamped && sessionId !== "" && isAnnouncement(consignment.envelope);
+    if (isBroadcast && !session.route.available) return true;
     const envelope = stamped ? stampFor(consignment.envelope, session.jid) : consignment.envelope;
     if (this.#parts.stages.delivery(envelope, session, fromNode).kind === "consume") return true;
     if (!this.#give(session, envelope, consignment.rerouted)) return false;
@@ -191,3 +195,6 @@ export class HandOver {
     return this.#stored.has(envelope);
   }
 }
+
+const isAnnouncement = ({ kind, type }: Envelope): boolean =>
+  kind === "presence" && (type === "available" || type === "unavailable");

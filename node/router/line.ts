@@ -10,7 +10,7 @@ import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Element } from "../xml/element.ts";
-import { bounceOf } from "./bounce.ts";
+import { bounceOf, rejectionOf } from "./bounce.ts";
 import type { Counters } from "./counters.ts";
 import type { Audience, Deliverer, Outcome } from "./deliver.ts";
 import { ADDRESSED } from "./deliver.ts";
@@ -95,7 +95,15 @@ export class Line {
 
   /** Answers the sender with an error, if its stanza may be answered. */
   refuse(envelope: Envelope, condition: StanzaCondition, application?: Element): void {
-    const answer = bounceOf(envelope, condition, application);
+    this.#sendBack(bounceOf(envelope, condition, application));
+  }
+
+  /** The same for a stanza that is wrong in itself, presence included. */
+  reject(envelope: Envelope, condition: StanzaCondition): void {
+    this.#sendBack(rejectionOf(envelope, condition));
+  }
+
+  #sendBack(answer: Envelope | undefined): void {
     if (answer === undefined) return;
     this.#parts.counters.bounced += 1;
     this.answer(answer);

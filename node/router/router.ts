@@ -6,6 +6,7 @@ import { FrameKind as Frames } from "../mesh/contract.ts";
 import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession, SessionEvents, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { StanzaCondition } from "../stanza/error.ts";
 import type { Stores } from "../stores/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
@@ -107,7 +108,7 @@ export class Router implements SessionEvents {
       lifecycle: this.#lifecycle,
       counters,
       log,
-      replace: (route) => this.#replace(route),
+      replace: (route, condition) => this.#replace(route, condition),
     });
   }
 
@@ -123,7 +124,11 @@ export class Router implements SessionEvents {
     const gone = isHere
       ? this.#replace(replaced)
       : // If it never hears of it: the route is ours, and it learns that from the routes.
-        this.#asks.tell(replaced.node, Frames.conflict, encodeConflict(replaced));
+        this.#asks.tell(
+          replaced.node,
+          Frames.conflict,
+          encodeConflict({ route: replaced, condition: "conflict" }),
+        );
     this.#predecessors.set(session, gone);
   }
 
@@ -182,6 +187,16 @@ export class Router implements SessionEvents {
   }
 
   // For the modules.
+
+  /** Answers a stanza's sender with an error, if its kind may be answered. */
+  refuse(envelope: Envelope, condition: StanzaCondition): void {
+    this.#line.refuse(envelope, condition);
+  }
+
+  /** An answer of the server's, straight to the session it is addressed to where there is one. */
+  answer(envelope: Envelope): void {
+    this.#line.answer(envelope);
+  }
 
   /** A stanza that the server made itself, on its way like any other. Never rejects. */
   route(envelope: Envelope): void | Promise<void> {
@@ -254,15 +269,15 @@ export class Router implements SessionEvents {
   }
 
   /**
-   * Ends every session of an account that goes away; those on other nodes end with `conflict`.
-   * Never rejects.
+   * Ends every session of an account that goes away. Never rejects.
+   * @param condition a stream error of RFC 6120, 4.9.3
    */
   async disconnect(user: string, condition: string): Promise<void> {
     const { routes, selfIncarnation, sessions, log } = this.#options;
     try {
       for (const route of (await routes.read(user)).routes) {
         if (route.node !== selfIncarnation) {
-          void this.#asks.tell(route.node, Frames.conflict, encodeConflict(route));
+          void this.#asks.tell(route.node, Frames.conflict, encodeConflict({ route, condition }));
         }
       }
     } catch (error) {
@@ -303,9 +318,9 @@ export class Router implements SessionEvents {
   // Within.
 
   /** Closes a session whose address another one has now; resolves when it has passed on all. */
-  async #replace(route: Route): Promise<void> {
+  async #replace(route: Route, condition = "conflict"): Promise<void> {
     const held = this.#options.sessions().ofUser(route.user);
-    held.find((session) => session.id === route.session)?.close("conflict");
+    held.find((session) => session.id === route.session)?.close(condition);
     await this.#handOver.passedOn(route.session);
   }
 

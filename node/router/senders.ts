@@ -38,7 +38,7 @@ export class Senders {
     counters.stanzasIn += 1;
     const accepted = acceptance.accept(session, parsed);
     if (accepted === undefined) return;
-    if (accepted.kind === "refused") return line.refuse(accepted.envelope, accepted.condition);
+    if (accepted.kind === "refused") return line.reject(accepted.envelope, accepted.condition);
     const sender = this.#stateOf(session);
     sender.count += 1;
     const origin = { session: session.id, count: sender.count };

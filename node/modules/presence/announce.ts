@@ -104,8 +104,9 @@ export class Announcer {
   /** Presence without `to` of type "unavailable". */
   async unavailable(session: ClientSession, envelope: Envelope): Promise<Verdict> {
     const state = stateOf(session);
-    if (state.last === undefined) return CONSUME;
-    await this.#host.router.publish(session, false, 0);
+    // 4.6.3: who only showed himself to some takes that back in the same way.
+    if (state.last === undefined && state.directed === undefined) return CONSUME;
+    if (state.last !== undefined) await this.#host.router.publish(session, false, 0);
     return consume(this.#leave(session, state, templateOf(envelope)));
   }
 

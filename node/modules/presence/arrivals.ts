@@ -1,11 +1,26 @@
 /** Presence that reaches a session of this node: probes are answered, the rest is remembered. */
 import { fromElement } from "../../stanza/envelope.ts";
+import type { Jid } from "../../stanza/jid.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import { el } from "../../xml/element.ts";
 import type { ClientSession, Envelope, Host, RosterService } from "../contract.ts";
 import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer, Limits } from "./announce.ts";
 import { knownState, stateOf } from "./state.ts";
+
+/**
+ * RFC 6121, 8.5.3.1 and 11 (presence leaks): a request tells its sender that the resource is
+ * there, so it reaches the resource only if the sender may know: the server, the user, who sees the
+ * user's presence, and who was sent directed presence.
+ */
+function mayAsk(from: Jid, session: ClientSession): boolean {
+  if (from.local === "" || from.bare === session.jid.bare) return true;
+  const state = knownState(session);
+  if (state === undefined) return false;
+  const { audience, directed } = state;
+  if (audience.has(from.bare)) return true;
+  return directed !== undefined && (directed.has(from.full) || directed.has(from.bare));
+}
 
 export class PresenceArrivals {
   readonly #host: Host;
@@ -23,12 +38,7 @@ export class PresenceArrivals {
   delivery(envelope: Envelope, session: ClientSession, fromNode: string) {
     if (envelope.kind === "message") return PASS;
     if (envelope.kind === "iq") {
-      const push = this.#roster.readPush(envelope);
-      if (push !== undefined) {
-        const isShown = push.subscription === "from" || push.subscription === "both";
-        this.#announcer.show(session, push.contact, isShown);
-      }
-      return PASS;
+      return this.#request(envelope, session);
     }
     switch (envelope.type) {
       case "probe":
@@ -42,6 +52,19 @@ export class PresenceArrivals {
       default:
         return PASS;
     }
+  }
+
+  #request(envelope: Envelope, session: ClientSession) {
+    const push = this.#roster.readPush(envelope);
+    if (push !== undefined) {
+      const isShown = push.subscription === "from" || push.subscription === "both";
+      this.#announcer.show(session, push.contact, isShown);
+      return PASS;
+    }
+    const { type } = envelope;
+    if ((type !== "get" && type !== "set") || mayAsk(envelope.from, session)) return PASS;
+    this.#host.router.refuse(envelope, "service-unavailable");
+    return CONSUME;
   }
 
   /** 4.3.2: with the presence this session last sent. Whoever saw it will hear of its end. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Cluster, DOMAIN } from "../testing/cluster.ts";
-import { brief, one, take } from "../testing/read.ts";
+import { brief, conditionOf, one, take } from "../testing/read.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;
@@ -161,8 +161,15 @@ describe.each([1, 2])("on %i node(s)", (nodes) => {
     await first.send(nurse, `<presence to='${JULIET}' type='probe'/>`);
     await cluster.settle();
     expect(take(romeo).map(brief)).toEqual([`presence  ${JULIET}/balcony`]);
-    expect(take(nurse)).toEqual([]);
+    expect(take(nurse).map(brief)).toEqual([`presence unsubscribed ${JULIET}`]);
   });
+});
+
+test("presence of a type that is none is answered to the one who made the mistake", async () => {
+  const cluster = newCluster(1);
+  const romeo = await cluster.node(0).login(`${ROMEO}/orchard`);
+  await cluster.node(0).send(romeo, `<presence to='${JULIET}' type='asleep' id='1'/>`);
+  expect(conditionOf(one(romeo, "presence"))).toBe("bad-request");
 });
 
 test("a broadcast to many contacts on one node is one frame", async () => {

@@ -35,10 +35,16 @@ export class Subscriptions {
     const change =
       changes && (await this.#roster.update(user.bare, contact.bare, patchOf(changes, undefined)));
     const rest = async () => {
+      const tellContact = async () => {
+        if (isRouted) await this.#host.router.route(readdress(envelope, user, contact));
+      };
+      const tellUser = async () => {
+        if (change && changes && isVisible(flags, changes)) await this.#roster.push(change);
+      };
       // 3.1.2 and 3.1.5: first the contact, then the user's own resources, then presence, which
-      // each session sends when it sees the push.
-      if (isRouted) await this.#host.router.route(readdress(envelope, user, contact));
-      if (change && changes && isVisible(flags, changes)) await this.#roster.push(change);
+      // each session sends when it sees the push. 3.2.2: the other way around at the end.
+      const inOrder = type === "unsubscribed" ? [tellUser, tellContact] : [tellContact, tellUser];
+      for (const tell of inOrder) await tell();
     };
     return consume(rest());
   }
@@ -49,18 +55,20 @@ export class Subscriptions {
     const contact = envelope.from.bare;
     const flags = flagsOf(await this.#host.rosters.item(user, contact));
     const { isDelivered, changes, answer } = inbound(flags, type);
-    if (changes !== undefined) {
-      const change = await this.#roster.update(user, contact, patchOf(changes, envelope));
-      if (isVisible(flags, changes)) {
-        this.#host.router.after(envelope, () => void this.#roster.push(change));
-      }
-    }
-    if (answer !== undefined) {
-      const attributes = { xmlns: CLIENT_NS, type: answer, from: user, to: contact };
-      const { router } = this.#host;
-      void router.route(fromElement(el("presence", attributes), router.nowMs()));
-    }
+    const change =
+      changes && (await this.#roster.update(user, contact, patchOf(changes, envelope)));
+    const push = async () => {
+      if (change && changes && isVisible(flags, changes)) await this.#roster.push(change);
+    };
+    if (answer === undefined) this.#host.router.after(envelope, () => void push());
+    else void this.#answer(user, contact, answer).then(push); // 3.1.5: first "subscribed".
     return isDelivered ? PASS : CONSUME;
+  }
+
+  async #answer(user: string, contact: string, type: string): Promise<void> {
+    const { router } = this.#host;
+    const attributes = { xmlns: CLIENT_NS, type, from: user, to: contact };
+    await router.route(fromElement(el("presence", attributes), router.nowMs()));
   }
 
   /** Somebody's client asks for the presence of an account (4.3): may it know? */
@@ -68,9 +76,10 @@ export class Subscriptions {
     if (from.bare === to.bare) return PASS;
     const item = await this.#host.rosters.item(to.bare, from.bare);
     if (item?.from === true) return PASS;
-    const attributes = { xmlns: CLIENT_NS, type: "unsubscribed", from: to.bare, to: from.bare };
+    // 4.3.2: straight to the one who asks; it changes no roster.
+    const attributes = { xmlns: CLIENT_NS, type: "unsubscribed", from: to.bare, to: from.full };
     const { router } = this.#host;
-    void router.route(fromElement(el("presence", attributes), router.nowMs()));
+    router.answer(fromElement(el("presence", attributes), router.nowMs()));
     return CONSUME;
   }
 }

@@ -148,8 +148,11 @@ test("a roster push that a client makes up reaches nobody as one", async () => {
   const cluster = newCluster();
   const [first, second] = [cluster.node(0), cluster.node(1)];
   const romeo = await first.login(`${ROMEO}/desk`);
+  cluster.stores.befriend(ROMEO, JULIET);
   const juliet = await second.login(`${JULIET}/balcony`);
   await second.send(juliet, get());
+  await second.send(juliet, "<presence/>");
+  await cluster.settle();
   take(juliet);
   const item = `<item jid='evil@${DOMAIN}' subscription='both'/>`;
   await first.send(
