@@ -91,7 +91,7 @@ async function writeFiles(folder: string) {
 }
 
 async function isReady(server: string, ca: string): Promise<boolean> {
-  const dispatcher = new Agent({ connect: { ca } });
+  const dispatcher = new Agent({ allowH2: false, connect: { ca } });
   try {
     const headers = { authorization: `Bearer ${TOKEN}` };
     const signal = AbortSignal.timeout(5_000);

@@ -47,7 +47,10 @@ export class FaultProxy {
 
   private constructor(upstream: TokenAccess) {
     this.#upstream = upstream;
-    this.#pool = new Agent({ connect: upstream.ca === undefined ? {} : { ca: upstream.ca } });
+    this.#pool = new Agent({
+      allowH2: false,
+      connect: upstream.ca === undefined ? {} : { ca: upstream.ca },
+    });
     this.#server.on("connection", (socket: Socket) => {
       this.connections += 1;
       this.#sockets.add(socket);
