@@ -151,20 +151,25 @@ export class Announcer {
   }
 
   /** A contact may see us from now on, or no longer: what a roster push told. */
-  show(session: ClientSession, contact: string, isShown: boolean): void {
+  show(session: ClientSession, contact: string, isShown: boolean): Promise<void> | undefined {
     const state = stateOf(session);
     state.changes?.set(contact, isShown);
     const { last, audience } = state;
-    if (last === undefined || audience.has(contact) === isShown) return;
+    if (last === undefined || audience.has(contact) === isShown) return undefined;
     const { router } = this.#host;
     if (isShown) {
       audience.add(contact);
-      void router.broadcast(last, [contact]);
-      return;
+      return router.broadcast(last, [contact]);
     }
     audience.delete(contact);
     const about = { type: "unavailable", from: session.jid, receivedMs: router.nowMs() };
-    void router.broadcast(newTemplate("presence", about), [contact]);
+    return router.broadcast(newTemplate("presence", about), [contact]);
+  }
+
+  /** 3.2.2: a contact sees the user's sessions of this node go before it hears that it may not. */
+  async hide(user: string, contact: string): Promise<void> {
+    const sessions = this.#host.sessions().ofUser(user);
+    await Promise.all(sessions.map((session) => this.show(session, contact, false)));
   }
 
   /** After this node was taken for dead: everything again, for those who saw the session go. */

@@ -58,7 +58,7 @@ export class PresenceArrivals {
     const push = this.#roster.readPush(envelope);
     if (push !== undefined) {
       const isShown = push.subscription === "from" || push.subscription === "both";
-      this.#announcer.show(session, push.contact, isShown);
+      void this.#announcer.show(session, push.contact, isShown);
       return PASS;
     }
     const { type } = envelope;

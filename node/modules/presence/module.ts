@@ -27,7 +27,7 @@ export const presence = defineModule({
   },
   setup({ roster, ...host }, limits) {
     const announcer = new Announcer(host, roster, limits);
-    const subscriptions = new Subscriptions(host, roster);
+    const subscriptions = new Subscriptions(host, roster, announcer);
     const arrivals = new PresenceArrivals(host, roster, announcer, limits);
     const own = (envelope: Envelope, sender: ClientSession) => {
       if (envelope.type === "available") return announcer.available(sender, envelope);

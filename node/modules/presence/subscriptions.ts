@@ -6,6 +6,7 @@ import type { RosterPatch } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import type { ClientSession, Envelope, Host, RosterService, Verdict } from "../contract.ts";
 import { CONSUME, consume, PASS } from "../contract.ts";
+import type { Announcer } from "./announce.ts";
 import type { FlagChanges, SubscriptionType } from "./subscription.ts";
 import { flagsOf, inbound, isVisible, outbound } from "./subscription.ts";
 
@@ -15,10 +16,12 @@ const PENDING_BYTES_MAX = 4_096;
 export class Subscriptions {
   readonly #host: Host;
   readonly #roster: RosterService;
+  readonly #announcer: Pick<Announcer, "hide">;
 
-  constructor(host: Host, roster: RosterService) {
+  constructor(host: Host, roster: RosterService, announcer: Pick<Announcer, "hide">) {
     this.#host = host;
     this.#roster = roster;
+    this.#announcer = announcer;
   }
 
   /** A client of this node sends one. */
@@ -43,6 +46,7 @@ export class Subscriptions {
       };
       // 3.1.2 and 3.1.5: first the contact, then the user's own resources, then presence, which
       // each session sends when it sees the push. 3.2.2: the other way around at the end.
+      if (type === "unsubscribed") await this.#announcer.hide(user.bare, contact.bare);
       const inOrder = type === "unsubscribed" ? [tellUser, tellContact] : [tellContact, tellUser];
       for (const tell of inOrder) await tell();
     };
