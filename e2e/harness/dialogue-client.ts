@@ -28,6 +28,9 @@ export interface ClientOptions {
 export class DialogueClient {
   readonly name: string;
   readonly inbox = new Inbox();
+  /** Available presence that said what its sender's last one had said already. */
+  readonly repeats = new WeakSet<Element>();
+  readonly #lastPresence = new Map<string, string>();
   /** The newest lines on the wire, for the report of a failure. */
   readonly transcript: string[] = [];
   /** The offers of the newest stream. */
@@ -50,6 +53,16 @@ export class DialogueClient {
     const tcp = connect({ host: "127.0.0.1", port, noDelay: true });
     const socket = withTls ? this.#overTls(tcp) : tcp;
     await this.#opened(socket, withTls ? "secureConnect" : "connect");
+  }
+
+  #notePresence(element: Element): void {
+    if (element.name !== "presence") return;
+    const { from = "" } = element.attrs as Record<string, string>;
+    const text = element.toString();
+    if (this.#lastPresence.get(from) === text && element.attrs.type === undefined) {
+      this.repeats.add(element);
+    }
+    this.#lastPresence.set(from, text);
   }
 
   /** Sends text as it is; a byte string (latin1) when told that it is one. */
@@ -75,6 +88,7 @@ export class DialogueClient {
     this.#reader = new StreamReader({
       onHeader: (element) => this.inbox.push({ kind: "header", element }),
       onStanza: (element) => {
+        this.#notePresence(element);
         if (!this.#options.hide(element)) this.inbox.push({ kind: "stanza", element });
       },
       onEnd: () => this.inbox.push({ kind: "stream-end" }),
