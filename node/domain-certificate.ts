@@ -79,25 +79,28 @@ async function make(
 
 const WATCH_MS = 60_000;
 
-/** Looks at the configured files once a minute and hands over what changed; secrets are replaced. */
+/**
+ * Looks at the configured files once a minute and hands over what changed; secrets are replaced.
+ * @param inUse the certificate that was read at the start
+ */
 export function watchCertificate(
   configuration: Configuration,
+  inUse: KeyPair,
   onChange: (renewed: KeyPair) => void,
   log: Logger,
 ): Disposable {
-  let known: string | undefined;
+  let known = inUse.certificate;
   const look = async (): Promise<void> => {
     const renewed = await readDomainCertificate(configuration);
-    const isNew = known !== undefined && known !== renewed.certificate;
-    if (isNew) onChange(renewed);
+    if (known === renewed.certificate) return;
+    onChange(renewed);
     known = renewed.certificate;
-    if (isNew) log.info({ room: "tls" }, "certificate replaced");
+    log.info({ room: "tls" }, "certificate replaced");
   };
   const lookSafely = (): void =>
     void look().catch((error: Error) => {
       log.error({ room: "tls", reason: error.message }, "cannot replace the certificate");
     });
-  lookSafely();
   const timer = setInterval(lookSafely, WATCH_MS);
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };

@@ -10,10 +10,8 @@ export interface Implemented {
 }
 
 const NAMES: Readonly<Record<number, string>> = {
-  12: "Last Activity",
   30: "Service Discovery",
   77: "In-Band Registration",
-  82: "XMPP Date and Time Profiles",
   92: "Software Version",
   160: "Best Practices for Handling Offline Messages",
   198: "Stream Management (acknowledgements only)",
@@ -22,7 +20,6 @@ const NAMES: Readonly<Record<number, string>> = {
   203: "Delayed Delivery",
   237: "Roster Versioning",
   368: "SRV records for XMPP over TLS (direct TLS)",
-  440: "SASL Channel-Binding Type Capability",
 };
 
 /** Spoken at the client door, before any module has a say. */

@@ -77,7 +77,9 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   ]);
   const sources: MetricSources = { door, router, mesh, routes };
   const http = starting.use(await openPages(configuration, health, sources));
-  starting.use(watchCertificate(configuration, (renewed) => tls.replace(renewed), log));
+  starting.use(
+    watchCertificate(configuration, certificate, (renewed) => door.setSecureContext(renewed), log),
+  );
   health.hold(undefined);
   const running = starting.move();
   log.info(
@@ -90,7 +92,10 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     selfMadeAuthority: certificate.selfMadeAuthority,
     async drain() {
       health.hold("draining");
-      await drainDoor(door, configuration, log);
+      await door.drain({
+        perSecond: configuration.drain.disconnectsPerSecond,
+        deadlineMs: configuration.drain.deadlineSeconds * 1_000,
+      });
       await running.disposeAsync();
       log.info({ room: "main" }, "drained");
     },
@@ -246,14 +251,6 @@ function registrationOf({ registration }: Configuration, { register }: OpenedRou
       return budget.take(address) ? register(user, password) : "refused";
     },
   };
-}
-
-async function drainDoor(door: ClientDoor, { drain }: Configuration, log: Logger): Promise<void> {
-  log.info({ room: "main", sessions: door.sessions.size }, "draining sessions");
-  await door.drain({
-    perSecond: drain.disconnectsPerSecond,
-    deadlineMs: drain.deadlineSeconds * 1_000,
-  });
 }
 
 function openPages(

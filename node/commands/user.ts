@@ -7,7 +7,7 @@ import type { Configuration } from "../config/schema.ts";
 import { readConfiguration } from "../configuration.ts";
 import { openStores } from "../engines.ts";
 import { Jid } from "../stanza/jid.ts";
-import type { Accounts } from "../stores/contract.ts";
+import type { Accounts, Credentials } from "../stores/contract.ts";
 import type { Invocation } from "./invocation.ts";
 
 const PASSWORD_BYTES_MAX = 1_023;
@@ -34,28 +34,31 @@ function addressOf({ operands: [operand] }: Invocation, { domains }: Configurati
   return jid;
 }
 
-export const userAdd = (invocation: Invocation): Promise<void> =>
+/** Asks for a password and stores its keys by `store`, which answers whether it could. */
+const storePassword = (
+  invocation: Invocation,
+  store: (accounts: Accounts, user: string, credentials: Credentials) => Promise<boolean>,
+  { done, refused }: { done: (user: string) => string; refused: (user: string) => string },
+): Promise<void> =>
   withAccounts(invocation, async (accounts, configuration) => {
     const { bare } = addressOf(invocation, configuration);
     const credentials = await makeCredentials(await askPassword(bare), {
       iterations: configuration.auth.scramIterations,
     });
-    if (!(await accounts.create(bare, credentials))) {
-      throw new ConfigError(`Cannot add ${bare}: the account exists; see zonda user passwd`);
-    }
-    console.log(`Added ${bare}`);
+    if (!(await store(accounts, bare, credentials))) throw new ConfigError(refused(bare));
+    console.log(done(bare));
+  });
+
+export const userAdd = (invocation: Invocation): Promise<void> =>
+  storePassword(invocation, (accounts, ...account) => accounts.create(...account), {
+    done: (user) => `Added ${user}`,
+    refused: (user) => `Cannot add ${user}: the account exists; see zonda user passwd`,
   });
 
 export const userPassword = (invocation: Invocation): Promise<void> =>
-  withAccounts(invocation, async (accounts, configuration) => {
-    const { bare } = addressOf(invocation, configuration);
-    const credentials = await makeCredentials(await askPassword(bare), {
-      iterations: configuration.auth.scramIterations,
-    });
-    if (!(await accounts.setCredentials(bare, credentials))) {
-      throw new ConfigError(`Cannot set the password of ${bare}: no such account`);
-    }
-    console.log(`Set the password of ${bare}`);
+  storePassword(invocation, (accounts, ...account) => accounts.setCredentials(...account), {
+    done: (user) => `Set the password of ${user}`,
+    refused: (user) => `Cannot set the password of ${user}: no such account`,
   });
 
 export const userDelete = (invocation: Invocation): Promise<void> =>
