@@ -75,7 +75,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     { name: "store", check: () => stores.ping() },
     { name: "routes", check: () => routes.ping() },
   ]);
-  const sources: MetricSources = { door, router, mesh, routes };
+  const sources: MetricSources = { door, router, mesh, routes, modules: opened.counts };
   const http = starting.use(await openPages(configuration, health, sources));
   starting.use(
     watchCertificate(configuration, certificate, (renewed) => door.setSecureContext(renewed), log),

@@ -1,5 +1,6 @@
 /** Every metric of a node, by name. Rooms count in plain numbers; these are read on a scrape. */
 import type { CountedMesh } from "./mesh/mesh.ts";
+import { MODULES } from "./modules/index.ts";
 import type { Metric } from "./observe/metrics.ts";
 import type { Router } from "./router/router.ts";
 import type { Routes } from "./routes/contract.ts";
@@ -8,6 +9,8 @@ import type { ClientDoor } from "./session/door.ts";
 export interface MetricSources {
   readonly door: ClientDoor;
   readonly router: Router;
+  /** What the modules count, by module name. */
+  readonly modules: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly routes: Routes;
   /** Undefined for a node alone. */
   readonly mesh: CountedMesh | undefined;
@@ -62,17 +65,22 @@ const MESH = {
   refused: "Links refused: certificate, protocol version or incarnation.",
 } as const;
 
+const snake = (name: string): string => name.replace(/-|(?=[A-Z])/g, "_").toLowerCase();
+
+const MODULE_METRICS: readonly NodeMetric[] = MODULES.flatMap(({ name, metrics }) =>
+  Object.entries(metrics).map(([key, { kind, help }]) => {
+    const declare = kind === "gauge" ? gauge : counter;
+    return declare(snake(`${name}_${key}`), help, ({ modules }) => modules[name]?.[key] ?? 0);
+  }),
+);
+
 const fromCounters = (
   helps: Readonly<Record<string, string>>,
   room: string,
   counters: (sources: MetricSources) => Readonly<Record<string, number>>,
 ): readonly NodeMetric[] =>
   Object.entries(helps).map(([key, help]) =>
-    counter(
-      `${room}_${key.replace(/[A-Z]/g, "_$&").toLowerCase()}`,
-      help,
-      (sources) => counters(sources)[key] ?? 0,
-    ),
+    counter(snake(`${room}_${key}`), help, (sources) => counters(sources)[key] ?? 0),
   );
 
 export const METRICS: readonly NodeMetric[] = [
@@ -104,4 +112,5 @@ export const METRICS: readonly NodeMetric[] = [
   ),
   ...fromCounters(ROUTER, "router", ({ router }) => router.stats()),
   ...fromCounters(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
+  ...MODULE_METRICS,
 ];

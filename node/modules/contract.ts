@@ -9,6 +9,7 @@ import type { Envelope } from "../stanza/contract.ts";
 import type {
   Accounts,
   Credentials,
+  Documents,
   Offline,
   Roster,
   RosterPatch,
@@ -60,6 +61,7 @@ export interface Host {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
   readonly offline: Offline;
+  readonly documents: Documents;
   readonly router: RouterServices;
   readonly sessions: () => SessionTable;
   readonly domains: readonly string[];
@@ -120,6 +122,18 @@ export interface Implemented {
   readonly version: string;
 }
 
+/** A number that a module keeps and that is read when metrics are collected. */
+export interface ModuleMetric {
+  readonly kind: "counter" | "gauge";
+  /** One sentence. */
+  readonly help: string;
+}
+
+export const counter = (help: string): ModuleMetric => ({ kind: "counter", help });
+export const gauge = (help: string): ModuleMetric => ({ kind: "gauge", help });
+
+type ModuleMetrics = Readonly<Record<string, ModuleMetric>>;
+
 export interface Module {
   readonly name: string;
   /** What operators read about it, one sentence. */
@@ -130,10 +144,16 @@ export interface Module {
   readonly implements: readonly Implemented[];
   /** Its options, declared with the kit of config/. */
   readonly options: z.ZodRawShape;
+  /** By name in camel case; the metric "sent" of "push" is scraped as zonda_push_sent. */
+  readonly metrics: ModuleMetrics;
   readonly setup: (host: never, options: never) => readonly ModuleRegistration[];
 }
 
-interface Declaration<Needs extends ServiceName, Shape extends z.ZodRawShape> {
+interface Declaration<
+  Needs extends ServiceName,
+  Shape extends z.ZodRawShape,
+  Counted extends ModuleMetrics,
+> {
   readonly name: string;
   readonly about: string;
   readonly needs?: readonly Needs[];
@@ -141,9 +161,13 @@ interface Declaration<Needs extends ServiceName, Shape extends z.ZodRawShape> {
   readonly features?: readonly string[];
   readonly implements?: readonly Implemented[];
   readonly options?: Shape;
-  /** Runs once, at boot. What it returns is all the module does. */
+  readonly metrics?: Counted;
+  /**
+   * Runs once, at boot. What it returns is all the module does.
+   * `counts` are the module's metrics, plain numbers that it changes.
+   */
   setup(
-    host: Host & Pick<Services, Needs>,
+    host: Host & Pick<Services, Needs> & { readonly counts: Record<keyof Counted, number> },
     options: z.output<z.ZodObject<Shape>>,
   ): readonly ModuleRegistration[];
 }
@@ -151,7 +175,8 @@ interface Declaration<Needs extends ServiceName, Shape extends z.ZodRawShape> {
 export function defineModule<
   const Needs extends ServiceName = never,
   Shape extends z.ZodRawShape = Record<never, never>,
->(declared: Declaration<Needs, Shape>): Module {
+  const Counted extends ModuleMetrics = Record<never, never>,
+>(declared: Declaration<Needs, Shape, Counted>): Module {
   return {
     name: declared.name,
     about: declared.about,
@@ -160,7 +185,7 @@ export function defineModule<
     features: declared.features ?? [],
     implements: declared.implements ?? [],
     options: declared.options ?? {},
-    setup: (host: Host & Pick<Services, Needs>, options: z.output<z.ZodObject<Shape>>) =>
-      declared.setup(host, options),
+    metrics: declared.metrics ?? {},
+    setup: (host, options) => declared.setup(host, options),
   };
 }

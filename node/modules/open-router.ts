@@ -23,6 +23,8 @@ export interface OpenedRouter {
   readonly router: Router;
   /** What service discovery answers for the server. */
   readonly features: readonly string[];
+  /** Modules' metrics by module name. */
+  readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /**
    * Makes an account (XEP-0077 before login; whether that is allowed is the door's business).
    * @param user the prepared bare address
@@ -40,6 +42,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     accounts: stores.accounts,
     rosters: stores.rosters,
     offline: stores.offline,
+    documents: stores.documents,
     // Modules are set up before the router that their handlers run in; they use it afterwards.
     router: lateBound(() => router),
     sessions,
@@ -59,6 +62,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
   return {
     router,
     features,
+    counts: loaded.counts,
     register: (user, password) => createAccount({ accounts, credentialsFor }, user, password),
   };
 }

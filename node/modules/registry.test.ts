@@ -1,7 +1,18 @@
 import { expect, test } from "vitest";
 import { ConfigError } from "../base/errors.ts";
 import type { Host, RosterService } from "./contract.ts";
-import { bounce, CONSUME, defineModule, FIRST, iq, PASS, service, stage } from "./contract.ts";
+import {
+  bounce,
+  CONSUME,
+  counter,
+  defineModule,
+  FIRST,
+  gauge,
+  iq,
+  PASS,
+  service,
+  stage,
+} from "./contract.ts";
 import { MODULES, moduleOptions } from "./index.ts";
 import { openRouter } from "./open-router.ts";
 import { inOrder, load } from "./registry.ts";
@@ -125,4 +136,23 @@ test("modules cannot use the router before it is there", () => {
   });
   expect(withModules(eager)).toThrow(/modules are being set up/);
   expect(openRouter).toBeTypeOf("function");
+});
+
+test("what a module counts is read where it was declared", () => {
+  let count = () => {};
+  const counting = defineModule({
+    name: "counting",
+    about: "counting",
+    metrics: { seen: counter("Things seen."), kept: gauge("Things kept.") },
+    setup: ({ counts }) => {
+      count = () => {
+        counts.seen += 1;
+      };
+      return [];
+    },
+  });
+  const { counts } = load([counting, plain("other")], host, {});
+  expect(counts).toEqual({ counting: { seen: 0, kept: 0 }, other: {} });
+  count();
+  expect(counts.counting?.seen).toBe(1);
 });

@@ -7,6 +7,8 @@ import type { Host, Module, ServiceName } from "./contract.ts";
 export interface Loaded {
   readonly registrations: readonly Owned<Registration>[];
   readonly features: readonly string[];
+  /** Each module's metrics by module name: the numbers that the module itself changes. */
+  readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /**
@@ -74,9 +76,12 @@ export function load(
   const services: Partial<Record<ServiceName, unknown>> = {};
   const registrations: Owned<Registration>[] = [];
   const features = new Set<string>();
+  const counts: Record<string, Record<string, number>> = {};
   for (const module of inOrder(modules)) {
     const log = host.log.child({ module: module.name });
-    const given = { ...host, log, ...pick(services, module.needs) };
+    const own = Object.fromEntries(Object.keys(module.metrics).map((name) => [name, 0]));
+    counts[module.name] = own;
+    const given = { ...host, log, counts: own, ...pick(services, module.needs) };
     for (const one of module.setup(given as never, (options[module.name] ?? {}) as never)) {
       if (one.kind === "service") services[one.name] = one.service;
       else registrations.push({ module: module.name, registration: one });
@@ -90,7 +95,7 @@ export function load(
     }
     for (const feature of module.features) features.add(feature);
   }
-  return { registrations, features: [...features].toSorted() };
+  return { registrations, features: [...features].toSorted(), counts };
 }
 
 const pick = (services: Partial<Record<ServiceName, unknown>>, names: readonly ServiceName[]) =>

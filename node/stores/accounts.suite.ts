@@ -133,12 +133,15 @@ export function deletionSuite(stores: Open): void {
       await here.rosters.remove(owner, "contact@example.org");
       await here.rosters.update(owner, "friend@example.org", { listed: true });
       await here.offline.add(owner, someMessage(1), 10);
+      await here.documents.change(owner, "private", new Map([["key", Buffer.from("value")]]));
     }
     expect(await there.accounts.delete(user)).toBe(true);
     expect(await here.accounts.exists(user)).toBe(false);
     expect(await here.accounts.credentials(user)).toBeUndefined();
     expect(await here.rosters.load(user)).toEqual({ version: "", items: [] });
     expect(await here.offline.list(user, 10)).toEqual([]);
+    expect(await here.documents.list(user, "private")).toEqual([]);
+    expect(await here.documents.list(neighbour, "private")).toHaveLength(1);
     expect(await all(here.accounts.list(domain))).toEqual([neighbour]);
     expect(await here.accounts.exists(neighbour)).toBe(true);
     expect((await here.rosters.load(neighbour)).items).toHaveLength(1);

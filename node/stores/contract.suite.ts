@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accountNamesSuite, accountsSuite, deletionSuite, domainSuite } from "./accounts.suite.ts";
 import type { Stores } from "./contract.ts";
 import type { OpenedPair } from "./data.suite.ts";
+import { concurrentDocumentsSuite, documentsSuite } from "./documents.suite.ts";
 import { concurrentOfflineSuite, offlineRemovalSuite, offlineSuite } from "./offline.suite.ts";
 import {
   concurrentRosterSuite,
@@ -39,4 +40,6 @@ export function storesContract(open: () => Promise<Stores>): void {
   describe("offline messages", () => offlineSuite(stores));
   describe("offline messages, removed", () => offlineRemovalSuite(stores));
   describe("offline messages under concurrent writers", () => concurrentOfflineSuite(stores));
+  describe("documents", () => documentsSuite(stores));
+  describe("documents under concurrent writers", () => concurrentDocumentsSuite(stores));
 }

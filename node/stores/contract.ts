@@ -82,10 +82,38 @@ export interface Offline {
   remove(user: string, ids: readonly string[]): Promise<void>;
 }
 
+/** Part of what is stored: a kind that has been used keeps its name. */
+export type DocumentKind = "blocked" | "private" | "vcard" | "push" | "activity" | "upload";
+
+export interface StoredDocument {
+  readonly key: string;
+  readonly value: Buffer;
+}
+
+/**
+ * Small things of a user, by kind and key. One kind is one read; what it may hold is bounded by the
+ * module whose it is.
+ */
+export interface Documents {
+  /** All of one kind, in the order of their keys' bytes. */
+  list(user: string, kind: DocumentKind): Promise<readonly StoredDocument[]>;
+  get(user: string, kind: DocumentKind, key: string): Promise<Buffer | undefined>;
+  /**
+   * Writes values and removes keys whose value is undefined. After a rejection some may be done;
+   * doing it again is safe.
+   */
+  change(
+    user: string,
+    kind: DocumentKind,
+    changes: ReadonlyMap<string, Buffer | undefined>,
+  ): Promise<void>;
+}
+
 export interface Stores extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
   readonly offline: Offline;
+  readonly documents: Documents;
   /** Resolves when the engine answers a trivial read; for /readyz. */
   ping(): Promise<void>;
 }

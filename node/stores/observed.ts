@@ -15,7 +15,7 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       observe(operation, clock.monotonicMs() - startMs, failed);
     }
   }
-  const { accounts, rosters, offline } = stores;
+  const { accounts, rosters, offline, documents } = stores;
   return {
     accounts: {
       create: (user, credentials) =>
@@ -39,6 +39,12 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
         told("offline.add", () => offline.add(user, message, messagesMax)),
       list: (user, limit) => told("offline.list", () => offline.list(user, limit)),
       remove: (user, ids) => told("offline.remove", () => offline.remove(user, ids)),
+    },
+    documents: {
+      list: (user, kind) => told("documents.list", () => documents.list(user, kind)),
+      get: (user, kind, key) => told("documents.get", () => documents.get(user, kind, key)),
+      change: (user, kind, changes) =>
+        told("documents.change", () => documents.change(user, kind, changes)),
     },
     ping: () => told("ping", () => stores.ping()),
     [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),

@@ -5,6 +5,7 @@ import type {
   Roster,
   RosterItem,
   RosterPatch,
+  StoredDocument,
   Stores,
 } from "../../stores/contract.ts";
 import type { Weather } from "./weather.ts";
@@ -14,6 +15,7 @@ export class MemoryStores {
   readonly rosters = new Map<string, Map<string, RosterItem>>();
   readonly versions = new Map<string, number>();
   readonly offline = new Map<string, Map<string, OfflineMessage>>();
+  readonly documents = new Map<string, Map<string, Buffer>>();
   readonly #weather: Weather;
 
   constructor(weather: Weather) {
@@ -63,6 +65,7 @@ export class MemoryStores {
           later(() => {
             this.rosters.delete(user);
             this.offline.delete(user);
+            this.documents.delete(user);
             return this.users.delete(user);
           }),
         async *list() {},
@@ -92,9 +95,29 @@ export class MemoryStores {
             for (const id of ids) this.offline.get(user)?.delete(id);
           }),
       },
+      documents: {
+        list: (user, kind) => later(() => this.#documents(user, kind)),
+        get: (user, kind, key) => later(() => this.documents.get(user)?.get(`${kind} ${key}`)),
+        change: (user, kind, changes) =>
+          later(() => {
+            const kept = this.documents.get(user) ?? new Map<string, Buffer>();
+            this.documents.set(user, kept);
+            for (const [key, value] of changes) {
+              if (value === undefined) kept.delete(`${kind} ${key}`);
+              else kept.set(`${kind} ${key}`, value);
+            }
+          }),
+      },
       ping: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
+  }
+
+  #documents(user: string, kind: string): StoredDocument[] {
+    return [...(this.documents.get(user) ?? [])]
+      .filter(([name]) => name.startsWith(`${kind} `))
+      .map(([name, value]) => ({ key: name.slice(kind.length + 1), value }))
+      .sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
   #load(user: string): Roster {

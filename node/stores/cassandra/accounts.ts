@@ -7,6 +7,7 @@ import { hash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { Accounts } from "../contract.ts";
 import { decodeCredentials, encodeCredentials } from "../credentials.ts";
+import { deleteDocuments } from "./documents.ts";
 import { deleteMessages } from "./offline.ts";
 import type { Pool } from "./pool.ts";
 import { conditional, repeatable } from "./pool.ts";
@@ -70,7 +71,11 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
     },
     async delete(user) {
       // The account last: a deletion that fails half-way can be repeated.
-      await Promise.all([deleteRoster(pool, clock, user), deleteMessages(pool, user)]);
+      await Promise.all([
+        deleteRoster(pool, clock, user),
+        deleteMessages(pool, user),
+        deleteDocuments(pool, user),
+      ]);
       await pool.write("delete the account", { statement: DELETE_NAME, values: nameKey(user) });
       return pool.writeIf("delete the account", { statement: DELETE, values: [user] });
     },

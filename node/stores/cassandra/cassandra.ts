@@ -6,6 +6,7 @@ import { systemRandom } from "../../base/random.ts";
 import type { Observe, Stores } from "../contract.ts";
 import { observedStores } from "../observed.ts";
 import { cassandraAccounts } from "./accounts.ts";
+import { cassandraDocuments } from "./documents.ts";
 import type { KeyspaceOptions } from "./keyspace.ts";
 import { ensureKeyspace, onceVisible } from "./keyspace.ts";
 import { migrateCassandra, SELECT_LAST_VERSION } from "./migrate.ts";
@@ -45,6 +46,7 @@ export async function openCassandraStores(options: CassandraOptions): Promise<St
     accounts: cassandraAccounts(pool, clock),
     rosters: cassandraRosters(pool, clock),
     offline: cassandraOffline(pool, clock),
+    documents: cassandraDocuments(pool),
     ping: () => pool.probe("reach Cassandra", ping),
     [Symbol.asyncDispose]: () => pool.close(),
   };

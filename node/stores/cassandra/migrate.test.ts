@@ -39,7 +39,9 @@ describe("a keyspace", () => {
     await using stores = await openCassandraStores(optionsFor(keyspace));
     expect((await stores.rosters.load(user)).items).toHaveLength(3);
     const rows = await meddle(`SELECT version, lock_owner FROM ${keyspace}.schema_migrations`);
-    expect(rows.map((row) => ({ ...row }))).toEqual([{ version: 1, lock_owner: null }]);
+    expect(rows.length).toBeGreaterThan(0);
+    const expected = rows.map((_, index) => ({ version: index + 1, lock_owner: null }));
+    expect(rows.map((row) => ({ ...row }))).toEqual(expected);
     const [replication] = await meddle(
       `SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '${keyspace}'`,
     );
@@ -57,7 +59,7 @@ describe("a keyspace", () => {
     );
     const failure = await refusal(openCassandraStores(optionsFor(keyspace)));
     expect(failure).toMatchObject({ name: "ConfigError" });
-    expect(String(failure)).toMatch(/schema has version 999, this Zonda knows up to 1/);
+    expect(String(failure)).toMatch(/schema has version 999, this Zonda knows up to \d+/);
   });
 
   test("whose migrating node died is migrated by the next one, over what is there", async () => {
@@ -67,7 +69,7 @@ describe("a keyspace", () => {
     await meddle(
       `DROP TABLE ${keyspace}.rosters`,
       `DROP TABLE ${keyspace}.offline`,
-      `DELETE FROM ${keyspace}.schema_migrations WHERE scope = 'zonda' AND version = 1`,
+      `DELETE FROM ${keyspace}.schema_migrations WHERE scope = 'zonda' AND version > 0`,
       `UPDATE ${keyspace}.schema_migrations USING TTL 2 SET lock_owner = 'dead' ` +
         "WHERE scope = 'zonda' IF lock_owner = null",
     );
@@ -81,7 +83,7 @@ describe("a keyspace", () => {
     const keyspace = freshKeyspace();
     await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose]();
     await meddle(
-      `DELETE FROM ${keyspace}.schema_migrations WHERE scope = 'zonda' AND version = 1`,
+      `DELETE FROM ${keyspace}.schema_migrations WHERE scope = 'zonda' AND version > 0`,
       `UPDATE ${keyspace}.schema_migrations USING TTL 600 SET lock_owner = 'slow' ` +
         "WHERE scope = 'zonda' IF lock_owner = null",
     );

@@ -14,6 +14,7 @@ import { randomId } from "../../base/random.ts";
 import { asUnavailable, isServerTimeout, isUnauthorized } from "./failure.ts";
 import { onceVisible } from "./keyspace.ts";
 import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.ts";
+import { documents } from "./schema/0002-documents.ts";
 
 export interface CassandraMigration {
   /** One more than the migration before. */
@@ -30,7 +31,7 @@ export interface MigrateOptions {
   readonly deadlineMs?: number;
 }
 
-const MIGRATIONS: readonly CassandraMigration[] = [accountsRostersOffline];
+const MIGRATIONS: readonly CassandraMigration[] = [accountsRostersOffline, documents];
 const KNOWN = MIGRATIONS.at(-1)?.version ?? 0;
 
 const DEADLINE_MS = 180_000;

@@ -15,7 +15,7 @@ export function sqliteAccounts(connection: Connection): Accounts {
     `SELECT user FROM accounts WHERE domain = ? AND user > ? ORDER BY user LIMIT ${PAGE_ROWS}`,
   );
   const remove = connection.prepare("DELETE FROM accounts WHERE user = ?");
-  const removals = ["rosters", "roster_removals", "offline"].map((table) =>
+  const removals = ["rosters", "roster_removals", "offline", "documents"].map((table) =>
     connection.prepare(`DELETE FROM ${table} WHERE user = ?`),
   );
 

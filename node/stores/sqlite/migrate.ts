@@ -2,6 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { ConfigError } from "../../base/errors.ts";
 import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.ts";
+import { documents } from "./schema/0002-documents.ts";
 
 export interface SqliteMigration {
   /** One more than the migration before. */
@@ -9,7 +10,7 @@ export interface SqliteMigration {
   readonly statements: readonly string[];
 }
 
-const MIGRATIONS: readonly SqliteMigration[] = [accountsRostersOffline];
+const MIGRATIONS: readonly SqliteMigration[] = [accountsRostersOffline, documents];
 
 /**
  * Applies what is missing, all of it in one transaction. SQLite's user_version remembers how far the

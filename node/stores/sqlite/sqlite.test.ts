@@ -76,7 +76,7 @@ describe("a SQLite file", () => {
     meddle(folder, "PRAGMA user_version = 999");
     const error = await refusal(openSqliteStores({ directory: folder }));
     expect(error).toBeInstanceOf(ConfigError);
-    expect(String(error)).toMatch(/schema has version 999, this Zonda knows up to 1/);
+    expect(String(error)).toMatch(/schema has version 999, this Zonda knows up to \d+/);
   });
 
   test("that is not SQLite's is refused and left alone", async () => {

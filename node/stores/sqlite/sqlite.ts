@@ -5,6 +5,7 @@ import type { Observe, Stores } from "../contract.ts";
 import { observedStores } from "../observed.ts";
 import { sqliteAccounts } from "./accounts.ts";
 import { openConnection } from "./connection.ts";
+import { sqliteDocuments } from "./documents.ts";
 import { sqliteOffline } from "./offline.ts";
 import { sqliteRosters } from "./rosters.ts";
 
@@ -28,6 +29,7 @@ export async function openSqliteStores(options: SqliteOptions): Promise<Stores> 
     accounts: sqliteAccounts(connection),
     rosters: sqliteRosters(connection, clock),
     offline: sqliteOffline(connection),
+    documents: sqliteDocuments(connection),
     async ping() {
       connection.read("reach the store", () => ping.get());
     },
