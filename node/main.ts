@@ -234,6 +234,7 @@ const openDoor = ({ configuration, stores, opened, incarnation, ...parts }: Door
     config: configuration.c2s,
     scramIterations: configuration.auth.scramIterations,
     registration: registrationOf(configuration, opened),
+    announced: opened.announced,
     domains: configuration.domains,
     accounts: stores.accounts,
     events: opened.router,

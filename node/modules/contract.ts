@@ -3,8 +3,9 @@ import type { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { IqRequest as Request } from "../router/iq.ts";
 import type { Registration, Router } from "../router/router.ts";
-import type { SessionTable } from "../session/contract.ts";
+import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type {
   Accounts,
@@ -15,6 +16,7 @@ import type {
   RosterPatch,
   Rosters,
 } from "../stores/contract.ts";
+import type { Element } from "../xml/element.ts";
 
 export type { IqRequest as Request } from "../router/iq.ts";
 export { iq } from "../router/iq.ts";
@@ -71,6 +73,8 @@ export interface Host {
   readonly credentialsFor: (password: string) => Promise<Credentials>;
   /** What service discovery answers, all modules together. Complete once every module is set up. */
   readonly features: () => readonly string[];
+  /** What modules registered for service discovery. Complete once every module is set up. */
+  readonly disco: () => readonly DiscoRegistration[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -95,9 +99,21 @@ export interface RosterChange {
   readonly version: string;
 }
 
+/** Published by caps/. */
+export interface CapsService {
+  /**
+   * The features a session's client has said it has; undefined while they are not known. Of a client
+   * whose answer proved true, other parts of what it says are among them: ask for names only.
+   */
+  features(session: ClientSession): ReadonlySet<string> | undefined;
+  /** Called when they become known, and when they change. For `setup`. */
+  watch(watcher: (session: ClientSession, features: ReadonlySet<string>) => void): void;
+}
+
 /** Services by name; a module that says `needs` receives them beside the host. */
 export interface Services {
   readonly roster: RosterService;
+  readonly caps: CapsService;
 }
 
 export type ServiceName = keyof Services;
@@ -113,7 +129,50 @@ export const service = <Name extends ServiceName>(
   published: Services[Name],
 ): ServiceRegistration<Name> => ({ kind: "service", name, service: published });
 
-export type ModuleRegistration = Registration | ServiceRegistration;
+/** XEP-0030, 3: what an entity is. */
+export interface Identity {
+  readonly category: string;
+  readonly type: string;
+  readonly name?: string;
+}
+
+/** What service discovery says of the server or of accounts, besides the modules' `features`. */
+export interface DiscoRegistration {
+  readonly kind: "disco";
+  readonly target: "server" | "account";
+  readonly identities?: readonly Identity[];
+  /** For this target alone; a module's `features` are for both. */
+  readonly features?: readonly string[];
+  /** What a node says of itself, the children of the answer; undefined: it is not here. */
+  readonly info?: (request: Request, node: string) => DiscoAnswer;
+  /** The items of a node, or of the entity itself for ""; undefined: it is not here. */
+  readonly items?: (request: Request, node: string) => DiscoAnswer;
+}
+
+type DiscoAnswer = readonly Element[] | undefined | Promise<readonly Element[] | undefined>;
+
+export const disco = (
+  target: DiscoRegistration["target"],
+  said: Omit<DiscoRegistration, "kind" | "target">,
+): DiscoRegistration => ({ kind: "disco", target, ...said });
+
+/** An element among the features of a stream whose client has logged in. */
+export interface AnnounceRegistration {
+  readonly kind: "announce";
+  /** Asked once, when every module is set up. */
+  readonly element: () => Element;
+}
+
+export const announce = (element: AnnounceRegistration["element"]): AnnounceRegistration => ({
+  kind: "announce",
+  element,
+});
+
+export type ModuleRegistration =
+  | Registration
+  | ServiceRegistration
+  | DiscoRegistration
+  | AnnounceRegistration;
 
 /** An extension a module implements, for the generated table. */
 export interface Implemented {

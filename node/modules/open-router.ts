@@ -5,8 +5,10 @@ import type { Random } from "../base/random.ts";
 import type { RouterOptions } from "../router/router.ts";
 import { Router } from "../router/router.ts";
 import type { Credentials } from "../stores/contract.ts";
+import { serialize } from "../xml/write.ts";
 import { createAccount } from "./account.ts";
 import type { Host, Module, RouterServices } from "./contract.ts";
+import type { Loaded } from "./registry.ts";
 import { load } from "./registry.ts";
 
 export interface OpenRouterOptions extends RouterOptions {
@@ -25,6 +27,8 @@ export interface OpenedRouter {
   readonly features: readonly string[];
   /** Modules' metrics by module name. */
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** What modules add to the features of a stream whose client has logged in, as XML. */
+  readonly announced: string;
   /**
    * Makes an account (XEP-0077 before login; whether that is allowed is the door's business).
    * @param user the prepared bare address
@@ -36,7 +40,7 @@ export interface OpenedRouter {
 /** @throws ConfigError when modules do not fit together or an option is wrong */
 export function openRouter(options: OpenRouterOptions): OpenedRouter {
   let router: Router | undefined;
-  let features: readonly string[] = [];
+  let loaded: Loaded | undefined;
   const { stores, sessions, domains, clock, random, log } = options;
   const host: Host = {
     accounts: stores.accounts,
@@ -50,19 +54,21 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     self: options.selfIncarnation,
     software: options.software,
     credentialsFor: options.credentialsFor,
-    features: () => features,
+    features: () => loaded?.features ?? [],
+    disco: () => loaded?.disco ?? [],
     clock,
     random,
     log,
   };
-  const loaded = load(options.modules, host, parsedOptions(options.modules, options.options));
-  features = loaded.features;
-  router = new Router(options, loaded.registrations);
+  loaded = load(options.modules, host, parsedOptions(options.modules, options.options));
+  const { registrations, features, announced } = loaded;
+  router = new Router(options, registrations);
   const { accounts, credentialsFor } = host;
   return {
     router,
     features,
     counts: loaded.counts,
+    announced: announced.map(({ element }) => serialize(element())).join(""),
     register: (user, password) => createAccount({ accounts, credentialsFor }, user, password),
   };
 }

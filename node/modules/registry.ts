@@ -2,13 +2,21 @@
 import { ConfigError } from "../base/errors.ts";
 import type { Registration } from "../router/router.ts";
 import type { Owned } from "../router/stages.ts";
-import type { Host, Module, ServiceName } from "./contract.ts";
+import type {
+  AnnounceRegistration,
+  DiscoRegistration,
+  Host,
+  Module,
+  ServiceName,
+} from "./contract.ts";
 
 export interface Loaded {
   readonly registrations: readonly Owned<Registration>[];
   readonly features: readonly string[];
   /** Each module's metrics by module name: the numbers that the module itself changes. */
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly disco: readonly DiscoRegistration[];
+  readonly announced: readonly AnnounceRegistration[];
 }
 
 /**
@@ -77,6 +85,8 @@ export function load(
   const registrations: Owned<Registration>[] = [];
   const features = new Set<string>();
   const counts: Record<string, Record<string, number>> = {};
+  const disco: DiscoRegistration[] = [];
+  const announced: AnnounceRegistration[] = [];
   for (const module of inOrder(modules)) {
     const log = host.log.child({ module: module.name });
     const own = Object.fromEntries(Object.keys(module.metrics).map((name) => [name, 0]));
@@ -84,6 +94,8 @@ export function load(
     const given = { ...host, log, counts: own, ...pick(services, module.needs) };
     for (const one of module.setup(given as never, (options[module.name] ?? {}) as never)) {
       if (one.kind === "service") services[one.name] = one.service;
+      else if (one.kind === "disco") disco.push(one);
+      else if (one.kind === "announce") announced.push(one);
       else registrations.push({ module: module.name, registration: one });
     }
     for (const provided of module.provides) {
@@ -95,7 +107,7 @@ export function load(
     }
     for (const feature of module.features) features.add(feature);
   }
-  return { registrations, features: [...features].toSorted(), counts };
+  return { registrations, features: [...features].toSorted(), disco, announced, counts };
 }
 
 const pick = (services: Partial<Record<ServiceName, unknown>>, names: readonly ServiceName[]) =>

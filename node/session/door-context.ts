@@ -104,6 +104,8 @@ export interface Door {
   readonly selfIncarnation: string;
   readonly events: SessionEvents;
   readonly registration: Registration | undefined;
+  /** What others add to the features of a stream whose client has logged in, as XML. */
+  readonly announced: string;
   /** Everything authentication needs but the stream's own domain and channel. */
   readonly auth: Omit<AuthContext, "domain" | "channelBinding">;
   readonly guard: AddressGuard;

@@ -46,6 +46,8 @@ export interface ClientDoorOptions {
   readonly tls: TlsContexts | undefined;
   readonly events: SessionEvents;
   readonly registration?: Registration | undefined;
+  /** More features of a stream whose client has logged in, as XML. */
+  readonly announced?: string;
   readonly selfIncarnation: string;
   readonly log: Logger;
   /** PBKDF2 rounds that new passwords get: what an unknown user's challenge claims. */
@@ -100,6 +102,7 @@ function makeDoor(options: ClientDoorOptions): Door {
     selfIncarnation: options.selfIncarnation,
     events: options.events,
     registration: options.registration,
+    announced: options.announced ?? "",
     auth: {
       accounts,
       decoys: makeDecoys(options.decoySecret, options.scramIterations),

@@ -6,7 +6,7 @@ import { CHANNEL_BINDING } from "../auth/scram.ts";
 import { isLoopback } from "../guard/address.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
-import { BOUND_FEATURES, entryFeatures } from "../stream/features.ts";
+import { boundFeatures, entryFeatures } from "../stream/features.ts";
 import { NS_ACKS, NS_BIND, NS_CLIENT, NS_SASL, NS_TLS } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
@@ -72,7 +72,7 @@ export class Negotiation implements StreamOwner {
       stream.close({ condition: "host-unknown" });
       return;
     }
-    stream.write(BOUND_FEATURES);
+    stream.write(boundFeatures(this.#door.announced));
   }
 
   onStanza(stream: ServerStream, stanza: ParsedStanza): void {

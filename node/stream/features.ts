@@ -34,9 +34,14 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
   );
 }
 
-/** After login: what is negotiated, and what RFC 6121 wants announced (2.6.1 and 3.4.1). */
-export const BOUND_FEATURES: Buffer = wrap(
-  `<bind xmlns='${NS_BIND}'/><session xmlns='${NS_SESSION}'><optional/></session>` +
-    `<sm xmlns='${NS_ACKS}'/>` +
-    "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>",
-);
+/**
+ * After login: what is negotiated, what RFC 6121 wants announced (2.6.1 and 3.4.1), and what others
+ * announce.
+ */
+export const boundFeatures = (announced: string): Buffer =>
+  wrap(
+    `<bind xmlns='${NS_BIND}'/><session xmlns='${NS_SESSION}'><optional/></session>` +
+      `<sm xmlns='${NS_ACKS}'/>` +
+      "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>" +
+      announced,
+  );
