@@ -13,6 +13,7 @@ const NAMES: Readonly<Record<number, string>> = {
   30: "Service Discovery",
   77: "In-Band Registration",
   92: "Software Version",
+  115: "Entity Capabilities",
   160: "Best Practices for Handling Offline Messages",
   198: "Stream Management (acknowledgements only)",
   199: "XMPP Ping",

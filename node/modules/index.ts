@@ -1,5 +1,6 @@
 /** The modules of a node, by hand. Order matters only for handlers at the same place of a stage. */
 import { section } from "../config/options.ts";
+import { caps } from "./caps/module.ts";
 import type { Module } from "./contract.ts";
 import { disco } from "./disco.ts";
 import { offline } from "./offline.ts";
@@ -11,6 +12,7 @@ import { time } from "./time.ts";
 import { version } from "./version.ts";
 
 export const MODULES: readonly Module[] = [
+  caps,
   roster,
   presence,
   offline,
