@@ -57,10 +57,6 @@ export class Inquiries {
     this.#clock = clock;
   }
 
-  get size(): number {
-    return this.#open.size;
-  }
-
   /** False when too many questions are open: the client's next presence leads here again. */
   want(session: ClientSession, said: Said): boolean {
     const open = this.#open.get(said.key);

@@ -11,9 +11,11 @@ import type { CapsService, ClientSession, Envelope } from "../contract.ts";
 import {
   announce,
   CONSUME,
+  counter,
   defineModule,
   disco,
   FIRST,
+  gauge,
   on,
   PASS,
   service,
@@ -42,6 +44,8 @@ interface Known {
   features: Features | undefined;
 }
 
+type Counts = Record<"cached" | "asked" | "proven" | "doubtful" | "shed", number>;
+
 interface Limits {
   readonly cacheMax: number;
   readonly inquiriesMax: number;
@@ -49,11 +53,13 @@ interface Limits {
 }
 
 class Capabilities implements CapsService {
+  readonly #counts: Counts;
   readonly #cache: LRUCache<string, Features>;
   readonly #inquiries: Inquiries;
   readonly #watchers: Watcher[] = [];
 
-  constructor(clock: Clock, { cacheMax, inquiriesMax, answerSeconds }: Limits) {
+  constructor(clock: Clock, counts: Counts, { cacheMax, inquiriesMax, answerSeconds }: Limits) {
+    this.#counts = counts;
     this.#cache = new LRUCache({ max: cacheMax });
     const limits = { inquiriesMax, answerMs: answerSeconds * 1_000 };
     this.#inquiries = new Inquiries(this, limits, clock);
@@ -105,8 +111,8 @@ class Capabilities implements CapsService {
   #want(session: ClientSession, known: Known, said: Said): void {
     known.said = said;
     const cached = this.#cache.get(said.key);
-    if (cached === undefined) this.#inquiries.want(session, said);
-    else this.#settle(session, known, cached);
+    if (cached !== undefined) this.#settle(session, known, cached);
+    else if (!this.#inquiries.want(session, said)) this.#counts.shed += 1;
   }
 
   #settle(session: ClientSession, known: Known, features: Features): void {
@@ -117,6 +123,7 @@ class Capabilities implements CapsService {
   ask(session: ClientSession, id: string, { node }: Said): boolean {
     const attributes = { from: session.jid.domain, to: session.jid.full };
     const query = el("query", { xmlns: INFO, node });
+    this.#counts.asked += 1;
     return session.send(
       toBytes(el("iq", { xmlns: CLIENT_NS, type: "get", id, ...attributes }, query)),
     );
@@ -130,12 +137,15 @@ class Capabilities implements CapsService {
   ): boolean {
     const string = query && verificationString(query);
     if (query === undefined || string === undefined || string.length > STRING_LENGTH_MAX) {
+      this.#counts.doubtful += 1;
       return false;
     }
     const isProven = isKnownHash(said.hash) && verOf(string, said.hash) === said.ver;
     // 5.4: what does not fit its hash may be true of the client that said it, and of no other.
     const features = isProven ? partsOf(string) : featuresOf(query);
     if (isProven) this.#cache.set(said.key, features);
+    this.#counts[isProven ? "proven" : "doubtful"] += 1;
+    this.#counts.cached = this.#cache.size;
     for (const one of isProven ? all : [session]) {
       const known = one.state.get(STATE) as Known | undefined;
       if (known?.said?.key === said.key) this.#settle(one, known, features);
@@ -186,8 +196,15 @@ export const caps = defineModule({
       max: 300,
     }),
   },
+  metrics: {
+    cached: gauge("Kinds of client whose features are remembered."),
+    asked: counter("Questions to clients about what they can do."),
+    proven: counter("Answers of clients that were what their hash says."),
+    doubtful: counter("Answers of clients that came too late, or were not what their hash says."),
+    shed: counter("Kinds of client not asked about, because too many were asked about already."),
+  },
   setup(host, limits) {
-    const capabilities = new Capabilities(host.clock, limits);
+    const capabilities = new Capabilities(host.clock, host.counts, limits);
     const info = () => infoOf("server", host);
     const ver = () =>
       verOf(verificationString(el("query", { xmlns: INFO }, info())) ?? "", "sha-1");
