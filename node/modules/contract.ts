@@ -75,6 +75,8 @@ export interface Host {
   readonly features: () => readonly string[];
   /** What modules registered for service discovery. Complete once every module is set up. */
   readonly disco: () => readonly DiscoRegistration[];
+  /** The children of the answer to disco#info about the server, or about any account. */
+  readonly describe: (target: DiscoRegistration["target"]) => readonly Element[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

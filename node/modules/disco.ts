@@ -4,7 +4,6 @@ import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import type { DiscoRegistration, Host, Request } from "./contract.ts";
 import { defineModule, iq } from "./contract.ts";
-import { infoOf } from "./disco-info.ts";
 
 const INFO = "http://jabber.org/protocol/disco#info";
 const ITEMS = "http://jabber.org/protocol/disco#items";
@@ -18,7 +17,7 @@ function nodeOf({ payload }: Request): string {
 
 async function info(target: Target, host: Host, request: Request): Promise<Element> {
   const node = nodeOf(request);
-  if (node === "") return el("query", { xmlns: INFO }, infoOf(target, host));
+  if (node === "") return el("query", { xmlns: INFO }, host.describe(target));
   for (const one of host.disco()) {
     const said = one.target === target ? await one.info?.(request, node) : undefined;
     if (said !== undefined) return el("query", { xmlns: INFO, node }, said);

@@ -8,6 +8,8 @@ import type { Credentials } from "../stores/contract.ts";
 import { serialize } from "../xml/write.ts";
 import { createAccount } from "./account.ts";
 import type { Host, Module, RouterServices } from "./contract.ts";
+import type { Told } from "./describe.ts";
+import { describe } from "./describe.ts";
 import type { Loaded } from "./registry.ts";
 import { load } from "./registry.ts";
 
@@ -42,7 +44,14 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
   let router: Router | undefined;
   let loaded: Loaded | undefined;
   const { stores, sessions, domains, clock, random, log } = options;
+  const told: Told = {
+    software: options.software,
+    features: () => loaded?.features ?? [],
+    disco: () => loaded?.disco ?? [],
+  };
   const host: Host = {
+    ...told,
+    describe: (target) => describe(target, told),
     accounts: stores.accounts,
     rosters: stores.rosters,
     offline: stores.offline,
@@ -52,10 +61,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     sessions,
     domains,
     self: options.selfIncarnation,
-    software: options.software,
     credentialsFor: options.credentialsFor,
-    features: () => loaded?.features ?? [],
-    disco: () => loaded?.disco ?? [],
     clock,
     random,
     log,

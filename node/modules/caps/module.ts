@@ -21,7 +21,6 @@ import {
   service,
   stage,
 } from "../contract.ts";
-import { infoOf } from "../disco-info.ts";
 import type { Said } from "./inquiries.ts";
 import { Inquiries } from "./inquiries.ts";
 import { INFO, isKnownHash, partsOf, verificationString, verOf } from "./verification.ts";
@@ -205,7 +204,7 @@ export const caps = defineModule({
   },
   setup(host, limits) {
     const capabilities = new Capabilities(host.clock, host.counts, limits);
-    const info = () => infoOf("server", host);
+    const info = () => host.describe("server");
     const ver = () =>
       verOf(verificationString(el("query", { xmlns: INFO }, info())) ?? "", "sha-1");
     return [

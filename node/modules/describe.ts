@@ -3,7 +3,7 @@ import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import type { DiscoRegistration, Host, Identity } from "./contract.ts";
 
-type Told = Pick<Host, "features" | "disco" | "software">;
+export type Told = Pick<Host, "features" | "disco" | "software">;
 
 const own = (target: DiscoRegistration["target"], { software }: Told): Identity =>
   target === "server"
@@ -11,7 +11,7 @@ const own = (target: DiscoRegistration["target"], { software }: Told): Identity 
     : { category: "account", type: "registered" };
 
 /** The children of the answer to disco#info about the entity itself. */
-export function infoOf(target: DiscoRegistration["target"], host: Told): readonly Element[] {
+export function describe(target: DiscoRegistration["target"], host: Told): readonly Element[] {
   const said = host.disco().filter((one) => one.target === target);
   const identities = [own(target, host), ...said.flatMap((one) => one.identities ?? [])];
   const features = new Set([...host.features(), ...said.flatMap((one) => one.features ?? [])]);
