@@ -12,6 +12,7 @@ import type {
   Credentials,
   Documents,
   Offline,
+  Pubsub,
   Roster,
   RosterPatch,
   Rosters,
@@ -64,6 +65,7 @@ export interface Host {
   readonly rosters: Rosters;
   readonly offline: Offline;
   readonly documents: Documents;
+  readonly pubsub: Pubsub;
   readonly router: RouterServices;
   readonly sessions: () => SessionTable;
   readonly domains: readonly string[];

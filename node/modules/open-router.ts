@@ -56,6 +56,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     rosters: stores.rosters,
     offline: stores.offline,
     documents: stores.documents,
+    pubsub: stores.pubsub,
     // Modules are set up before the router that their handlers run in; they use it afterwards.
     router: lateBound(() => router),
     sessions,

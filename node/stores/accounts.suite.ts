@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import type { OpenedPair } from "./data.suite.ts";
-import { all, someCredentials, someMessage, someUser } from "./data.suite.ts";
+import { all, someCredentials, someItem, someMessage, someUser } from "./data.suite.ts";
 
 type Open = () => OpenedPair;
 
@@ -134,6 +134,8 @@ export function deletionSuite(stores: Open): void {
       await here.rosters.update(owner, "friend@example.org", { listed: true });
       await here.offline.add(owner, someMessage(1), 10);
       await here.documents.change(owner, "private", new Map([["key", Buffer.from("value")]]));
+      const node = await here.pubsub.create(owner, "node", { config: "{}" });
+      await here.pubsub.publish(owner, node, someItem("item"), { isKept: true, removes: [] });
     }
     expect(await there.accounts.delete(user)).toBe(true);
     expect(await here.accounts.exists(user)).toBe(false);
@@ -142,6 +144,9 @@ export function deletionSuite(stores: Open): void {
     expect(await here.offline.list(user, 10)).toEqual([]);
     expect(await here.documents.list(user, "private")).toEqual([]);
     expect(await here.documents.list(neighbour, "private")).toHaveLength(1);
+    expect(await here.pubsub.list(user)).toEqual([]);
+    expect(await here.pubsub.itemIds(user, "node")).toEqual([]);
+    expect(await here.pubsub.itemIds(neighbour, "node")).toHaveLength(1);
     expect(await all(here.accounts.list(domain))).toEqual([neighbour]);
     expect(await here.accounts.exists(neighbour)).toBe(true);
     expect((await here.rosters.load(neighbour)).items).toHaveLength(1);

@@ -5,6 +5,7 @@ import type { Stores } from "./contract.ts";
 import type { OpenedPair } from "./data.suite.ts";
 import { concurrentDocumentsSuite, documentsSuite } from "./documents.suite.ts";
 import { concurrentOfflineSuite, offlineRemovalSuite, offlineSuite } from "./offline.suite.ts";
+import { concurrentPubsubSuite, pubsubItemsSuite, pubsubNodesSuite } from "./pubsub.suite.ts";
 import {
   concurrentRosterSuite,
   rosterBoundsSuite,
@@ -42,4 +43,7 @@ export function storesContract(open: () => Promise<Stores>): void {
   describe("offline messages under concurrent writers", () => concurrentOfflineSuite(stores));
   describe("documents", () => documentsSuite(stores));
   describe("documents under concurrent writers", () => concurrentDocumentsSuite(stores));
+  describe("pubsub nodes", () => pubsubNodesSuite(stores));
+  describe("pubsub items", () => pubsubItemsSuite(stores));
+  describe("pubsub under concurrent writers", () => concurrentPubsubSuite(stores));
 }

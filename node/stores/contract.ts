@@ -109,11 +109,82 @@ export interface Documents {
   ): Promise<void>;
 }
 
+/** An item at a node of publish-subscribe (XEP-0060). */
+export interface PublishedItem {
+  readonly id: string;
+  readonly publisher: string;
+  /** Microseconds since the epoch; of two items of a node the later one has the greater. */
+  readonly publishedUs: number;
+  /** The payload element; of no length for an item without one. */
+  readonly payload: Buffer;
+}
+
+export interface PubsubNode {
+  readonly name: string;
+  /** Text that means something to pubsub/ alone. */
+  readonly config: string;
+  /** Single entries, so that concurrent writes commute. */
+  readonly affiliations: ReadonlyMap<string, string>;
+  readonly subscriptions: ReadonlyMap<string, string>;
+  /** Orders the changes of this node and its items: each comes after what its writer has read. */
+  readonly changedUs: number;
+}
+
+export interface PubsubNodeWithLast extends PubsubNode {
+  /** What was published last, also where items are not kept; undefined once it is retracted. */
+  readonly last: PublishedItem | undefined;
+}
+
+/** An entry whose value is undefined is removed. */
+export interface PubsubPatch {
+  readonly config?: string;
+  readonly affiliations?: ReadonlyMap<string, string | undefined>;
+  readonly subscriptions?: ReadonlyMap<string, string | undefined>;
+}
+
+/** What becomes of a node's items when one is published. */
+export interface Keeping {
+  /** Whether the new one is kept, besides as the last one. */
+  readonly isKept: boolean;
+  /** "all": it is the only one from now on; otherwise the ids of items that make room. */
+  readonly removes: "all" | readonly string[];
+}
+
+type ItemFields = Omit<PublishedItem, "publishedUs">;
+type NodeRef = Pick<PubsubNode, "name" | "changedUs">;
+
+/** Nodes of an owner (a user, for personal eventing) in the owner's partition. */
+export interface Pubsub {
+  /** All nodes of an owner in the order of their names' bytes, without items: one read. */
+  list(owner: string): Promise<readonly PubsubNode[]>;
+  /** Those of the named ones that exist, with their last items: one read. */
+  read(owner: string, names: readonly string[]): Promise<readonly PubsubNodeWithLast[]>;
+  /** Makes a node, or changes one of that name that another writer made meanwhile. */
+  create(owner: string, name: string, patch: PubsubPatch): Promise<NodeRef>;
+  change(owner: string, node: NodeRef, patch: PubsubPatch): Promise<void>;
+  /** Removes a node and its items. */
+  remove(owner: string, node: NodeRef): Promise<void>;
+  /** Publishes, in one write; answers when, in microseconds. An item of that id is replaced. */
+  publish(owner: string, node: NodeRef, item: ItemFields, keeping: Keeping): Promise<number>;
+  /** The kept items, without payload, the oldest first. */
+  itemIds(owner: string, name: string): Promise<readonly Omit<PublishedItem, "payload">[]>;
+  /** Those of the items that exist, in no order. */
+  items(owner: string, name: string, ids: readonly string[]): Promise<readonly PublishedItem[]>;
+  /** Removes kept items, all or some, and says what the last item is from now on. */
+  removeItems(
+    owner: string,
+    node: NodeRef,
+    ids: "all" | readonly string[],
+    last: PublishedItem | undefined,
+  ): Promise<void>;
+}
+
 export interface Stores extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
   readonly offline: Offline;
   readonly documents: Documents;
+  readonly pubsub: Pubsub;
   /** Resolves when the engine answers a trivial read; for /readyz. */
   ping(): Promise<void>;
 }

@@ -42,6 +42,13 @@ export const someMessage = (index: number, text = `message ${index}`): OfflineMe
   bytes: Buffer.from(`<message xmlns='jabber:client'><body>${text}</body></message>`),
 });
 
+/** An item of a pubsub node. */
+export const someItem = (id: string, payload = `<item>${id}</item>`) => ({
+  id,
+  publisher: "romeo@example.org",
+  payload: Buffer.from(payload),
+});
+
 /** What an iterable gives, read to its end. */
 export async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
   const read: T[] = [];

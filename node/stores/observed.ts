@@ -15,7 +15,7 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       observe(operation, clock.monotonicMs() - startMs, failed);
     }
   }
-  const { accounts, rosters, offline, documents } = stores;
+  const { accounts, rosters, offline, documents, pubsub } = stores;
   return {
     accounts: {
       create: (user, credentials) =>
@@ -45,6 +45,21 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       get: (user, kind, key) => told("documents.get", () => documents.get(user, kind, key)),
       change: (user, kind, changes) =>
         told("documents.change", () => documents.change(user, kind, changes)),
+    },
+    pubsub: {
+      list: (owner) => told("pubsub.list", () => pubsub.list(owner)),
+      read: (owner, names) => told("pubsub.read", () => pubsub.read(owner, names)),
+      create: (owner, name, patch) =>
+        told("pubsub.create", () => pubsub.create(owner, name, patch)),
+      change: (owner, node, patch) =>
+        told("pubsub.change", () => pubsub.change(owner, node, patch)),
+      remove: (owner, node) => told("pubsub.remove", () => pubsub.remove(owner, node)),
+      publish: (owner, node, item, keeping) =>
+        told("pubsub.publish", () => pubsub.publish(owner, node, item, keeping)),
+      itemIds: (owner, name) => told("pubsub.itemIds", () => pubsub.itemIds(owner, name)),
+      items: (owner, name, ids) => told("pubsub.items", () => pubsub.items(owner, name, ids)),
+      removeItems: (owner, node, ids, last) =>
+        told("pubsub.removeItems", () => pubsub.removeItems(owner, node, ids, last)),
     },
     ping: () => told("ping", () => stores.ping()),
     [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),

@@ -132,7 +132,7 @@ export class Cluster {
   constructor(options: ClusterOptions = {}) {
     this.weather = new Weather(options.seed ?? 1, options.isCalm ?? true);
     this.shared = new SharedRoutes(this.weather);
-    this.stores = new MemoryStores(this.weather);
+    this.stores = new MemoryStores(this.weather, () => this.clock.nowMs());
     this.losses = { request: 0, answer: 0, inARowMax: 1, ...options.losses };
     for (let index = 1; index <= (options.nodes ?? 2); index += 1) {
       this.nodes.push(new TestNode(`node-${index}`, this, options));

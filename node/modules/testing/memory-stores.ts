@@ -8,6 +8,7 @@ import type {
   StoredDocument,
   Stores,
 } from "../../stores/contract.ts";
+import { MemoryPubsub } from "./memory-pubsub.ts";
 import type { Weather } from "./weather.ts";
 
 export class MemoryStores {
@@ -16,10 +17,12 @@ export class MemoryStores {
   readonly versions = new Map<string, number>();
   readonly offline = new Map<string, Map<string, OfflineMessage>>();
   readonly documents = new Map<string, Map<string, Buffer>>();
+  readonly pubsub: MemoryPubsub;
   readonly #weather: Weather;
 
-  constructor(weather: Weather) {
+  constructor(weather: Weather, nowMs: () => number) {
     this.#weather = weather;
+    this.pubsub = new MemoryPubsub(nowMs);
   }
 
   addUser(user: string): void {
@@ -66,6 +69,7 @@ export class MemoryStores {
             this.rosters.delete(user);
             this.offline.delete(user);
             this.documents.delete(user);
+            this.pubsub.delete(user);
             return this.users.delete(user);
           }),
         async *list() {},
@@ -108,6 +112,7 @@ export class MemoryStores {
             }
           }),
       },
+      pubsub: this.pubsub.of(later),
       ping: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };

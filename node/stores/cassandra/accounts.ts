@@ -11,6 +11,7 @@ import { deleteDocuments } from "./documents.ts";
 import { deleteMessages } from "./offline.ts";
 import type { Pool } from "./pool.ts";
 import { conditional, repeatable } from "./pool.ts";
+import { deletePubsub } from "./pubsub.ts";
 import { deleteRoster } from "./rosters.ts";
 
 const INSERT = conditional("INSERT INTO accounts (user, credentials) VALUES (?, ?) IF NOT EXISTS");
@@ -75,6 +76,7 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
         deleteRoster(pool, clock, user),
         deleteMessages(pool, user),
         deleteDocuments(pool, user),
+        deletePubsub(pool, clock, user),
       ]);
       await pool.write("delete the account", { statement: DELETE_NAME, values: nameKey(user) });
       return pool.writeIf("delete the account", { statement: DELETE, values: [user] });

@@ -12,6 +12,7 @@ import { ensureKeyspace, onceVisible } from "./keyspace.ts";
 import { migrateCassandra, SELECT_LAST_VERSION } from "./migrate.ts";
 import { cassandraOffline } from "./offline.ts";
 import { Pool, repeatable } from "./pool.ts";
+import { cassandraPubsub } from "./pubsub.ts";
 import { cassandraRosters } from "./rosters.ts";
 
 export interface CassandraOptions extends KeyspaceOptions {
@@ -47,6 +48,7 @@ export async function openCassandraStores(options: CassandraOptions): Promise<St
     rosters: cassandraRosters(pool, clock),
     offline: cassandraOffline(pool, clock),
     documents: cassandraDocuments(pool),
+    pubsub: cassandraPubsub(pool, clock),
     ping: () => pool.probe("reach Cassandra", ping),
     [Symbol.asyncDispose]: () => pool.close(),
   };

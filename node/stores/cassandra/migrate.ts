@@ -15,6 +15,7 @@ import { asUnavailable, isServerTimeout, isUnauthorized } from "./failure.ts";
 import { onceVisible } from "./keyspace.ts";
 import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.ts";
 import { documents } from "./schema/0002-documents.ts";
+import { pubsub } from "./schema/0003-pubsub.ts";
 
 export interface CassandraMigration {
   /** One more than the migration before. */
@@ -31,7 +32,7 @@ export interface MigrateOptions {
   readonly deadlineMs?: number;
 }
 
-const MIGRATIONS: readonly CassandraMigration[] = [accountsRostersOffline, documents];
+const MIGRATIONS: readonly CassandraMigration[] = [accountsRostersOffline, documents, pubsub];
 const KNOWN = MIGRATIONS.at(-1)?.version ?? 0;
 
 const DEADLINE_MS = 180_000;

@@ -15,9 +15,10 @@ export function sqliteAccounts(connection: Connection): Accounts {
     `SELECT user FROM accounts WHERE domain = ? AND user > ? ORDER BY user LIMIT ${PAGE_ROWS}`,
   );
   const remove = connection.prepare("DELETE FROM accounts WHERE user = ?");
-  const removals = ["rosters", "roster_removals", "offline", "documents"].map((table) =>
-    connection.prepare(`DELETE FROM ${table} WHERE user = ?`),
-  );
+  const removals = [
+    ...["rosters", "roster_removals", "offline", "documents"].map((table) => `${table} WHERE user`),
+    ...["pubsub_nodes", "pubsub_items"].map((table) => `${table} WHERE owner`),
+  ].map((rows) => connection.prepare(`DELETE FROM ${rows} = ?`));
 
   async function* list(domain: string): AsyncIterable<string> {
     let last = "";

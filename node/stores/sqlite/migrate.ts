@@ -3,6 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { ConfigError } from "../../base/errors.ts";
 import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.ts";
 import { documents } from "./schema/0002-documents.ts";
+import { pubsub } from "./schema/0003-pubsub.ts";
 
 export interface SqliteMigration {
   /** One more than the migration before. */
@@ -10,7 +11,7 @@ export interface SqliteMigration {
   readonly statements: readonly string[];
 }
 
-const MIGRATIONS: readonly SqliteMigration[] = [accountsRostersOffline, documents];
+const MIGRATIONS: readonly SqliteMigration[] = [accountsRostersOffline, documents, pubsub];
 
 /**
  * Applies what is missing, all of it in one transaction. SQLite's user_version remembers how far the

@@ -7,6 +7,7 @@ import { sqliteAccounts } from "./accounts.ts";
 import { openConnection } from "./connection.ts";
 import { sqliteDocuments } from "./documents.ts";
 import { sqliteOffline } from "./offline.ts";
+import { sqlitePubsub } from "./pubsub.ts";
 import { sqliteRosters } from "./rosters.ts";
 
 export interface SqliteOptions {
@@ -30,6 +31,7 @@ export async function openSqliteStores(options: SqliteOptions): Promise<Stores> 
     rosters: sqliteRosters(connection, clock),
     offline: sqliteOffline(connection),
     documents: sqliteDocuments(connection),
+    pubsub: sqlitePubsub(connection, clock),
     async ping() {
       connection.read("reach the store", () => ping.get());
     },
