@@ -25,6 +25,7 @@ declare module "@xmpp/client" {
     readonly options: { service: string };
     readonly reconnect: { delay: number; stop(): void };
     readonly streamManagement: Emitter & {
+      readonly enabled: boolean;
       outbound: number;
       readonly outbound_q: { readonly stanza: Element }[];
     };

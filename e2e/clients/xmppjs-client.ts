@@ -26,12 +26,27 @@ let isOnline = false;
 const unsent: MessageCommand[] = [];
 
 const send = (stanza: Element): void => void xmpp.send(stanza).catch(() => {});
-const sendMessage = ({ to, id, body }: MessageCommand): void =>
-  send(xml("message", { to, id, type: "chat" }, xml("body", {}, body)));
+function sendMessage(command: MessageCommand): void {
+  const { to, id, body } = command;
+  xmpp.send(xml("message", { to, id, type: "chat" }, xml("body", {}, body))).catch(() => {
+    // Refused while the stream closes, it is in no queue of the library's; a broken write is.
+    const isQueued = sm.outbound_q.some(({ stanza }) => stanza.attrs.id === id);
+    if (!isQueued && !unsent.some((one) => one.id === id)) unsent.push(command);
+  });
+}
+
+/**
+ * COMPAT(@xmpp/client 0.14): it sets its count of received stanzas to zero some turns after it has
+ * read `<enabled/>`. A stanza that came right behind is then missing from every later `h`.
+ */
+async function untilCounting(): Promise<void> {
+  while (!sm.enabled && xmpp.status === "online") await new Promise(setImmediate);
+}
 
 xmpp.on("error", (error: Error) => emit("error", { reason: error.message }));
 xmpp.on("online", (address: { toString(): string }) => {
   void (async () => {
+    await untilCounting();
     const { iqCaller } = xmpp;
     const roster = await iqCaller.get(xml("query", { xmlns: "jabber:iq:roster" }));
     emitRoster(roster);

@@ -1,34 +1,29 @@
 /**
- * Hands stored messages over. One node at a time per user, by a claim; a message is removed only
- * when the client has it; what is stored meanwhile is found, because whoever stores wakes the node
- * where somebody is, and whoever drains looks again after giving the claim back.
+ * Hands stored messages over: one node at a time per user, by a claim. Live messages wait until the
+ * stored ones are handed over, but not until the client has acknowledged them: it may be slow, or
+ * miscount. A message is removed when the client has it. What is stored meanwhile is found, because
+ * whoever stores wakes the node where somebody is.
  */
 
 import type { Timer } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import { envelopeOf } from "../router/envelopes.ts";
-import type { Claim } from "../routes/contract.ts";
 import { withDelay } from "../stanza/delay.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { OfflineMessage } from "../stores/contract.ts";
 import type { ClientSession, Host } from "./contract.ts";
+import { Drain, type Given } from "./offline-given.ts";
 import { originOf } from "./offline-id.ts";
 
-/** Small: what a client acknowledged and a dying node did not remove comes again. */
 const PAGE = 20;
+/** Small: what a client acknowledged and a dying node did not remove comes again. */
+const UNACKNOWLEDGED_MAX = 100;
 const REMOVE_ATTEMPTS = 3;
 /** What was put off (another node has the claim, the store is away) is tried again after this. */
 const RETRY_MS = 1_000;
 /** How often a session that arrives tries before live messages may overtake stored ones. */
 const ARRIVAL_ATTEMPTS_MAX = 15;
 const STATE = "offline";
-
-interface Drain {
-  isAskedAgain: boolean;
-  /** Whom it handed messages to; live ones wait for it meanwhile. */
-  readonly recipients: Set<ClientSession>;
-  readonly done: Promise<boolean>;
-}
 
 export class Drains {
   readonly #host: Host;
@@ -56,7 +51,7 @@ export class Drains {
       await this.#host.router.predecessorOf(session);
       this.#ready.add(session);
       this.#arriving.add(session);
-      for (let attempts = 1; !(await this.#drained(user)); attempts += 1) {
+      for (let attempts = 1; !(await this.#handedOver(user, session)); attempts += 1) {
         if (!isReachable(session)) break;
         if (attempts >= ARRIVAL_ATTEMPTS_MAX) {
           this.#later(user);
@@ -75,17 +70,9 @@ export class Drains {
    * the same session later, because those wait.
    */
   wake(user: string): void {
-    const running = this.#running.get(user);
-    if (running !== undefined) {
-      running.isAskedAgain = true;
-      return;
-    }
     const session = this.#recipient(user);
-    if (session === undefined) return;
-    this.#host.router.deliveries.hold(session);
-    void this.#drained(user, session).then((isDone) => {
-      if (!isDone) this.#later(user);
-    });
+    if (session !== undefined) this.#handOverOrLater(user, session);
+    else this.#running.get(user)?.ask();
   }
 
   /** Tries again what was put off. */
@@ -95,62 +82,60 @@ export class Drains {
     for (const user of users) this.wake(user);
   }
 
-  /** False when it was put off. Never rejects. */
-  #drained(user: string, held?: ClientSession): Promise<boolean> {
-    const running = this.#running.get(user);
-    if (running !== undefined) {
-      running.isAskedAgain = true;
-      return running.done;
-    }
-    const drain: Drain = {
-      isAskedAgain: false,
-      recipients: new Set(held === undefined ? [] : [held]),
-      done: Promise.resolve().then(() => this.#run(user, drain)),
-    };
-    this.#running.set(user, drain);
-    return drain.done;
+  #handOverOrLater(user: string, session: ClientSession): void {
+    void this.#handedOver(user, session).then((isDone) => {
+      if (!isDone) this.#later(user);
+    });
   }
 
-  async #run(user: string, drain: Drain): Promise<boolean> {
+  /** Settles when all is handed over, with false when that was put off. Never rejects. */
+  #handedOver(user: string, session: ClientSession): Promise<boolean> {
+    const running = this.#running.get(user);
+    const drain = running ?? new Drain();
+    this.#hold(drain, session);
+    if (running !== undefined) return running.ask();
+    this.#running.set(user, drain);
+    void Promise.resolve().then(() => this.#run(user, drain));
+    return drain.handedOver;
+  }
+
+  /** From now on live messages for the session wait. */
+  #hold(drain: Drain, session: ClientSession): void {
+    drain.recipients.add(session);
+    this.#host.router.deliveries.hold(session);
+  }
+
+  /** Lets out what waited behind the stored messages. */
+  #release(drain: Drain, isDone: boolean): void {
+    for (const session of drain.recipients) {
+      if (!this.#arriving.has(session)) this.#host.router.deliveries.release(session);
+    }
+    drain.recipients.clear();
+    drain.finish(isDone);
+  }
+
+  async #run(user: string, drain: Drain): Promise<void> {
+    do {
+      drain.look();
+      const isDone = await this.#attempt(() => this.#handOver(user, drain));
+      if (drain.isAskedAgain) continue;
+      this.#release(drain, isDone);
+      const isSettled = await this.#attempt(() => this.#settle(user, drain, 0));
+      if (!drain.isAskedAgain) await this.#attempt(() => drain.giveBack());
+      if (isDone && !isSettled) this.#later(user);
+    } while (drain.isAskedAgain);
+    this.#running.delete(user);
+  }
+
+  async #attempt(work: () => Promise<boolean>): Promise<boolean> {
     try {
-      let isDone: boolean;
-      do {
-        drain.isAskedAgain = false;
-        isDone = await this.#drain(user, drain.recipients);
-      } while (drain.isAskedAgain);
-      return isDone;
+      return await work();
     } catch (error) {
       const fields = { err: error };
       const { log } = this.#host;
       if (error instanceof Unavailable) log.warn(fields, "cannot hand over stored messages");
       else log.error(fields, "cannot hand over stored messages");
       return false;
-    } finally {
-      this.#running.delete(user);
-      for (const session of drain.recipients) {
-        if (!this.#arriving.has(session)) this.#host.router.deliveries.release(session);
-      }
-    }
-  }
-
-  async #drain(user: string, recipients: Set<ClientSession>): Promise<boolean> {
-    for (;;) {
-      const session = this.#recipient(user);
-      if (session === undefined) return true;
-      recipients.add(session);
-      this.#host.router.deliveries.hold(session);
-      if ((await this.#host.offline.list(user, 1)).length === 0) return true;
-      const claim = await this.#host.router.claim(`offline/${user}`);
-      // The holder looks once more after it gave the claim back. If it dies first, we try again.
-      if (claim === undefined) return false;
-      let isEmptied = false;
-      try {
-        isEmptied = await this.#handOver(user, session, claim);
-      } finally {
-        await claim[Symbol.asyncDispose]();
-      }
-      // The client went away or took no more; another of the user's resources may do better.
-      if (!isEmptied && this.#recipient(user) === session) return false;
     }
   }
 
@@ -164,59 +149,104 @@ export class Drains {
     return best;
   }
 
-  /** Page by page. False when the session ended or did not acknowledge, or the claim is lost. */
-  async #handOver(user: string, session: ClientSession, claim: Claim): Promise<boolean> {
-    while (claim.isHeld) {
-      const page = await this.#host.offline.list(user, PAGE);
+  /** False when another node has the claim, or the session takes no more or acknowledges nothing. */
+  async #handOver(user: string, drain: Drain): Promise<boolean> {
+    for (;;) {
+      const session = this.#recipient(user);
+      if (session === undefined) return true;
+      this.#hold(drain, session);
+      if (drain.claim === undefined) {
+        if ((await this.#host.offline.list(user, 1)).length === 0) return true;
+        drain.claim = await this.#host.router.claim(`offline/${user}`);
+        // Its holder looks again before it is done. If it dies first, we try again.
+        if (drain.claim === undefined) return false;
+      }
+      if (await this.#giveAll(user, session, drain)) return true;
+      // The client went away or took no more; another of the user's resources may do better.
+      if (!drain.claim.isHeld || this.#recipient(user) === session) return false;
+    }
+  }
+
+  /** Page by page. False when the session ended or does not acknowledge, or the claim is lost. */
+  async #giveAll(user: string, session: ClientSession, drain: Drain): Promise<boolean> {
+    const given = givenTo(session);
+    let afterId = "";
+    while (drain.claim?.isHeld === true) {
+      const page = await this.#host.offline.list(user, PAGE, afterId);
       if (page.length === 0) return true;
-      const given = givenTo(session);
-      const waits: Promise<string | undefined>[] = [];
       for (const message of page) {
         const { id } = message;
-        // A wait of its own for each: a client may have half of a page when its connection breaks.
-        const wait = given.get(id) ?? this.#give(message, session);
-        if (wait === undefined) break;
-        given.set(id, wait);
-        waits.push(wait.then((is) => (is ? id : undefined)));
+        const one = given.get(id) ?? this.#give(message, session, given);
+        if (one === undefined) return false;
+        drain.given.add(one);
+        afterId = id;
       }
-      const ids = (await this.#inTime(waits)).filter((id) => id !== undefined);
-      if (ids.length > 0) await this.#remove(user, ids);
-      for (const id of ids) given.delete(id);
-      if (ids.length < page.length) return false;
+      if (!(await this.#settle(user, drain, UNACKNOWLEDGED_MAX - PAGE))) return false;
     }
     return false;
   }
 
-  /** Whether the client has it, in time; undefined when the session takes no more. */
-  #give({ id, bytes, receivedMs }: OfflineMessage, session: ClientSession) {
+  /** Undefined when the session takes no more. */
+  #give(
+    { id, bytes, receivedMs }: OfflineMessage,
+    session: ClientSession,
+    given: Map<string, Given>,
+  ): Given | undefined {
     const domain = Jid.prepared(session.jid.domain);
     const envelope = envelopeOf(withDelay(bytes, domain, receivedMs), receivedMs);
     if (!this.#host.router.deliveries.giveStored(session, envelope, originOf(id))) return undefined;
-    return session.whenAcknowledged?.() ?? Promise.resolve(true);
+    const answer = session.whenAcknowledged?.() ?? Promise.resolve(true);
+    const one: Given = { id, session, outcome: undefined, settled: Promise.resolve() };
+    one.settled = answer.then((isAcknowledged) => {
+      one.outcome = isAcknowledged ? "acknowledged" : "lost";
+      if (!isAcknowledged) given.delete(id);
+    });
+    given.set(id, one);
+    return one;
   }
 
-  /** What has settled by the deadline; undefined for what has not. */
-  async #inTime<T>(waits: readonly Promise<T>[]): Promise<(T | undefined)[]> {
-    let timer: Timer | undefined;
-    const expired = new Promise<undefined>((resolve) => {
-      timer = this.#host.clock.after(this.#acknowledgeMs, () => resolve(undefined));
+  /**
+   * Removes what is acknowledged until at most `leftMax` messages wait for that. False when they wait
+   * in vain. The wait for the last ones ends when somebody asks again.
+   */
+  async #settle(user: string, drain: Drain, leftMax: number): Promise<boolean> {
+    let isExpired = false;
+    const expired = Promise.withResolvers<void>();
+    const timer = this.#host.clock.after(this.#acknowledgeMs, () => {
+      isExpired = true;
+      expired.resolve();
     });
     try {
-      return await Promise.all(waits.map((wait) => Promise.race([wait, expired])));
+      for (;;) {
+        const { acknowledged, lost } = drain.takeSettled();
+        if (acknowledged.length > 0) await this.#remove(user, acknowledged);
+        // The store still has it, for another of the user's resources.
+        const next = lost.length > 0 ? this.#recipient(user) : undefined;
+        if (next !== undefined) this.#handOverOrLater(user, next);
+        const [first] = drain.given;
+        if (first === undefined || drain.given.size <= leftMax) return lost.length === 0;
+        if (leftMax === 0 && drain.isAskedAgain) return true;
+        if (isExpired) return false;
+        const asked = leftMax === 0 ? [drain.interrupted] : [];
+        await Promise.race([first.settled, expired.promise, ...asked]);
+      }
     } finally {
-      timer?.cancel();
+      timer.cancel();
     }
   }
 
-  async #remove(user: string, ids: readonly string[]): Promise<void> {
+  async #remove(user: string, all: readonly Given[]): Promise<void> {
+    const ids = all.map(({ id }) => id);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#host.offline.remove(user, ids);
+        await this.#host.offline.remove(user, ids);
+        break;
       } catch (error) {
         // Not removed means handed over again to the next session.
         if (attempt >= REMOVE_ATTEMPTS || !(error instanceof Unavailable)) throw error;
       }
     }
+    for (const { id, session } of all) givenTo(session).delete(id);
   }
 
   #later(user: string): void {
@@ -230,10 +260,9 @@ export class Drains {
 
 const isReachable = ({ route }: ClientSession) => route.available && route.priority >= 0;
 
-/** Handed to this session and not removed yet, by id, with its acknowledgement: at most a page. */
-function givenTo(session: ClientSession): Map<string, Promise<boolean>> {
-  const given =
-    (session.state.get(STATE) as Map<string, Promise<boolean>> | undefined) ?? new Map();
+/** Handed to this session and not removed yet, by id. */
+function givenTo(session: ClientSession): Map<string, Given> {
+  const given = (session.state.get(STATE) as Map<string, Given> | undefined) ?? new Map();
   session.state.set(STATE, given);
   return given;
 }

@@ -41,7 +41,7 @@ test("messages for a user who is away arrive once, in order, with the time they 
   expect(cluster.stores.storedFor(JULIET)).toEqual([]);
 });
 
-test("live messages wait until the stored ones are handed over", async () => {
+test("live messages come behind the stored ones, and wait for no acknowledgement", async () => {
   const cluster = newCluster();
   const [first, second] = [cluster.node(0), cluster.node(1)];
   const romeo = await first.login(`${ROMEO}/desk`);
@@ -51,10 +51,55 @@ test("live messages wait until the stored ones are handed over", async () => {
   await cluster.settle();
   await first.send(romeo, message("live"));
   await cluster.settle();
-  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored"]);
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "live"]);
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
   juliet.acknowledge();
   await cluster.settle();
-  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["live"]);
+  expect(cluster.stores.storedFor(JULIET)).toEqual([]);
+});
+
+test("a client that counts one stanza too few still gets what comes after the stored messages", async () => {
+  const cluster = newCluster(2, { acknowledgeSeconds: 10 });
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/desk`);
+  for (const id of ["a", "b"]) await first.send(romeo, message(id));
+  const juliet = await second.login(`${JULIET}/balcony`);
+  void second.send(juliet, "<presence/>");
+  await cluster.settle();
+  // Its own presence and one message: the second stays open for ever.
+  juliet.acknowledge(2);
+  await cluster.settle();
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
+  for (let round = 0; round < 5; round += 1) {
+    cluster.clock.advance(11_000);
+    await cluster.settle();
+    await first.send(romeo, message(`live${round}`));
+    await cluster.settle();
+  }
+  const ids = take(juliet, "message").map(({ attrs }) => attrs.id);
+  expect(ids).toEqual(["a", "b", "live0", "live1", "live2", "live3", "live4"]);
+});
+
+test("a client that acknowledges nothing gets a hundred stored messages, then live ones", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  const romeo = await node.login(`${ROMEO}/desk`);
+  for (let id = 0; id < 130; id += 1) await node.send(romeo, message(id));
+  const juliet = await node.login(`${JULIET}/balcony`);
+  void node.send(juliet, "<presence/>");
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => Number(attrs.id))).toEqual([
+    ...Array(100).keys(),
+  ]);
+  for (let round = 0; round < 20; round += 1) {
+    juliet.acknowledge();
+    cluster.clock.advance(1_000);
+    await cluster.settle();
+  }
+  expect(take(juliet, "message").map(({ attrs }) => Number(attrs.id))).toEqual(
+    Array.from({ length: 30 }, (_, index) => 100 + index),
+  );
+  expect(cluster.stores.storedFor(JULIET)).toEqual([]);
 });
 
 test("what a client did not acknowledge is kept for its next session", async () => {

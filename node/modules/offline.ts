@@ -29,7 +29,7 @@ export const offline = defineModule({
     }),
     acknowledgeSeconds: integer({
       about: "How long a client may take to acknowledge stored messages before they are kept.",
-      default: 60,
+      default: 10,
       min: 1,
       max: 3_600,
     }),

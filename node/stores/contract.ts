@@ -77,8 +77,8 @@ export interface OfflineMessage {
 export interface Offline {
   /** Idempotent by id. False when the user already has `messagesMax`; nothing is stored then. */
   add(user: string, message: OfflineMessage, messagesMax: number): Promise<boolean>;
-  /** The oldest first, at most `limit`. */
-  list(user: string, limit: number): Promise<readonly OfflineMessage[]>;
+  /** The oldest first, at most `limit`, of those whose id sorts behind `afterId`. */
+  list(user: string, limit: number, afterId?: string): Promise<readonly OfflineMessage[]>;
   remove(user: string, ids: readonly string[]): Promise<void>;
 }
 

@@ -37,7 +37,8 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
     offline: {
       add: (user, message, messagesMax) =>
         told("offline.add", () => offline.add(user, message, messagesMax)),
-      list: (user, limit) => told("offline.list", () => offline.list(user, limit)),
+      list: (user, limit, afterId) =>
+        told("offline.list", () => offline.list(user, limit, afterId)),
       remove: (user, ids) => told("offline.remove", () => offline.remove(user, ids)),
     },
     documents: {

@@ -16,6 +16,8 @@ export function offlineSuite(stores: Open): void {
     }
     expect(await there.offline.list(user, 100)).toEqual(messages);
     expect(await there.offline.list(user, 2)).toEqual(messages.slice(0, 2));
+    expect(await there.offline.list(user, 2, messages[1]?.id)).toEqual(messages.slice(2, 4));
+    expect(await there.offline.list(user, 2, messages.at(-1)?.id)).toEqual([]);
   });
 
   test("adding a message again changes nothing, also when the user is at the limit", async () => {

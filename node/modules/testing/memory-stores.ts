@@ -93,7 +93,11 @@ export class MemoryStores {
             stored.set(message.id, message);
             return true;
           }),
-        list: (user, limit) => later(() => this.storedFor(user).slice(0, limit)),
+        list: (user, limit, afterId = "") =>
+          later(() => {
+            const behind = this.storedFor(user).filter(({ id }) => id > afterId);
+            return behind.slice(0, limit);
+          }),
         remove: (user, ids) =>
           later(() => {
             for (const id of ids) this.offline.get(user)?.delete(id);

@@ -17,7 +17,7 @@ const COUNT = repeatable("SELECT COUNT(*) AS messages FROM offline WHERE user = 
 const SELECT_ID = repeatable("SELECT id FROM offline WHERE user = ? AND id = ?");
 const INSERT = repeatable("INSERT INTO offline (user, id, received_ms, bytes) VALUES (?, ?, ?, ?)");
 const SELECT_OLDEST = repeatable(
-  "SELECT id, received_ms, bytes FROM offline WHERE user = ? LIMIT ?",
+  "SELECT id, received_ms, bytes FROM offline WHERE user = ? AND id > ? LIMIT ?",
 );
 const SELECT_MARKS = repeatable(
   "SELECT id, WRITETIME(bytes) AS written_us FROM offline WHERE user = ? AND id >= ? AND id <= ?",
@@ -57,9 +57,9 @@ export function cassandraOffline(pool: Pool, clock: Clock): Offline {
       await pool.write("store the offline message", { statement: INSERT, values });
       return true;
     },
-    async list(user, limit) {
+    async list(user, limit, afterId = "") {
       if (limit < 1) return []; // Cassandra refuses LIMIT 0.
-      const values = [user, limit];
+      const values = [user, afterId, limit];
       const rows = await pool.rows("read offline messages", SELECT_OLDEST, values, PAGE_MESSAGES);
       return rows.map(decodeMessage);
     },

@@ -11,7 +11,7 @@ export function sqliteOffline(connection: Connection): Offline {
     "INSERT INTO offline (user, id, received_ms, bytes) VALUES (?, ?, ?, ?)",
   );
   const oldest = connection.prepare(
-    "SELECT id, received_ms, bytes FROM offline WHERE user = ? ORDER BY id LIMIT ?",
+    "SELECT id, received_ms, bytes FROM offline WHERE user = ? AND id > ? ORDER BY id LIMIT ?",
   );
   const remove = connection.prepare("DELETE FROM offline WHERE user = ? AND id = ?");
 
@@ -23,9 +23,9 @@ export function sqliteOffline(connection: Connection): Offline {
         insert.run(user, id, receivedMs, bytes);
         return true;
       }),
-    async list(user, limit) {
+    async list(user, limit, afterId = "") {
       return connection.read("read offline messages", () => {
-        return oldest.all(user, limit).map(decodeMessage);
+        return oldest.all(user, afterId, limit).map(decodeMessage);
       });
     },
     remove: (user, ids) =>
