@@ -15,12 +15,14 @@ const NAMES: Readonly<Record<number, string>> = {
   92: "Software Version",
   115: "Entity Capabilities",
   160: "Best Practices for Handling Offline Messages",
+  191: "Blocking Command",
   198: "Stream Management (acknowledgements only)",
   199: "XMPP Ping",
   202: "Entity Time",
   203: "Delayed Delivery",
   237: "Roster Versioning",
   368: "SRV records for XMPP over TLS (direct TLS)",
+  377: "Blocking Command Reports",
 };
 
 /** Spoken at the client door, before any module has a say. */

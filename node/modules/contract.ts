@@ -7,6 +7,7 @@ import type { IqRequest as Request } from "../router/iq.ts";
 import type { Registration, Router } from "../router/router.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Jid } from "../stanza/jid.ts";
 import type {
   Accounts,
   Credentials,
@@ -47,6 +48,7 @@ export type RouterServices = Pick<
   | "broadcast"
   | "push"
   | "reply"
+  | "show"
   | "publish"
   | "after"
   | "tell"
@@ -114,10 +116,26 @@ export interface CapsService {
   watch(watcher: (session: ClientSession, features: ReadonlySet<string>) => void): void;
 }
 
+/** Published by blocking/. */
+export interface BlockingService {
+  /** Reads the list of a session that announces itself; `isBlocked` is exact afterwards. */
+  follow(session: ClientSession): Promise<void>;
+  /** Whether the session's user has cut off this address. False before `follow`. */
+  isBlocked(session: ClientSession, peer: Jid): boolean;
+  /** Calls `watcher` for each session that follows, on its node, after its list has changed. */
+  watch(
+    watcher: (
+      session: ClientSession,
+      change: { readonly blocked: readonly string[]; readonly unblocked: readonly string[] },
+    ) => void,
+  ): void;
+}
+
 /** Services by name; a module that says `needs` receives them beside the host. */
 export interface Services {
   readonly roster: RosterService;
   readonly caps: CapsService;
+  readonly blocking: BlockingService;
 }
 
 export type ServiceName = keyof Services;

@@ -1,6 +1,8 @@
 /** The modules of a node, by hand. Order matters only for handlers at the same place of a stage. */
 import { section } from "../config/options.ts";
+import { blocking } from "./blocking/module.ts";
 import { caps } from "./caps/module.ts";
+
 import type { Module } from "./contract.ts";
 import { disco } from "./disco.ts";
 import { offline } from "./offline.ts";
@@ -13,6 +15,7 @@ import { version } from "./version.ts";
 
 export const MODULES: readonly Module[] = [
   caps,
+  blocking,
   roster,
   presence,
   offline,

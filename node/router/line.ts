@@ -157,8 +157,12 @@ export class Line {
 
   async #answerIq(passage: Passage, target: "server" | "self" | "account"): Promise<void> {
     const { envelope, session } = passage;
-    if (target === "account" && !(await this.#exists(envelope.to.bare))) {
-      return this.#otherwise(passage, noSuchAccount(about(envelope)));
+    if (target === "account") {
+      if (!(await this.#exists(envelope.to.bare))) {
+        return this.#otherwise(passage, noSuchAccount(about(envelope)));
+      }
+      const verdict = await this.#parts.stages.inbound(envelope);
+      if (verdict.kind !== "pass") return this.#settle(passage, verdict);
     }
     const answer = await this.#parts.iqs.answer(envelope, target, session);
     if (answer === undefined) return;

@@ -4,11 +4,19 @@
  */
 import { envelopeOf, newTemplate, templateOf } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
+import { Jid } from "../../stanza/jid.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { Roster } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import { children, text } from "../../xml/names.ts";
-import type { ClientSession, Envelope, Host, RosterService, Verdict } from "../contract.ts";
+import type {
+  BlockingService,
+  ClientSession,
+  Envelope,
+  Host,
+  RosterService,
+  Verdict,
+} from "../contract.ts";
 import { CONSUME, consume } from "../contract.ts";
 import type { PresenceState } from "./state.ts";
 import { stateOf } from "./state.ts";
@@ -23,11 +31,17 @@ export interface Limits {
 export class Announcer {
   readonly #host: Host;
   readonly #roster: RosterService;
+  readonly #blocking: BlockingService;
   readonly #limits: Limits;
 
-  constructor(host: Host, roster: RosterService, limits: Limits) {
+  constructor(
+    host: Host,
+    { roster, blocking }: { roster: RosterService; blocking: BlockingService },
+    limits: Limits,
+  ) {
     this.#host = host;
     this.#roster = roster;
+    this.#blocking = blocking;
     this.#limits = limits;
   }
 
@@ -47,7 +61,7 @@ export class Announcer {
     try {
       if (isInitial) state.changes = new Map();
       await router.publish(session, true, priority);
-      const roster = isInitial ? await this.#roster.load(session.jid.bare) : undefined;
+      const roster = isInitial ? await this.#readAll(session) : undefined;
       state.last = template;
       const told = this.#tell(session, state, template, roster);
       if (isArriving) void this.#arrived(session);
@@ -60,6 +74,23 @@ export class Announcer {
     } finally {
       state.changes = undefined;
     }
+  }
+
+  /** What decides who sees this session: its user's roster and list of blocked addresses. */
+  async #readAll(session: ClientSession): Promise<Roster> {
+    const [roster] = await Promise.all([
+      this.#roster.load(session.jid.bare),
+      this.#blocking.follow(session),
+    ]);
+    return this.#unblocked(session, roster);
+  }
+
+  #unblocked(session: ClientSession, { version, items }: Roster): Roster {
+    return { version, items: items.filter(({ contact }) => !this.#isBlocked(session, contact)) };
+  }
+
+  #isBlocked(session: ClientSession, contact: string): boolean {
+    return this.#blocking.isBlocked(session, Jid.prepared(contact));
   }
 
   async #arrived(session: ClientSession): Promise<void> {
@@ -78,7 +109,13 @@ export class Announcer {
   ): Promise<void> {
     const { router } = this.#host;
     const { bare } = session.jid;
-    if (roster !== undefined) state.audience = audienceOf(roster, state.changes);
+    if (roster !== undefined) {
+      const audience = audienceOf(roster, state.changes);
+      for (const contact of audience) {
+        if (this.#isBlocked(session, contact)) audience.delete(contact);
+      }
+      state.audience = audience;
+    }
     const told = [router.broadcast(template, [bare, ...state.audience])];
     if (roster !== undefined) {
       told.push(this.#probe(session, roster));
@@ -131,9 +168,7 @@ export class Announcer {
     state.directed = undefined;
     const told = [router.broadcast(template, [session.jid.bare, ...audience], session.id)];
     for (const to of directed) {
-      const attributes = { xmlns: CLIENT_NS, type: "unavailable", from: session.jid.full, to };
-      const farewell = fromElement(el("presence", attributes), router.nowMs());
-      told.push(Promise.resolve(router.route(farewell)));
+      told.push(Promise.resolve(router.route(this.#farewell(session, to))));
     }
     await Promise.all(told);
   }
@@ -156,6 +191,7 @@ export class Announcer {
     state.changes?.set(contact, isShown);
     const { last, audience } = state;
     if (last === undefined || audience.has(contact) === isShown) return undefined;
+    if (isShown && this.#isBlocked(session, contact)) return undefined;
     const { router } = this.#host;
     if (isShown) {
       audience.add(contact);
@@ -178,7 +214,48 @@ export class Announcer {
     if (state.last === undefined) return;
     const { router } = this.#host;
     await router.broadcast(state.last, [session.jid.bare, ...state.audience], session.id);
-    await this.#probe(session, await this.#roster.load(session.jid.bare));
+    await this.#probe(session, await this.#readAll(session));
+  }
+
+  /** XEP-0191, 3.3 and 3.4: whoever is blocked sees the user go; later, come back. */
+  blockingChanged(
+    session: ClientSession,
+    { blocked, unblocked }: { blocked: readonly string[]; unblocked: readonly string[] },
+  ): void {
+    const state = stateOf(session);
+    if (blocked.length > 0) this.#vanish(session, state);
+    if (unblocked.length === 0 || state.last === undefined) return;
+    this.#reappear(session, unblocked).catch((error: unknown) => {
+      this.#host.log.warn({ err: error }, "cannot show presence to unblocked contacts");
+    });
+  }
+
+  #vanish(session: ClientSession, { audience, directed }: PresenceState): void {
+    const { router } = this.#host;
+    for (const contact of [...audience]) {
+      if (this.#isBlocked(session, contact)) void this.show(session, contact, false);
+    }
+    for (const to of directed ?? []) {
+      if (!this.#isBlocked(session, to)) continue;
+      directed?.delete(to);
+      void router.route(this.#farewell(session, to));
+    }
+  }
+
+  async #reappear(session: ClientSession, unblocked: readonly string[]): Promise<void> {
+    const isBack = (contact: string) =>
+      unblocked.includes(contact) || unblocked.includes(Jid.prepared(contact).domain);
+    const { items, version } = await this.#roster.load(session.jid.bare);
+    const back = items.filter(({ contact }) => isBack(contact));
+    const roster = this.#unblocked(session, { version, items: back });
+    const seeing = roster.items.filter(({ from }) => from);
+    await Promise.all(seeing.map(({ contact }) => this.show(session, contact, true)));
+    await this.#probe(session, roster);
+  }
+
+  #farewell(session: ClientSession, to: string): Envelope {
+    const attributes = { xmlns: CLIENT_NS, type: "unavailable", from: session.jid.full, to };
+    return fromElement(el("presence", attributes), this.#host.router.nowMs());
   }
 }
 

@@ -10,7 +10,7 @@ import { Subscriptions } from "./subscriptions.ts";
 export const presence = defineModule({
   name: "presence",
   about: "Presence and subscriptions to it.",
-  needs: ["roster"],
+  needs: ["roster", "blocking"],
   options: {
     directedMax: integer({
       about: "Addresses outside the roster that one session may send its presence to.",
@@ -25,8 +25,9 @@ export const presence = defineModule({
       max: 1_000_000,
     }),
   },
-  setup({ roster, ...host }, limits) {
-    const announcer = new Announcer(host, roster, limits);
+  setup({ roster, blocking, ...host }, limits) {
+    const announcer = new Announcer(host, { roster, blocking }, limits);
+    blocking.watch((session, change) => announcer.blockingChanged(session, change));
     const subscriptions = new Subscriptions(host, roster, announcer);
     const arrivals = new PresenceArrivals(host, roster, announcer, limits);
     const own = (envelope: Envelope, sender: ClientSession) => {

@@ -18,11 +18,17 @@ export class MemoryStores {
   readonly offline = new Map<string, Map<string, OfflineMessage>>();
   readonly documents = new Map<string, Map<string, Buffer>>();
   readonly pubsub: MemoryPubsub;
+  readonly #failures = new Map<string, Error | undefined>();
   readonly #weather: Weather;
 
   constructor(weather: Weather, nowMs: () => number) {
     this.#weather = weather;
     this.pubsub = new MemoryPubsub(nowMs);
+  }
+
+  /** From now on every call of that store rejects; undefined makes it work again. */
+  fail(store: "documents", error: Error | undefined): void {
+    this.#failures.set(store, error);
   }
 
   addUser(user: string): void {
@@ -105,11 +111,10 @@ export class MemoryStores {
       },
       documents: {
         list: (user, kind) => later(() => this.#documents(user, kind)),
-        get: (user, kind, key) => later(() => this.documents.get(user)?.get(`${kind} ${key}`)),
+        get: (user, kind, key) => later(() => this.#kept(user).get(`${kind} ${key}`)),
         change: (user, kind, changes) =>
           later(() => {
-            const kept = this.documents.get(user) ?? new Map<string, Buffer>();
-            this.documents.set(user, kept);
+            const kept = this.#kept(user);
             for (const [key, value] of changes) {
               if (value === undefined) kept.delete(`${kind} ${key}`);
               else kept.set(`${kind} ${key}`, value);
@@ -122,8 +127,16 @@ export class MemoryStores {
     };
   }
 
+  #kept(user: string): Map<string, Buffer> {
+    const failure = this.#failures.get("documents");
+    if (failure !== undefined) throw failure;
+    const kept = this.documents.get(user) ?? new Map<string, Buffer>();
+    this.documents.set(user, kept);
+    return kept;
+  }
+
   #documents(user: string, kind: string): StoredDocument[] {
-    return [...(this.documents.get(user) ?? [])]
+    return [...this.#kept(user)]
       .filter(([name]) => name.startsWith(`${kind} `))
       .map(([name, value]) => ({ key: name.slice(kind.length + 1), value }))
       .sort((one, other) => (one.key < other.key ? -1 : 1));

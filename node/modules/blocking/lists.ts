@@ -1,0 +1,125 @@
+/**
+ * Whose list is known how well. A session that has announced itself has its user's list in memory,
+ * changed by the pushes that reach every session: on that node the list is exact, and needs no
+ * store. A node that only routes *to* a user reads the list and remembers it for a bounded time.
+ * So a change is obeyed at once by whichever node holds a session of the user, and by the others,
+ * where it matters only for users without any session, after `cacheSeconds` at the latest.
+ */
+import { LRUCache } from "lru-cache";
+import { Unavailable } from "../../base/errors.ts";
+import type { ClientSession, Host } from "../contract.ts";
+import type { BlocklistChange } from "./list.ts";
+import { Blocklist } from "./list.ts";
+
+const STATE = "blocking";
+const NOTHING = Buffer.alloc(0);
+
+interface Remembered {
+  readonly list: Blocklist;
+  readonly untilMs: number;
+}
+
+interface Followed {
+  list: Blocklist;
+  /** Changes that came while the list was being read. */
+  during: BlocklistChange[] | undefined;
+}
+
+export interface ListLimits {
+  readonly itemsMax: number;
+  readonly cacheUsersMax: number;
+  readonly cacheSeconds: number;
+}
+
+type ListsHost = Pick<Host, "documents" | "sessions" | "clock" | "log">;
+
+export class Blocklists {
+  readonly #host: ListsHost;
+  readonly #rememberMs: number;
+  readonly #cache: LRUCache<string, Remembered>;
+  readonly #reading = new Map<string, Promise<Blocklist>>();
+
+  constructor(host: ListsHost, { cacheUsersMax, cacheSeconds }: ListLimits) {
+    this.#host = host;
+    this.#rememberMs = cacheSeconds * 1_000;
+    this.#cache = new LRUCache({ max: cacheUsersMax });
+  }
+
+  get remembered(): number {
+    return this.#cache.size;
+  }
+
+  /** From the store. @throws Unavailable */
+  async read(user: string): Promise<Blocklist> {
+    const kept = await this.#host.documents.list(user, "blocked");
+    return Blocklist.of(kept.map(({ key }) => key));
+  }
+
+  /** @throws Unavailable */
+  async write(user: string, { blocked, unblocked }: BlocklistChange): Promise<void> {
+    const changes = new Map<string, Buffer | undefined>();
+    for (const address of unblocked) changes.set(address, undefined);
+    for (const address of blocked) changes.set(address, NOTHING);
+    await this.#host.documents.change(user, "blocked", changes);
+    this.#cache.delete(user);
+  }
+
+  /** As well as this node knows it, at once where it can. Never rejects. */
+  of(user: string): Blocklist | Promise<Blocklist> {
+    for (const session of this.#host.sessions().ofUser(user)) {
+      const followed = followedBy(session);
+      if (followed !== undefined && followed.during === undefined) return followed.list;
+    }
+    const known = this.#cache.get(user);
+    if (known !== undefined && known.untilMs > this.#host.clock.monotonicMs()) return known.list;
+    const reading = this.#reading.get(user) ?? this.#remember(user);
+    this.#reading.set(user, reading);
+    return reading;
+  }
+
+  async #remember(user: string): Promise<Blocklist> {
+    try {
+      const list = await this.read(user);
+      const untilMs = this.#host.clock.monotonicMs() + this.#rememberMs;
+      this.#cache.set(user, { list, untilMs });
+      return list;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      // Without a store nothing goes to users who are away, and for the others the node of their
+      // session knows the list: what is let through here is stopped there.
+      this.#host.log.warn({ err: error }, "cannot read a blocklist");
+      return Blocklist.EMPTY;
+    } finally {
+      this.#reading.delete(user);
+    }
+  }
+
+  /** From now on the list of this session's user is exact for it. @throws Unavailable */
+  async follow(session: ClientSession): Promise<void> {
+    const before = followedBy(session)?.list ?? Blocklist.EMPTY;
+    const followed: Followed = { list: before, during: [] };
+    session.state.set(STATE, followed);
+    const list = await this.read(session.jid.bare);
+    followed.list = (followed.during ?? []).reduce((so, change) => so.with(change), list);
+    followed.during = undefined;
+  }
+
+  /** The exact list; undefined for a session that has not announced itself. */
+  followed(session: ClientSession): Blocklist | undefined {
+    return followedBy(session)?.list;
+  }
+
+  /** A push told this session of a change; answers the list before it. */
+  change(session: ClientSession, change: BlocklistChange): Blocklist | undefined {
+    this.#cache.delete(session.jid.bare);
+    const followed = followedBy(session);
+    if (followed === undefined) return undefined;
+    const before = followed.list;
+    followed.during?.push(change);
+    followed.list = before.with(change);
+    return before;
+  }
+}
+
+const followedBy = (session: ClientSession): Followed | undefined =>
+  session.state.get(STATE) as Followed | undefined;
