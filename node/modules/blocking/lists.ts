@@ -2,11 +2,13 @@
  * Whose list is known how well. A session that has announced itself has its user's list in memory,
  * changed by the pushes that reach every session: on that node the list is exact, and needs no
  * store. A node that only routes *to* a user reads the list and remembers it for a bounded time.
- * So a change is obeyed at once by whichever node holds a session of the user, and by the others,
- * where it matters only for users without any session, after `cacheSeconds` at the latest.
+ * So a change is obeyed at once by whichever node holds a session of the user. The others read the
+ * list again before they refuse anybody, and learn of a new entry, which matters only for users
+ * without any session, after `cacheSeconds` at the latest.
  */
 import { LRUCache } from "lru-cache";
 import { Unavailable } from "../../base/errors.ts";
+import type { Jid } from "../../stanza/jid.ts";
 import type { ClientSession, Host } from "../contract.ts";
 import type { BlocklistChange } from "./list.ts";
 import { Blocklist } from "./list.ts";
@@ -64,14 +66,31 @@ export class Blocklists {
     this.#cache.delete(user);
   }
 
-  /** As well as this node knows it, at once where it can. Never rejects. */
-  of(user: string): Blocklist | Promise<Blocklist> {
+  /** Whether the user has cut off this address, at once where that is known. Never rejects. */
+  covers(user: string, peer: Jid): boolean | Promise<boolean> {
+    const list = this.#known(user);
+    if (list instanceof Promise) return list.then((read) => read.covers(peer));
+    if (list.isExact || !list.list.covers(peer)) return list.list.covers(peer);
+    // What is remembered lets through, but refuses nobody: they may have been unblocked.
+    return this.#once(user).then((read) => read.covers(peer));
+  }
+
+  #known(user: string): { list: Blocklist; isExact: boolean } | Promise<Blocklist> {
     for (const session of this.#host.sessions().ofUser(user)) {
       const followed = followedBy(session);
-      if (followed !== undefined && followed.during === undefined) return followed.list;
+      if (followed !== undefined && followed.during === undefined) {
+        return { list: followed.list, isExact: true };
+      }
     }
     const known = this.#cache.get(user);
-    if (known !== undefined && known.untilMs > this.#host.clock.monotonicMs()) return known.list;
+    if (known !== undefined && known.untilMs > this.#host.clock.monotonicMs()) {
+      return { list: known.list, isExact: false };
+    }
+    return this.#once(user);
+  }
+
+  /** Reads it, once for all who ask meanwhile. */
+  #once(user: string): Promise<Blocklist> {
     const reading = this.#reading.get(user) ?? this.#remember(user);
     this.#reading.set(user, reading);
     return reading;

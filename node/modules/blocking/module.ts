@@ -98,7 +98,7 @@ class Blocking implements BlockingService {
       throw new StanzaError("resource-constraint", `Cannot block: ${itemsMax} are the most`);
     }
     await this.#lists.write(from.bare, { blocked, unblocked: [] });
-    this.#push(from, "block", addresses);
+    await this.#push(from, "block", addresses);
     for (const report of reports) this.#report(from, report);
     return undefined;
   }
@@ -109,17 +109,20 @@ class Blocking implements BlockingService {
     const asked = items.length === 0 ? [...list] : items.map(addressOf); // 3.4: none means all.
     const unblocked = asked.filter((address) => list.has(address));
     await this.#lists.write(from.bare, { blocked: [], unblocked });
-    this.#push(from, "unblock", items.length === 0 ? [] : asked);
+    await this.#push(from, "unblock", items.length === 0 ? [] : asked);
     return undefined;
   }
 
-  /** Not awaited: an answer must not wait for another lane. */
-  #push(from: Jid, name: "block" | "unblock", addresses: readonly string[]): void {
+  /**
+   * The answer waits for it: then all nodes of the user obey. Nothing in the lane of an account to
+   * itself waits for another lane.
+   */
+  #push(from: Jid, name: "block" | "unblock", addresses: readonly string[]): Promise<void> {
     const { router, random } = this.#host;
     const id = `push-${randomId(random, 6)}`;
     const about = { type: "set", id, from: from.toBare(), receivedMs: router.nowMs() };
     const items = addresses.map((jid) => el("item", { jid }));
-    void router.push(newTemplate("iq", about, el(name, { xmlns: NS }, items)), from.bare);
+    return router.push(newTemplate("iq", about, el(name, { xmlns: NS }, items)), from.bare);
   }
 
   #report({ bare, domain }: Jid, report: Report): void {
@@ -135,17 +138,18 @@ class Blocking implements BlockingService {
 
   outbound({ to }: Envelope, session: ClientSession): Verdict | Promise<Verdict> {
     if (this.#isOwn(to, session.jid)) return PASS;
-    const judge = (list: Blocklist) => (list.covers(to) ? this.#refused(REFUSED) : PASS);
-    const list = this.#lists.followed(session) ?? this.#lists.of(session.jid.bare);
-    return list instanceof Promise ? list.then(judge) : judge(list);
+    const judge = (isBlocked: boolean) => (isBlocked ? this.#refused(REFUSED) : PASS);
+    const list = this.#lists.followed(session);
+    const isBlocked = list?.covers(to) ?? this.#lists.covers(session.jid.bare, to);
+    return isBlocked instanceof Promise ? isBlocked.then(judge) : judge(isBlocked);
   }
 
   inbound({ from, to }: Envelope): Verdict | Promise<Verdict> {
     if (this.#isOwn(from, to)) return PASS;
-    const judge = (list: Blocklist) => (list.covers(from) ? this.#refused(HIDDEN) : PASS);
-    const list = this.#lists.of(to.bare);
+    const judge = (isBlocked: boolean) => (isBlocked ? this.#refused(HIDDEN) : PASS);
+    const isBlocked = this.#lists.covers(to.bare, from);
     this.#host.counts.listsRemembered = this.#lists.remembered;
-    return list instanceof Promise ? list.then(judge) : judge(list);
+    return isBlocked instanceof Promise ? isBlocked.then(judge) : judge(isBlocked);
   }
 
   delivery(envelope: Envelope, session: ClientSession) {
