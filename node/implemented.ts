@@ -21,6 +21,7 @@ const NAMES: Readonly<Record<number, string>> = {
   202: "Entity Time",
   203: "Delayed Delivery",
   237: "Roster Versioning",
+  352: "Client State Indication",
   368: "SRV records for XMPP over TLS (direct TLS)",
   377: "Blocking Command Reports",
 };

@@ -4,6 +4,7 @@ import { blocking } from "./blocking/module.ts";
 import { caps } from "./caps/module.ts";
 
 import type { Module } from "./contract.ts";
+import { csi } from "./csi.ts";
 import { disco } from "./disco.ts";
 import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
@@ -19,6 +20,7 @@ export const MODULES: readonly Module[] = [
   roster,
   presence,
   offline,
+  csi,
   ping,
   disco,
   version,

@@ -93,6 +93,7 @@ function lateBound(router: () => Router | undefined): RouterServices {
     broadcast: (template, users, except) => ready().broadcast(template, users, except),
     push: (template, user) => ready().push(template, user),
     reply: (template, full, node) => ready().reply(template, full, node),
+    show: (session, envelope) => ready().show(session, envelope),
     publish: (session, available, priority) => ready().publish(session, available, priority),
     after: (envelope, task) => ready().after(envelope, task),
     tell: (event, session) => ready().tell(event, session),

@@ -33,6 +33,8 @@ export interface HandOverParts {
   readonly stages: Stages;
   readonly sessions: () => SessionTable;
   readonly counters: Counters;
+  /** This node. */
+  readonly self: string;
 }
 
 export class HandOver {
@@ -122,6 +124,12 @@ export class HandOver {
     if (rerouted || held.length >= HELD_MAX) return false;
     held.push(envelope);
     return true;
+  }
+
+  /** Like any other stanza for the session, made on this node: nobody waits for it. */
+  show(session: ClientSession, envelope: Envelope): void {
+    const { stages, self } = this.#parts;
+    if (stages.delivery(envelope, session, self).kind === "pass") session.deliver(envelope);
   }
 
   /** From now on messages for this session wait until `release`, in order. */

@@ -9,6 +9,8 @@ export interface LifecycleHandlers {
   arriving(session: ClientSession): Done;
   /** It was published so. */
   arrived(session: ClientSession): Done;
+  /** XEP-0352: the client says whether somebody looks at it. */
+  clientState(session: ClientSession, isActive: boolean): Done;
   /** A session of this node is over, its route still published. Started, and awaited last. */
   ended(session: ClientSession): Done;
   /** Another node is gone, and the routes of its sessions with it. */

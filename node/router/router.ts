@@ -76,7 +76,7 @@ export class Router implements SessionEvents {
     this.#lifecycle = new Lifecycle(
       registrations.filter(isLifecycle).map(({ registration }) => registration),
     );
-    this.#handOver = new HandOver({ stages, sessions, counters });
+    this.#handOver = new HandOver({ stages, sessions, counters, self });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
@@ -130,6 +130,10 @@ export class Router implements SessionEvents {
           encodeConflict({ route: replaced, condition: "conflict" }),
         );
     this.#predecessors.set(session, gone);
+  }
+
+  onClientState(session: ClientSession, isActive: boolean): void {
+    this.#logged(this.#lifecycle.tell("clientState", session, isActive));
   }
 
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
@@ -221,6 +225,11 @@ export class Router implements SessionEvents {
   /** To one session on a node that is known to hold it. Never rejects; no second attempt. */
   reply(template: Envelope, full: string, node: string): Promise<void> {
     return this.#fanOut.reply(template, full, node);
+  }
+
+  /** A stanza of the server's to one session of this node, if the modules let it pass. */
+  show(session: ClientSession, envelope: Envelope): void {
+    this.#handOver.show(session, envelope);
   }
 
   /** Publishes a session's availability; resolves after the commit. @throws Unavailable */

@@ -49,6 +49,8 @@ export interface SessionEvents {
    * node is the router's to end; one of this node has been ended by the door.
    */
   onBound(session: ClientSession, replaced: Route | undefined): void | Promise<void>;
+  /** XEP-0352: the client says whether somebody looks at it. A new or resumed session is active. */
+  onClientState(session: ClientSession, isActive: boolean): void;
   /**
    * The session is over, its route still published until this resolves. `unacknowledged` holds, in
    * order, the stanzas that the client did not acknowledge, for rerouting.

@@ -3,7 +3,14 @@ import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { StreamCondition, StreamFailure, StreamOwner } from "../stream/contract.ts";
-import { NS_ACKS, NS_BIND, NS_CLIENT, NS_SESSION, NS_STANZA_ERROR } from "../stream/namespaces.ts";
+import {
+  NS_ACKS,
+  NS_BIND,
+  NS_CLIENT,
+  NS_CSI,
+  NS_SESSION,
+  NS_STANZA_ERROR,
+} from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { ClientSession } from "./contract.ts";
@@ -236,6 +243,7 @@ export class Session implements ClientSession, StreamOwner {
   /** RFC 6120, 4.9.3.24 and 8.1.2.1: what ends the stream instead of being routed. */
   #violation({ name, ns, attributes }: ParsedStanza): StreamCondition | undefined {
     if (ns === NS_ACKS) return undefined;
+    if (ns === NS_CSI && (name === "active" || name === "inactive")) return undefined;
     const isStanza = name === "message" || name === "presence" || name === "iq";
     if (!isStanza || ns !== NS_CLIENT) return "unsupported-stanza-type";
     const { from } = attributes;
@@ -250,6 +258,10 @@ export class Session implements ClientSession, StreamOwner {
     }
     if (stanza.ns === NS_ACKS) {
       this.#takeAcks(stanza);
+      return;
+    }
+    if (stanza.ns === NS_CSI) {
+      this.#door.events.onClientState(this, stanza.name === "active");
       return;
     }
     const place = this.#inbox.receive();

@@ -10,3 +10,4 @@ export const NS_BIND = "urn:ietf:params:xml:ns:xmpp-bind";
 export const NS_SESSION = "urn:ietf:params:xml:ns:xmpp-session";
 export const NS_ACKS = "urn:xmpp:sm:3";
 export const NS_REGISTER = "jabber:iq:register";
+export const NS_CSI = "urn:xmpp:csi:0";

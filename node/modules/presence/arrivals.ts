@@ -101,7 +101,8 @@ export class PresenceArrivals {
         seen.delete(from);
         const to = session.jid.full;
         const attributes = { xmlns: CLIENT_NS, type: "unavailable", from, to };
-        session.deliver(fromElement(el("presence", attributes), this.#host.router.nowMs()));
+        const { router } = this.#host;
+        router.show(session, fromElement(el("presence", attributes), router.nowMs()));
       }
     }
   }

@@ -87,6 +87,10 @@ export class TestRouter implements SessionEvents {
     return this.welcome(session);
   }
 
+  onClientState(session: ClientSession, isActive: boolean): void {
+    this.order.push(`${isActive ? "active" : "inactive"} ${session.id}`);
+  }
+
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
     await this.part({ session, unacknowledged });
     this.ended.push({ session, unacknowledged });
