@@ -32,7 +32,7 @@ import {
   service,
   stage,
 } from "../contract.ts";
-import type { Blocklist, BlocklistChange } from "./list.ts";
+import type { BlocklistChange } from "./list.ts";
 import type { ListLimits } from "./lists.ts";
 import { Blocklists } from "./lists.ts";
 import type { Report } from "./report.ts";
