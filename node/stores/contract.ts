@@ -5,7 +5,7 @@
  * `user` is always a prepared bare address "local@domain".
  */
 
-export type ScramMechanism = "SCRAM-SHA-1" | "SCRAM-SHA-256";
+export type ScramMechanism = "SCRAM-SHA-1" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
 
 /** RFC 5802 section 3: what a server keeps instead of a password. */
 export interface ScramKeys {
@@ -15,15 +15,20 @@ export interface ScramKeys {
   readonly serverKey: Buffer;
 }
 
-export type Credentials = Readonly<Record<ScramMechanism, ScramKeys>>;
+/** Accounts from before version 4 of the schema have no keys for SCRAM-SHA-512. */
+export type Credentials = Readonly<Record<"SCRAM-SHA-1" | "SCRAM-SHA-256", ScramKeys>> & {
+  readonly "SCRAM-SHA-512"?: ScramKeys;
+};
 
 export interface Accounts {
   /** False when the account exists already; two creations at once: exactly one gets true. */
   create(user: string, credentials: Credentials): Promise<boolean>;
   credentials(user: string): Promise<Credentials | undefined>;
   exists(user: string): Promise<boolean>;
-  /** False when there is no such account. */
+  /** Another password, which ends what `Tokens` holds. False when there is no such account. */
   setCredentials(user: string, credentials: Credentials): Promise<boolean>;
+  /** More keys for the same password: false, and nothing done, when it is not `known` any more. */
+  addKeys(user: string, known: Credentials, credentials: Credentials): Promise<boolean>;
   /** Removes the account and all of the user's data in every store. False when there was none. */
   delete(user: string): Promise<boolean>;
   /** Bare addresses of a domain, in pages. */
@@ -179,12 +184,57 @@ export interface Pubsub {
   ): Promise<void>;
 }
 
+/** One token of XEP-0484, in the form auth/ gives it. */
+export interface StoredToken {
+  /** Which of the user's clients has it: opaque, 1 to 64 characters. */
+  readonly client: string;
+  /** Given out and not used yet, or in use (XEP-0484, 5.1). */
+  readonly slot: "new" | "current";
+  readonly mechanism: string;
+  readonly issuedMs: number;
+  readonly expiresMs: number;
+  /** The highest `count` that came with it. */
+  readonly count: number;
+  readonly sealed: Buffer;
+}
+
+export interface TokenSet {
+  readonly tokens: readonly StoredToken[];
+  /** When the last of them was written, in microseconds; 0 for none. */
+  readonly latestUs: number;
+}
+
+export interface TokenChange {
+  readonly remove: readonly Pick<StoredToken, "client" | "slot">[];
+  readonly put: readonly StoredToken[];
+}
+
+export interface Tokens {
+  /** One partition read. */
+  list(user: string): Promise<TokenSet>;
+  /**
+   * Removes some and keeps others, as one. Has no effect on a user whose tokens were cleared after
+   * `asOfUs`: who has proved the old password must not keep a token under the new one.
+   */
+  change(user: string, change: TokenChange, asOfUs: number): Promise<void>;
+  /** Removes all of a user's. */
+  clear(user: string): Promise<void>;
+}
+
+/** What all nodes share and nobody else knows. */
+export interface Secrets {
+  /** The secret of that name: `proposed` if nobody has made it yet; the same for all, for ever. */
+  keep(name: string, proposed: Buffer): Promise<Buffer>;
+}
+
 export interface Stores extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
   readonly offline: Offline;
   readonly documents: Documents;
   readonly pubsub: Pubsub;
+  readonly tokens: Tokens;
+  readonly secrets: Secrets;
   /** Resolves when the engine answers a trivial read; for /readyz. */
   ping(): Promise<void>;
 }

@@ -9,13 +9,16 @@ import type { Credentials, ScramKeys, ScramMechanism } from "./contract.ts";
 const KEY_BYTES: Readonly<Record<ScramMechanism, number>> = {
   "SCRAM-SHA-1": 20,
   "SCRAM-SHA-256": 32,
+  "SCRAM-SHA-512": 64,
 };
 
 /** The text to store; binary fields in base64. */
 export function encodeCredentials(credentials: Credentials): string {
+  const sha512 = credentials["SCRAM-SHA-512"];
   return JSON.stringify({
     "SCRAM-SHA-1": encodeKeys(credentials["SCRAM-SHA-1"]),
     "SCRAM-SHA-256": encodeKeys(credentials["SCRAM-SHA-256"]),
+    ...(sha512 !== undefined && { "SCRAM-SHA-512": encodeKeys(sha512) }),
   });
 }
 
@@ -29,6 +32,7 @@ export function decodeCredentials(stored: unknown): Credentials {
   return {
     "SCRAM-SHA-1": decodeKeys(fields, "SCRAM-SHA-1"),
     "SCRAM-SHA-256": decodeKeys(fields, "SCRAM-SHA-256"),
+    ...("SCRAM-SHA-512" in fields && { "SCRAM-SHA-512": decodeKeys(fields, "SCRAM-SHA-512") }),
   };
 }
 

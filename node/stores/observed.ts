@@ -15,7 +15,7 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       observe(operation, clock.monotonicMs() - startMs, failed);
     }
   }
-  const { accounts, rosters, offline, documents, pubsub } = stores;
+  const { accounts, rosters, offline, documents, pubsub, tokens, secrets } = stores;
   return {
     accounts: {
       create: (user, credentials) =>
@@ -24,6 +24,8 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       exists: (user) => told("accounts.exists", () => accounts.exists(user)),
       setCredentials: (user, credentials) =>
         told("accounts.setCredentials", () => accounts.setCredentials(user, credentials)),
+      addKeys: (user, known, credentials) =>
+        told("accounts.addKeys", () => accounts.addKeys(user, known, credentials)),
       delete: (user) => told("accounts.delete", () => accounts.delete(user)),
       list: (domain) => accounts.list(domain),
     },
@@ -61,6 +63,15 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       items: (owner, name, ids) => told("pubsub.items", () => pubsub.items(owner, name, ids)),
       removeItems: (owner, node, ids, last) =>
         told("pubsub.removeItems", () => pubsub.removeItems(owner, node, ids, last)),
+    },
+    tokens: {
+      list: (user) => told("tokens.list", () => tokens.list(user)),
+      change: (user, change, asOfUs) =>
+        told("tokens.change", () => tokens.change(user, change, asOfUs)),
+      clear: (user) => told("tokens.clear", () => tokens.clear(user)),
+    },
+    secrets: {
+      keep: (name, proposed) => told("secrets.keep", () => secrets.keep(name, proposed)),
     },
     ping: () => told("ping", () => stores.ping()),
     [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),

@@ -13,10 +13,14 @@ import type { Pool } from "./pool.ts";
 import { conditional, repeatable } from "./pool.ts";
 import { deletePubsub } from "./pubsub.ts";
 import { deleteRoster } from "./rosters.ts";
+import { clearTokens } from "./tokens.ts";
 
 const INSERT = conditional("INSERT INTO accounts (user, credentials) VALUES (?, ?) IF NOT EXISTS");
 const SELECT = repeatable("SELECT credentials FROM accounts WHERE user = ?");
 const UPDATE = conditional("UPDATE accounts SET credentials = ? WHERE user = ? IF EXISTS");
+const ADD_KEYS = conditional(
+  "UPDATE accounts SET credentials = ? WHERE user = ? IF credentials = ?",
+);
 const DELETE = conditional("DELETE FROM accounts WHERE user = ? IF EXISTS");
 
 const INSERT_NAME = repeatable(
@@ -66,9 +70,16 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
     async exists(user) {
       return (await read(user)) !== null;
     },
-    setCredentials(user, credentials) {
+    async setCredentials(user, credentials) {
       const values = [encodeCredentials(credentials), user];
-      return pool.writeIf("change the password", { statement: UPDATE, values });
+      const isDone = await pool.writeIf("change the password", { statement: UPDATE, values });
+      // Afterwards, so that a token given for the old password meanwhile goes too.
+      if (isDone) await clearTokens(pool, clock, user);
+      return isDone;
+    },
+    addKeys(user, known, credentials) {
+      const values = [encodeCredentials(credentials), user, encodeCredentials(known)];
+      return pool.writeIf("add keys to the account", { statement: ADD_KEYS, values });
     },
     async delete(user) {
       // The account last: a deletion that fails half-way can be repeated.
@@ -77,6 +88,7 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
         deleteMessages(pool, user),
         deleteDocuments(pool, user),
         deletePubsub(pool, clock, user),
+        clearTokens(pool, clock, user),
       ]);
       await pool.write("delete the account", { statement: DELETE_NAME, values: nameKey(user) });
       return pool.writeIf("delete the account", { statement: DELETE, values: [user] });

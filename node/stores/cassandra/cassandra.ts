@@ -14,6 +14,8 @@ import { cassandraOffline } from "./offline.ts";
 import { Pool, repeatable } from "./pool.ts";
 import { cassandraPubsub } from "./pubsub.ts";
 import { cassandraRosters } from "./rosters.ts";
+import { cassandraSecrets } from "./secrets.ts";
+import { cassandraTokens } from "./tokens.ts";
 
 export interface CassandraOptions extends KeyspaceOptions {
   /** Its wall clock orders writes of different nodes: keep them in step, as Cassandra asks for. */
@@ -49,6 +51,8 @@ export async function openCassandraStores(options: CassandraOptions): Promise<St
     offline: cassandraOffline(pool, clock),
     documents: cassandraDocuments(pool),
     pubsub: cassandraPubsub(pool, clock),
+    tokens: cassandraTokens(pool, clock),
+    secrets: cassandraSecrets(pool),
     ping: () => pool.probe("reach Cassandra", ping),
     [Symbol.asyncDispose]: () => pool.close(),
   };

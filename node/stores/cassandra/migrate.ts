@@ -16,6 +16,7 @@ import { onceVisible } from "./keyspace.ts";
 import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.ts";
 import { documents } from "./schema/0002-documents.ts";
 import { pubsub } from "./schema/0003-pubsub.ts";
+import { tokensSecrets } from "./schema/0004-tokens-secrets.ts";
 
 export interface CassandraMigration {
   /** One more than the migration before. */
@@ -32,7 +33,12 @@ export interface MigrateOptions {
   readonly deadlineMs?: number;
 }
 
-const MIGRATIONS: readonly CassandraMigration[] = [accountsRostersOffline, documents, pubsub];
+const MIGRATIONS: readonly CassandraMigration[] = [
+  accountsRostersOffline,
+  documents,
+  pubsub,
+  tokensSecrets,
+];
 const KNOWN = MIGRATIONS.at(-1)?.version ?? 0;
 
 const DEADLINE_MS = 180_000;

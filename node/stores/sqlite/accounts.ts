@@ -1,16 +1,21 @@
 /** Accounts in SQLite. */
+import type { Clock } from "../../base/clock.ts";
 import type { Accounts, Credentials } from "../contract.ts";
 import { decodeCredentials, encodeCredentials } from "../credentials.ts";
 import type { Connection } from "./connection.ts";
+import { tokenClearing } from "./tokens.ts";
 
 const PAGE_ROWS = 500;
 
-export function sqliteAccounts(connection: Connection): Accounts {
+export function sqliteAccounts(connection: Connection, clock: Clock): Accounts {
   const insert = connection.prepare(
     "INSERT INTO accounts (user, domain, credentials) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
   const select = connection.prepare("SELECT credentials FROM accounts WHERE user = ?");
   const update = connection.prepare("UPDATE accounts SET credentials = ? WHERE user = ?");
+  const addKeys = connection.prepare(
+    "UPDATE accounts SET credentials = ? WHERE user = ? AND credentials = ?",
+  );
   const page = connection.prepare(
     `SELECT user FROM accounts WHERE domain = ? AND user > ? ORDER BY user LIMIT ${PAGE_ROWS}`,
   );
@@ -19,6 +24,8 @@ export function sqliteAccounts(connection: Connection): Accounts {
     ...["rosters", "roster_removals", "offline", "documents"].map((table) => `${table} WHERE user`),
     ...["pubsub_nodes", "pubsub_items"].map((table) => `${table} WHERE owner`),
   ].map((rows) => connection.prepare(`DELETE FROM ${rows} = ?`));
+
+  const clearTokens = tokenClearing(connection, clock);
 
   async function* list(domain: string): AsyncIterable<string> {
     let last = "";
@@ -50,11 +57,18 @@ export function sqliteAccounts(connection: Connection): Accounts {
     },
     setCredentials: (user, credentials) =>
       connection.write("change the password", () => {
+        clearTokens(user);
         return update.run(encodeCredentials(credentials), user).changes > 0;
+      }),
+    addKeys: (user, known, credentials) =>
+      connection.write("add keys to the account", () => {
+        const [before, after] = [known, credentials].map(encodeCredentials) as [string, string];
+        return addKeys.run(after, user, before).changes > 0;
       }),
     delete: (user) =>
       connection.write("delete the account", () => {
         for (const removal of removals) removal.run(user);
+        clearTokens(user);
         return remove.run(user).changes > 0;
       }),
     list,

@@ -4,6 +4,7 @@ import { ConfigError } from "../../base/errors.ts";
 import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.ts";
 import { documents } from "./schema/0002-documents.ts";
 import { pubsub } from "./schema/0003-pubsub.ts";
+import { tokensSecrets } from "./schema/0004-tokens-secrets.ts";
 
 export interface SqliteMigration {
   /** One more than the migration before. */
@@ -11,7 +12,12 @@ export interface SqliteMigration {
   readonly statements: readonly string[];
 }
 
-const MIGRATIONS: readonly SqliteMigration[] = [accountsRostersOffline, documents, pubsub];
+const MIGRATIONS: readonly SqliteMigration[] = [
+  accountsRostersOffline,
+  documents,
+  pubsub,
+  tokensSecrets,
+];
 
 /**
  * Applies what is missing, all of it in one transaction. SQLite's user_version remembers how far the

@@ -9,6 +9,8 @@ import { sqliteDocuments } from "./documents.ts";
 import { sqliteOffline } from "./offline.ts";
 import { sqlitePubsub } from "./pubsub.ts";
 import { sqliteRosters } from "./rosters.ts";
+import { sqliteSecrets } from "./secrets.ts";
+import { sqliteTokens } from "./tokens.ts";
 
 export interface SqliteOptions {
   /** Where the file is kept; created when missing. */
@@ -27,11 +29,13 @@ export async function openSqliteStores(options: SqliteOptions): Promise<Stores> 
   const connection = await openConnection(directory);
   const ping = connection.prepare("SELECT 1 AS found FROM accounts LIMIT 1");
   const stores: Stores = {
-    accounts: sqliteAccounts(connection),
+    accounts: sqliteAccounts(connection, clock),
     rosters: sqliteRosters(connection, clock),
     offline: sqliteOffline(connection),
     documents: sqliteDocuments(connection),
     pubsub: sqlitePubsub(connection, clock),
+    tokens: sqliteTokens(connection, clock),
+    secrets: sqliteSecrets(connection),
     async ping() {
       connection.read("reach the store", () => ping.get());
     },
