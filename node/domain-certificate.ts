@@ -11,6 +11,8 @@ import type { Configuration } from "./config/schema.ts";
 export interface DomainCertificate extends KeyPair {
   /** The file a client must trust, when the certificate is self-made. */
   readonly selfMadeAuthority: string | undefined;
+  /** Who may sign clients' certificates, PEM; they are not asked for one without. */
+  readonly clientAuthority: string | undefined;
 }
 
 /** @throws ConfigError when a configured file cannot be read. */
@@ -18,11 +20,19 @@ export async function readDomainCertificate(
   configuration: Configuration,
 ): Promise<DomainCertificate> {
   const { certificate, key } = configuration.tls;
-  if (certificate === undefined || key === undefined) return selfMade(configuration);
+  const { authority } = configuration.auth.clientCertificates;
+  const clientAuthority =
+    authority === undefined
+      ? undefined
+      : await readPem(authority, "auth.clientCertificates.authority");
+  if (certificate === undefined || key === undefined) {
+    return { ...(await selfMade(configuration)), clientAuthority };
+  }
   return {
     certificate: await readPem(certificate, "tls.certificate"),
     key: await readPem(key, "tls.key"),
     selfMadeAuthority: undefined,
+    clientAuthority,
   };
 }
 
@@ -35,7 +45,10 @@ export async function readPem(file: string, option: string): Promise<string> {
   throw new ConfigError(`Cannot use ${option}: ${file} is not a PEM file`);
 }
 
-async function selfMade({ data, domains }: Configuration): Promise<DomainCertificate> {
+async function selfMade({
+  data,
+  domains,
+}: Configuration): Promise<Omit<DomainCertificate, "clientAuthority">> {
   const files = {
     authority: path.join(data, "tls-authority.crt"),
     certificate: path.join(data, "tls.crt"),
@@ -85,16 +98,17 @@ const WATCH_MS = 60_000;
  */
 export function watchCertificate(
   configuration: Configuration,
-  inUse: KeyPair,
-  onChange: (renewed: KeyPair) => void,
+  inUse: DomainCertificate,
+  onChange: (renewed: DomainCertificate) => void,
   log: Logger,
 ): Disposable {
-  let known = inUse.certificate;
+  let known = inUse;
   const look = async (): Promise<void> => {
     const renewed = await readDomainCertificate(configuration);
-    if (known === renewed.certificate) return;
+    const isSame = known.certificate === renewed.certificate;
+    if (isSame && known.clientAuthority === renewed.clientAuthority) return;
     onChange(renewed);
-    known = renewed.certificate;
+    known = renewed;
     log.info({ room: "tls" }, "certificate replaced");
   };
   const lookSafely = (): void =>

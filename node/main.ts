@@ -3,6 +3,8 @@
  * stops. Rooms open from the bottom up; the stack releases them in the opposite order.
  */
 import { makeCredentials } from "./auth/credentials.ts";
+import type { Decoys } from "./auth/decoys.ts";
+import { openDecoys } from "./auth/decoys.ts";
 import { PasswordWork } from "./auth/password-work.ts";
 import { systemClock as clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
@@ -69,7 +71,8 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const opened = connectRouter({ ...parts, mesh, upper });
   const { router } = opened;
   upper.router = router;
-  const door = starting.use(await openDoor({ ...parts, opened, tls }));
+  const decoys = await persist("secrets", () => openNodeDecoys(configuration, stores), patience);
+  const door = starting.use(await openDoor({ ...parts, opened, tls, decoys }));
   upper.door = door;
   const health = new Health([
     { name: "store", check: () => stores.ping() },
@@ -223,9 +226,16 @@ const connectRouter = ({
       }),
   });
 
+const openNodeDecoys = ({ auth, domains }: Configuration, stores: Stores): Promise<Decoys> =>
+  openDecoys(stores, domains, {
+    iterations: auth.scramIterations,
+    randomBytes: (count) => random.bytes(count),
+  });
+
 interface DoorParts extends Parts {
   readonly opened: OpenedRouter;
   readonly tls: TlsContexts;
+  readonly decoys: Decoys;
 }
 
 const openDoor = ({ configuration, stores, opened, incarnation, ...parts }: DoorParts) =>
@@ -233,6 +243,7 @@ const openDoor = ({ configuration, stores, opened, incarnation, ...parts }: Door
     ...parts,
     config: configuration.c2s,
     scramIterations: configuration.auth.scramIterations,
+    anonymousDomains: configuration.auth.anonymousDomains,
     registration: registrationOf(configuration, opened),
     announced: opened.announced,
     domains: configuration.domains,

@@ -1,11 +1,15 @@
 /** What a SASL mechanism is here: a conversation of at most a few steps that ends in a user. */
 import type { Jid } from "../stanza/jid.ts";
-import type { Accounts, Credentials } from "../stores/contract.ts";
+import type { Accounts } from "../stores/contract.ts";
+import type { Decoys } from "./decoys.ts";
+import type { KeyUpgrades } from "./key-upgrades.ts";
+import type { Offer } from "./offer.ts";
 import type { PasswordWork } from "./password-work.ts";
 
 /** RFC 6120, 6.5. */
 export type SaslCondition =
   | "aborted"
+  | "credentials-expired"
   | "encryption-required"
   | "incorrect-encoding"
   | "invalid-authzid"
@@ -26,25 +30,28 @@ export interface Exchange {
   step(message: Buffer): Promise<Step>;
 }
 
-export type MechanismName =
-  | "SCRAM-SHA-256-PLUS"
-  | "SCRAM-SHA-256"
-  | "SCRAM-SHA-1-PLUS"
-  | "SCRAM-SHA-1"
-  | "PLAIN";
-
-/** What a mechanism may ask of its surroundings. */
-export interface AuthContext {
-  /** The domain of the stream, prepared. */
-  readonly domain: string;
+/** What authentication needs besides the stream it happens on. */
+export interface AuthServices {
   readonly accounts: Pick<Accounts, "credentials">;
   /** What an unknown user is checked against, so that nobody can tell him from a known one. */
-  readonly decoys: (user: string) => Credentials;
-  /** RFC 9266 `tls-exporter` data; undefined when the stream has none to offer. */
-  readonly channelBinding: Buffer | undefined;
+  readonly decoys: Decoys;
   /** A fresh unguessable text of printable ASCII without commas. */
   readonly nonce: () => string;
   readonly passwords: PasswordWork;
+  /** Makes the keys an older account lacks, once its password is known. */
+  readonly upgrades: Pick<KeyUpgrades, "consider">;
+}
+
+/** What a mechanism may ask of its surroundings. */
+export interface AuthContext extends AuthServices {
+  /** The domain of the stream, prepared. */
+  readonly domain: string;
+  /** What was announced on this stream. */
+  readonly offer: Offer;
+  /** What the stream can be bound to, by type; empty without TLS. */
+  readonly channelBindings: ReadonlyMap<string, Buffer>;
+  /** Addresses that the client's certificate proves, as they stand in it. */
+  readonly certified: readonly string[];
 }
 
 export const failure = (condition: SaslCondition): Step => ({ kind: "failure", condition });

@@ -1,20 +1,15 @@
 /** RFC 5802, section 3: what is kept instead of a password, and how it is checked. */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Credentials, ScramKeys, ScramMechanism } from "../stores/contract.ts";
+import type { HashName } from "./hashes.ts";
+import { digest, HASHES, hmac } from "./hashes.ts";
 import { PasswordWork } from "./password-work.ts";
 import { preparePassword } from "./saslprep.ts";
 
-export type HashName = "sha1" | "sha256";
-
-export const HASHES: Readonly<Record<ScramMechanism, HashName>> = {
-  "SCRAM-SHA-1": "sha1",
-  "SCRAM-SHA-256": "sha256",
-};
-
-const SALT_BYTES = 16;
+export const SALT_BYTES = 16;
 
 /**
- * 10,000 rounds for both mechanisms, above the 4,096 that RFC 7677 asks for. The server pays them
+ * 10,000 rounds for all mechanisms, above the 4,096 that RFC 7677 asks for. The server pays them
  * only for PLAIN and for a new password, a SCRAM client pays them at each login on its own
  * processor: more rounds make phones slow, and protect only passwords that were weak to begin with.
  */
@@ -27,12 +22,6 @@ export class PasswordRefused extends Error {
   readonly code = "password-refused";
 }
 
-export const hmac = (hash: HashName, key: Buffer, data: string): Buffer =>
-  createHmac(hash, key).update(data).digest();
-
-export const digest = (hash: HashName, data: Buffer): Buffer =>
-  createHash(hash).update(data).digest();
-
 /** StoredKey and ServerKey from a SaltedPassword. */
 export function keysOf(hash: HashName, salted: Buffer): Pick<ScramKeys, "storedKey" | "serverKey"> {
   return {
@@ -41,62 +30,47 @@ export function keysOf(hash: HashName, salted: Buffer): Pick<ScramKeys, "storedK
   };
 }
 
+export interface KeyOptions {
+  /** PBKDF2 rounds, at least 4,096; {@link DEFAULT_ITERATIONS} when left out. */
+  readonly iterations?: number;
+  readonly work?: PasswordWork;
+}
+
 /**
- * Makes what the account store keeps of a password, for both mechanisms, with fresh salts.
- * @param iterations PBKDF2 rounds, at least 4,096; {@link DEFAULT_ITERATIONS} when left out.
+ * Makes what the account store keeps of a password, for all mechanisms, with fresh salts.
  * @throws PasswordRefused; RangeError for too few iterations; Unavailable "auth-overload".
  */
 export async function makeCredentials(
   password: string,
-  options: { readonly iterations?: number; readonly work?: PasswordWork } = {},
-): Promise<Credentials> {
-  const { iterations = DEFAULT_ITERATIONS, work = new PasswordWork() } = options;
-  if (!Number.isInteger(iterations) || iterations < ITERATIONS_MIN) {
-    throw new RangeError(`Cannot make credentials: ${iterations} iterations are too few`);
-  }
+  options: KeyOptions = {},
+): Promise<Required<Credentials>> {
   const prepared = await preparePassword(password);
   if (prepared === undefined) {
     throw new PasswordRefused("Cannot make credentials: the password is empty or not allowed");
   }
-  const make = async (mechanism: ScramMechanism): Promise<ScramKeys> => {
-    const hash = HASHES[mechanism];
-    const salt = randomBytes(SALT_BYTES);
-    const salted = await work.salted(prepared, salt, iterations, hash);
-    return { salt, iterations, ...keysOf(hash, salted) };
-  };
-  const [sha1, sha256] = await Promise.all([make("SCRAM-SHA-1"), make("SCRAM-SHA-256")]);
-  return { "SCRAM-SHA-1": sha1, "SCRAM-SHA-256": sha256 };
+  const [sha1, sha256, sha512] = await Promise.all([
+    makeKeys("SCRAM-SHA-1", prepared, options),
+    makeKeys("SCRAM-SHA-256", prepared, options),
+    makeKeys("SCRAM-SHA-512", prepared, options),
+  ]);
+  return { "SCRAM-SHA-1": sha1, "SCRAM-SHA-256": sha256, "SCRAM-SHA-512": sha512 };
 }
 
-/** Equal in content, in a time that depends on the length only. */
-export const sameBytes = (a: Buffer, b: Buffer): boolean =>
-  a.length === b.length && timingSafeEqual(a, b);
-
 /**
- * Makes the credentials that unknown users are checked against. They look like real ones, are the
- * same at every try and on every node, and match no password.
- *
- * @param secret known to all nodes and to nobody else. Without one the salts come from the address
- *   alone: still stable, but whoever reads this code can tell by the salt that a user is unknown.
- * @param iterations what passwords are stored with now; accounts older than a change of that
- *   number can be told from unknown users by it.
+ * Makes the keys of one mechanism.
+ * @param prepared by RFC 4013
+ * @throws as makeCredentials
  */
-export function makeDecoys(
-  secret: string | Buffer | undefined,
-  iterations: number = DEFAULT_ITERATIONS,
-): (user: string) => Credentials {
-  const key = digest("sha256", Buffer.from(secret ?? "zonda: no secret was given"));
-  return (user) => {
-    const make = (mechanism: ScramMechanism): ScramKeys => {
-      const bytes = (what: string) => hmac("sha256", key, `${mechanism}\0${what}\0${user}`);
-      const length = HASHES[mechanism] === "sha1" ? 20 : 32;
-      return {
-        salt: bytes("salt").subarray(0, SALT_BYTES),
-        iterations,
-        storedKey: bytes("stored").subarray(0, length),
-        serverKey: bytes("server").subarray(0, length),
-      };
-    };
-    return { "SCRAM-SHA-1": make("SCRAM-SHA-1"), "SCRAM-SHA-256": make("SCRAM-SHA-256") };
-  };
+export async function makeKeys(
+  mechanism: ScramMechanism,
+  prepared: string,
+  { iterations = DEFAULT_ITERATIONS, work = new PasswordWork() }: KeyOptions,
+): Promise<ScramKeys> {
+  if (!Number.isInteger(iterations) || iterations < ITERATIONS_MIN) {
+    throw new RangeError(`Cannot make credentials: ${iterations} iterations are too few`);
+  }
+  const hash = HASHES[mechanism];
+  const salt = randomBytes(SALT_BYTES);
+  const salted = await work.salted(prepared, salt, iterations, hash);
+  return { salt, iterations, ...keysOf(hash, salted) };
 }

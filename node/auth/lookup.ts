@@ -25,7 +25,7 @@ export function userOf(name: string, domain: string): Jid | undefined {
  * @throws Unavailable when the store does not answer.
  */
 export async function lookUp(user: Jid, context: AuthContext): Promise<Claimed> {
-  const decoy = context.decoys(user.bare); // Made for known users too: same time for both.
+  const decoy = context.decoys.of(user.bare); // Made for known users too: same time for both.
   const credentials = await context.accounts.credentials(user.bare);
   return { user, credentials: credentials ?? decoy, isKnown: credentials !== undefined };
 }

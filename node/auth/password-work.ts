@@ -5,6 +5,8 @@
 import { pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 import { Unavailable } from "../base/errors.ts";
+import type { HashName } from "./hashes.ts";
+import { HASH_BYTES } from "./hashes.ts";
 
 const derive = promisify(pbkdf2);
 
@@ -29,11 +31,11 @@ export class PasswordWork {
     password: string,
     salt: Buffer,
     iterations: number,
-    hash: "sha1" | "sha256",
+    hash: HashName,
   ): Promise<Buffer> {
     await this.#enter();
     try {
-      return await derive(password, salt, iterations, hash === "sha1" ? 20 : 32, hash);
+      return await derive(password, salt, iterations, HASH_BYTES[hash], hash);
     } finally {
       this.#leave();
     }

@@ -2,7 +2,8 @@
 import { isUtf8 } from "node:buffer";
 import type { AuthContext, Exchange, Step } from "./contract.ts";
 import { failure } from "./contract.ts";
-import { keysOf, sameBytes } from "./credentials.ts";
+import { keysOf } from "./credentials.ts";
+import { sameBytes } from "./hashes.ts";
 import { lookUp, mayActAs, userOf } from "./lookup.ts";
 import { preparePassword } from "./saslprep.ts";
 
@@ -27,6 +28,7 @@ export class PlainExchange implements Exchange {
     const salted = await this.#context.passwords.salted(prepared, salt, iterations, "sha256");
     const isRight = sameBytes(keysOf("sha256", salted).storedKey, storedKey);
     if (!isRight || !isKnown) return failure("not-authorized");
+    this.#context.upgrades.consider(user.bare, credentials, prepared);
     // Only after the password: who cannot log in learns nothing about identities.
     if (!mayActAs(user, authzid)) return failure("invalid-authzid");
     return { kind: "success", user, data: undefined };

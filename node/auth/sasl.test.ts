@@ -1,24 +1,16 @@
 import { expect, test } from "vitest";
-import type { AuthContext } from "./contract.ts";
-import { makeCredentials, makeDecoys, PasswordRefused } from "./credentials.ts";
+import { makeCredentials, PasswordRefused } from "./credentials.ts";
+import { makeDecoys } from "./decoys.ts";
 import { PasswordWork } from "./password-work.ts";
-import { mechanismsFor, SaslAttempt } from "./sasl.ts";
+import { SaslAttempt } from "./sasl.ts";
 import { preparePassword } from "./saslprep.ts";
+import { base64, contextWith, testDecoys } from "./testing/context.ts";
 
 const KNOWN = await makeCredentials("pässword", { iterations: 4_096 });
-const base64 = (text: string) => Buffer.from(text).toString("base64");
-
-const context: AuthContext = {
-  domain: "localhost",
-  accounts: { credentials: async (user) => (user === "romeo@localhost" ? KNOWN : undefined) },
-  decoys: makeDecoys(undefined, 4_096),
-  channelBinding: undefined,
-  nonce: () => "nonce",
-  passwords: new PasswordWork(),
-};
+const context = contextWith({ "romeo@localhost": KNOWN });
 
 async function plain(message: string) {
-  const step = await SaslAttempt.begin("PLAIN", context)?.initial(base64(message));
+  const step = await SaslAttempt.begin("PLAIN", context)?.respond(base64(message));
   return step?.kind === "failure" ? step.condition : step?.kind;
 }
 
@@ -46,22 +38,24 @@ test("PLAIN calls what is not three fields malformed", async () => {
 test("base64 must be canonical, without spaces, and a reasonable length", async () => {
   const attempt = SaslAttempt.begin("PLAIN", context);
   const condition = async (text: string) => {
-    const step = await attempt?.initial(text);
+    const step = await attempt?.respond(text);
     return step?.kind === "failure" ? step.condition : step?.kind;
   };
   for (const text of ["AA", "AA==\n", " AA==", "A=A=", "AB==", "****", "AA-_"]) {
     expect(await condition(text)).toBe("incorrect-encoding");
   }
   expect(await condition("A".repeat(65_540))).toBe("malformed-request");
-  expect(await condition("=")).toBe("malformed-request"); // No bytes: fewer than PLAIN needs.
-  expect(await condition("")).toBe("challenge"); // No initial response: ask for it.
+  expect(await condition("")).toBe("malformed-request"); // No bytes: fewer than PLAIN needs.
+  expect(attempt?.start()).toEqual({ kind: "challenge", data: Buffer.alloc(0) });
 });
 
-test("-PLUS is offered only with a channel to bind to", () => {
-  expect(mechanismsFor(false)).toEqual(["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]);
-  expect(mechanismsFor(true)[0]).toBe("SCRAM-SHA-256-PLUS");
+test("only mechanisms that were offered can be used", () => {
   expect(SaslAttempt.begin("DIGEST-MD5", context)).toBeUndefined();
   expect(SaslAttempt.begin("toString", context)).toBeUndefined();
+  expect(SaslAttempt.begin("ANONYMOUS", context)).toBeUndefined();
+  expect(SaslAttempt.begin("EXTERNAL", context)).toBeUndefined();
+  expect(SaslAttempt.begin("SCRAM-SHA-512-PLUS", context)).toBeUndefined();
+  expect(SaslAttempt.begin("SCRAM-SHA-512", context)).toBeDefined();
 });
 
 test("passwords that cannot be are refused when credentials are made", async () => {
@@ -77,15 +71,31 @@ test("credentials of one password twice share nothing that is stored", async () 
   expect(other["SCRAM-SHA-256"].salt).not.toEqual(KNOWN["SCRAM-SHA-256"].salt);
   expect(other["SCRAM-SHA-1"].storedKey).not.toEqual(KNOWN["SCRAM-SHA-1"].storedKey);
   expect(other["SCRAM-SHA-256"].storedKey).toHaveLength(32);
+  expect(other["SCRAM-SHA-512"].serverKey).toHaveLength(64);
 });
 
 test("decoys differ by secret, user and mechanism, and look like credentials", () => {
-  const decoy = makeDecoys("one", 4_096)("a@localhost");
-  expect(decoy).toEqual(makeDecoys("one", 4_096)("a@localhost"));
-  expect(decoy).not.toEqual(makeDecoys("two", 4_096)("a@localhost"));
+  const decoys = testDecoys();
+  const decoy = decoys.of("a@localhost");
+  expect(decoy).toEqual(testDecoys().of("a@localhost"));
+  const secret = Buffer.from("another");
+  const others = makeDecoys({ secret, areSomeOlder: false, iterations: 4_096 });
+  expect(decoy).not.toEqual(others.of("a@localhost"));
+  expect(decoy).not.toEqual(decoys.of("b@localhost"));
   expect(decoy["SCRAM-SHA-1"].salt).not.toEqual(decoy["SCRAM-SHA-256"].salt);
   expect(decoy["SCRAM-SHA-1"].storedKey).toHaveLength(20);
+  expect(decoy["SCRAM-SHA-512"]?.storedKey).toHaveLength(64);
   expect(decoy["SCRAM-SHA-1"].salt).toHaveLength(KNOWN["SCRAM-SHA-1"].salt.length);
+});
+
+test("where some accounts are older than SCRAM-SHA-512, so are some unknown users, always the same", () => {
+  const users = Array.from({ length: 200 }, (_, index) => `user${index}@localhost`);
+  const older = (decoys = testDecoys(true)) =>
+    users.filter((user) => decoys.of(user)["SCRAM-SHA-512"] === undefined);
+  expect(older()).toEqual(older());
+  expect(older().length).toBeGreaterThan(50);
+  expect(older().length).toBeLessThan(150);
+  expect(older(testDecoys(false))).toEqual([]);
 });
 
 test("password work is bounded: some run, some wait, the rest is told to come back", async () => {

@@ -1,13 +1,16 @@
+import { createHash, createHmac } from "node:crypto";
 import { expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
-import type { Credentials, ScramKeys, ScramMechanism } from "../stores/contract.ts";
-import type { AuthContext } from "./contract.ts";
-import { HASHES, keysOf, makeDecoys } from "./credentials.ts";
+import type { ScramKeys, ScramMechanism } from "../stores/contract.ts";
+import type { AuthContext, Step } from "./contract.ts";
+import { keysOf } from "./credentials.ts";
+import { HASHES } from "./hashes.ts";
+import { NO_OFFER } from "./offer.ts";
 import { PasswordWork } from "./password-work.ts";
-import { SaslAttempt } from "./sasl.ts";
+import { ScramExchange } from "./scram.ts";
+import { base64, contextWith, offerWith, talk as talkTo, testDecoys } from "./testing/context.ts";
 
 const work = new PasswordWork();
-const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 /** Keys of a known salt, for the RFCs' examples. */
 async function keys(mechanism: ScramMechanism, password: string, salt: string): Promise<ScramKeys> {
@@ -16,36 +19,29 @@ async function keys(mechanism: ScramMechanism, password: string, salt: string): 
   return { salt: bytes, iterations: 4_096, ...keysOf(HASHES[mechanism], salted) };
 }
 
-const RFC_USER: Credentials = {
+const SALT = "W22ZaJ0SNY7soEsUEjb6gQ==";
+const OLDER = {
   "SCRAM-SHA-1": await keys("SCRAM-SHA-1", "pencil", "QSXCR+Q6sek8bf92"),
-  "SCRAM-SHA-256": await keys("SCRAM-SHA-256", "pencil", "W22ZaJ0SNY7soEsUEjb6gQ=="),
+  "SCRAM-SHA-256": await keys("SCRAM-SHA-256", "pencil", SALT),
 };
+const RFC_USER = { ...OLDER, "SCRAM-SHA-512": await keys("SCRAM-SHA-512", "pencil", SALT) };
 
-const contextWith = (changes: Partial<AuthContext> = {}): AuthContext => ({
-  domain: "localhost",
-  accounts: {
-    credentials: async (user) => (user === "user@localhost" ? RFC_USER : undefined),
-  },
-  decoys: makeDecoys("a secret", 4_096),
-  channelBinding: undefined,
-  nonce: () => "3rfcNHYJY1ZVvWVs7j",
-  passwords: work,
-  ...changes,
-});
+const context = (changes: Partial<AuthContext> = {}) =>
+  contextWith({ "user@localhost": RFC_USER, "older@localhost": OLDER }, changes);
 
-/** Runs the messages of a client; what the server answered to each, decoded. */
-async function talk(mechanism: string, messages: readonly string[], context = contextWith()) {
-  const attempt = SaslAttempt.begin(mechanism, context);
-  if (attempt === undefined) return ["invalid-mechanism"];
-  const answers: string[] = [];
-  for (const [index, message] of messages.entries()) {
-    const text = message === "" ? "=" : base64(message);
-    const step = await (index === 0 ? attempt.initial(text) : attempt.respond(text));
-    if (step.kind === "failure") return [...answers, step.condition];
-    answers.push(step.data?.toString() ?? "");
-    if (step.kind === "success") answers.push(step.user.bare);
-  }
-  return answers;
+const talk = (mechanism: string, messages: readonly (string | Buffer)[], changes = context()) =>
+  talkTo(mechanism, messages, changes);
+
+/** As talk, where nothing was announced: the RFCs' examples have no extension. */
+async function plainly(mechanism: ScramMechanism, messages: readonly string[], nonce: string) {
+  const exchange = new ScramExchange(
+    mechanism,
+    false,
+    context({ offer: NO_OFFER, nonce: () => nonce }),
+  );
+  const steps: Step[] = [];
+  for (const message of messages) steps.push(await exchange.step(Buffer.from(message)));
+  return steps.map((step) => (step.kind === "failure" ? step.condition : step.data?.toString()));
 }
 
 const FIRST = "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL";
@@ -53,28 +49,39 @@ const NONCE = "fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j";
 const FINAL = `c=biws,r=${NONCE},p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=`;
 
 test("the example of RFC 5802 logs in, message by message", async () => {
-  expect(await talk("SCRAM-SHA-1", [FIRST, FINAL])).toEqual([
+  expect(await plainly("SCRAM-SHA-1", [FIRST, FINAL], "3rfcNHYJY1ZVvWVs7j")).toEqual([
     `r=${NONCE},s=QSXCR+Q6sek8bf92,i=4096`,
     "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=",
-    "user@localhost",
   ]);
 });
 
-test("the example of RFC 7677 logs in, message by message", async () => {
-  const serverNonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-  const nonce = `rOprNGfwEbeRWgbNEkqO${serverNonce}`;
-  const final = `c=biws,r=${nonce},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=`;
-  const answers = await talk(
+test.each([
+  [
+    "RFC 7677",
     "SCRAM-SHA-256",
-    ["n,,n=user,r=rOprNGfwEbeRWgbNEkqO", final],
-    contextWith({ nonce: () => serverNonce }),
-  );
-  expect(answers).toEqual([
-    `r=${nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096`,
-    "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-    "user@localhost",
-  ]);
-});
+    "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+    "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+  ],
+  // The same messages by draft-melnikov-scram-sha-512, worked out by another implementation.
+  [
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-512",
+    "gMGXRcevScNtxZ6/8lQYpGtnsNAc3mGcmNomv+xnoOMw+3R2xNJdMNnzMlTN8PPC6wdp6dybEmDYXYTxwnYPJQ==",
+    "ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0vSVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw==",
+  ],
+] as const)(
+  "the example of %s logs in, message by message",
+  async (_, mechanism, proof, verifier) => {
+    const serverNonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    const nonce = `rOprNGfwEbeRWgbNEkqO${serverNonce}`;
+    const final = `c=biws,r=${nonce},p=${proof}`;
+    const messages = ["n,,n=user,r=rOprNGfwEbeRWgbNEkqO", final];
+    expect(await plainly(mechanism, messages, serverNonce)).toEqual([
+      `r=${nonce},s=${SALT},i=4096`,
+      `v=${verifier}`,
+    ]);
+  },
+);
 
 test.each([
   ["a proof of another password", `c=biws,r=${NONCE},p=${base64("x".repeat(20))}`],
@@ -90,6 +97,7 @@ test.each([
 });
 
 test.each([
+  ["a message that is not UTF-8", [Buffer.from([0x6e, 0x2c, 0x2c, 0xff])]],
   ["no gs2 header", ["n=user,r=abc"]],
   ["an unknown gs2 flag", ["x,,n=user,r=abc"]],
   ["a mandatory extension", ["n,,m=new,n=user,r=abc"]],
@@ -111,18 +119,33 @@ test("an unknown user is challenged like a known one, the same at every try, and
   const once = await talk("SCRAM-SHA-1", [unknown, FINAL]);
   const twice = await talk("SCRAM-SHA-1", [unknown, FINAL]);
   expect(once).toEqual(twice);
-  expect(once[0]).toMatch(/^r=[^,]+,s=[A-Za-z0-9+/]{22}==,i=4096$/);
+  expect(once[0]).toMatch(/^r=[^,]+,s=[A-Za-z0-9+/]{22}==,i=4096,h=[A-Za-z0-9+/]{27}=$/);
   expect(once[1]).toBe("not-authorized");
   const other = await talk("SCRAM-SHA-1", ["n,,n=noone,r=fyko+d2lbbFgONRv9qkxdawL", FINAL]);
   expect(other[0]).not.toBe(once[0]);
 });
 
 test("nobody logs in as an unknown user, even with a proof that fits the decoy", async () => {
-  const context = contextWith({
-    decoys: () => RFC_USER,
-    accounts: { credentials: async () => undefined },
-  });
-  expect((await talk("SCRAM-SHA-1", [FIRST, FINAL], context)).at(-1)).toBe("not-authorized");
+  const decoys = { haveAllSha512: true, of: () => RFC_USER, keys: () => RFC_USER["SCRAM-SHA-1"] };
+  const accounts = { credentials: async () => undefined };
+  const { proof, first } = await proved("SCRAM-SHA-1", "n=user", { offer: NO_OFFER });
+  const exchange = new ScramExchange(
+    "SCRAM-SHA-1",
+    false,
+    context({ decoys, accounts, offer: NO_OFFER }),
+  );
+  await exchange.step(Buffer.from(first));
+  const step = await exchange.step(Buffer.from(proof));
+  expect(step).toEqual({ kind: "failure", condition: "not-authorized" });
+});
+
+test("a user without keys for SCRAM-SHA-512 fails with it like nobody, and logs in with others", async () => {
+  const older = { decoys: testDecoys(true) };
+  const failing = await talk("SCRAM-SHA-512", ["n,,n=older,r=abc", FINAL], context(older));
+  expect(failing[0]).toMatch(/^r=abc[^,]+,s=[A-Za-z0-9+/]{22}==,i=4096,h=/);
+  expect(failing[1]).toBe("not-authorized");
+  const { first, proof } = await proved("SCRAM-SHA-256", "n=older", {});
+  expect((await talk("SCRAM-SHA-256", [first, proof])).at(-1)).toBe("older@localhost");
 });
 
 test("names are unescaped and prepared before they are looked up", async () => {
@@ -133,39 +156,115 @@ test("names are unescaped and prepared before they are looked up", async () => {
       return undefined;
     },
   };
-  await talk("SCRAM-SHA-1", ["n,,n=a=2Cb=3DC,r=abc"], contextWith({ accounts }));
+  await talk("SCRAM-SHA-1", ["n,,n=a=2Cb=3DC,r=abc"], context({ accounts }));
   expect(asked).toEqual(["a,b=c@localhost"]);
 });
 
+/** The client's two messages with the password "pencil". */
+async function proved(
+  mechanism: ScramMechanism,
+  name: string,
+  {
+    gs2 = "n,,",
+    binding = Buffer.alloc(0),
+    offer = offerWith(),
+    nonce = NONCE,
+  }: { gs2?: string; binding?: Buffer; offer?: AuthContext["offer"]; nonce?: string },
+) {
+  const hash = HASHES[mechanism];
+  const bare = `${name},r=fyko+d2lbbFgONRv9qkxdawL`;
+  const { salt } = RFC_USER[mechanism];
+  const sorted = (names: readonly string[]) => [...names].sort().join("\x1e");
+  const bindings = offer.channelBindings.length > 0 ? `\x1f${sorted(offer.channelBindings)}` : "";
+  const told = createHash(hash)
+    .update(`${sorted(offer.mechanisms)}${bindings}`)
+    .digest("base64");
+  const extension = offer === NO_OFFER ? "" : `,h=${told}`;
+  const server = `r=${nonce},s=${salt.toString("base64")},i=4096${extension}`;
+  const salted = await work.salted("pencil", salt, 4_096, hash);
+  const clientKey = createHmac(hash, salted).update("Client Key").digest();
+  const stored = createHash(hash).update(clientKey).digest();
+  const bound = Buffer.concat([Buffer.from(gs2), binding]).toString("base64");
+  const without = `c=${bound},r=${nonce}`;
+  const signature = createHmac(hash, stored).update(`${bare},${server},${without}`).digest();
+  const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)));
+  return { first: `${gs2}${bare}`, proof: `${without},p=${proof.toString("base64")}` };
+}
+
 test("an authorization identity must be the user's own", async () => {
-  const first = (authzid: string) => `n,a=${authzid},n=user,r=fyko+d2lbbFgONRv9qkxdawL`;
   const run = async (authzid: string) => {
-    const { createHash, createHmac } = await import("node:crypto");
-    const bare = "n=user,r=fyko+d2lbbFgONRv9qkxdawL";
-    const server = `r=${NONCE},s=QSXCR+Q6sek8bf92,i=4096`;
-    const salted = await work.salted("pencil", RFC_USER["SCRAM-SHA-1"].salt, 4_096, "sha1");
-    const clientKey = createHmac("sha1", salted).update("Client Key").digest();
-    const stored = createHash("sha1").update(clientKey).digest();
-    const without = `c=${base64(`n,a=${authzid},`)},r=${NONCE}`;
-    const signature = createHmac("sha1", stored).update(`${bare},${server},${without}`).digest();
-    const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)));
-    const final = `${without},p=${proof.toString("base64")}`;
-    return (await talk("SCRAM-SHA-1", [first(authzid), final])).at(-1);
+    const { first, proof } = await proved("SCRAM-SHA-1", "n=user", { gs2: `n,a=${authzid},` });
+    return (await talk("SCRAM-SHA-1", [first, proof])).at(-1);
   };
   expect(await run("user@localhost")).toBe("user@localhost");
   expect(await run("juliet@localhost")).toBe("invalid-authzid");
   expect(await run("user@localhost/orchard")).toBe("invalid-authzid");
 });
 
+const EXPORTED = Buffer.alloc(32, 7);
+const END_POINT = Buffer.alloc(32, 9);
+const secure = (changes: Partial<AuthContext> = {}) =>
+  context({
+    channelBindings: new Map([
+      ["tls-exporter", EXPORTED],
+      ["tls-server-end-point", END_POINT],
+    ]),
+    ...changes,
+  });
+
+test.each([
+  ["SCRAM-SHA-1", "tls-exporter", EXPORTED],
+  ["SCRAM-SHA-256", "tls-exporter", EXPORTED],
+  ["SCRAM-SHA-512", "tls-exporter", EXPORTED],
+  ["SCRAM-SHA-256", "tls-server-end-point", END_POINT],
+] as const)("%s-PLUS logs in bound to the channel by %s", async (mechanism, type, binding) => {
+  const { offer } = secure();
+  const { first, proof } = await proved(mechanism, "n=user", {
+    gs2: `p=${type},,`,
+    binding,
+    offer,
+  });
+  const plus = `${mechanism}-PLUS`;
+  expect((await talk(plus, [first, proof], secure())).at(-1)).toBe("user@localhost");
+  const other = await proved(mechanism, "n=user", {
+    gs2: `p=${type},,`,
+    binding: Buffer.alloc(32, 1),
+    offer,
+  });
+  expect((await talk(plus, [other.first, other.proof], secure())).at(-1)).toBe("not-authorized");
+});
+
+test("a binding of one type is not taken for one of another", async () => {
+  const { offer } = secure();
+  const options = { gs2: "p=tls-exporter,,", binding: END_POINT, offer };
+  const { first, proof } = await proved("SCRAM-SHA-256", "n=user", options);
+  const answers = await talk("SCRAM-SHA-256-PLUS", [first, proof], secure());
+  expect(answers.at(-1)).toBe("not-authorized");
+});
+
+test("XEP-0474: a client that was shown another offer than the one made is refused", async () => {
+  const changed: AuthContext["offer"][] = [
+    { mechanisms: ["SCRAM-SHA-1"], channelBindings: [] },
+    offerWith(["tls-exporter"]),
+    offerWith([]),
+  ];
+  for (const offer of changed) {
+    const { first, proof } = await proved("SCRAM-SHA-1", "n=user", { offer });
+    expect((await talk("SCRAM-SHA-1", [first, proof], secure())).at(-1)).toBe("not-authorized");
+  }
+  const { offer } = secure();
+  const { first, proof } = await proved("SCRAM-SHA-1", "n=user", { offer });
+  expect((await talk("SCRAM-SHA-1", [first, proof], secure())).at(-1)).toBe("user@localhost");
+});
+
 test("channel binding: downgrade, wrong type and missing -PLUS are refused", async () => {
-  const secure = contextWith({ channelBinding: Buffer.alloc(32, 7) });
   const rest = "n=user,r=fyko+d2lbbFgONRv9qkxdawL";
-  expect(await talk("SCRAM-SHA-1", [`y,,${rest}`], secure)).toEqual(["not-authorized"]);
-  expect(await talk("SCRAM-SHA-1", [`p=tls-exporter,,${rest}`], secure)).toEqual([
+  expect(await talk("SCRAM-SHA-1", [`y,,${rest}`], secure())).toEqual(["not-authorized"]);
+  expect(await talk("SCRAM-SHA-1", [`p=tls-exporter,,${rest}`], secure())).toEqual([
     "malformed-request",
   ]);
-  expect(await talk("SCRAM-SHA-1-PLUS", [`n,,${rest}`], secure)).toEqual(["malformed-request"]);
-  expect(await talk("SCRAM-SHA-1-PLUS", [`p=tls-unique,,${rest}`], secure)).toEqual([
+  expect(await talk("SCRAM-SHA-1-PLUS", [`n,,${rest}`], secure())).toEqual(["malformed-request"]);
+  expect(await talk("SCRAM-SHA-1-PLUS", [`p=tls-unique,,${rest}`], secure())).toEqual([
     "not-authorized",
   ]);
   expect(await talk("SCRAM-SHA-1-PLUS", [`p=tls-exporter,,${rest}`])).toEqual([
@@ -178,7 +277,7 @@ test("a store that is away is a failure to retry, and tells nothing", async () =
   const away = {
     credentials: () => Promise.reject(new Unavailable("store-timeout", "Cannot read")),
   };
-  expect(await talk("SCRAM-SHA-1", [FIRST], contextWith({ accounts: away }))).toEqual([
+  expect(await talk("SCRAM-SHA-1", [FIRST], context({ accounts: away }))).toEqual([
     "temporary-auth-failure",
   ]);
 });

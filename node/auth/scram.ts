@@ -1,14 +1,12 @@
-/** The server's side of SCRAM: RFC 5802, RFC 7677, channel binding by RFC 9266. */
+/** The server's side of SCRAM (RFC 5802, RFC 7677), with channel binding, and XEP-0474 on top. */
 import { isUtf8 } from "node:buffer";
-import type { ScramMechanism } from "../stores/contract.ts";
+import type { ScramKeys, ScramMechanism } from "../stores/contract.ts";
 import type { AuthContext, Exchange, Step } from "./contract.ts";
 import { failure } from "./contract.ts";
-import { digest, HASHES, hmac, sameBytes } from "./credentials.ts";
+import { digest, HASHES, hmac, sameBytes } from "./hashes.ts";
 import type { Claimed } from "./lookup.ts";
 import { lookUp, mayActAs, userOf } from "./lookup.ts";
-
-/** The only channel binding that TLS 1.3 has (RFC 9266). */
-export const CHANNEL_BINDING = "tls-exporter";
+import { offerHash } from "./offer.ts";
 
 /** gs2-header of RFC 5802, section 7: flag, binding name, authzid; then the bare message. */
 const GS2 = /^((n|y|p=([A-Za-z0-9.-]+)),(?:a=([^,]+))?,)(.+)$/s;
@@ -19,10 +17,12 @@ const FINAL = /^(c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,]+
 /** What is remembered between the client's first and final message. */
 interface Begun {
   readonly claimed: Claimed;
+  readonly keys: ScramKeys;
   readonly authzid: string;
   readonly nonce: string;
   readonly gs2Header: string;
-  readonly isBound: boolean;
+  /** Of the channel the client bound itself to; empty for none. */
+  readonly binding: Buffer;
   /** client-first-message-bare "," server-first-message */
   readonly transcript: string;
 }
@@ -33,7 +33,7 @@ export class ScramExchange implements Exchange {
   readonly #context: AuthContext;
   #begun: Begun | undefined;
 
-  /** @param isPlus the -PLUS variant, which needs `context.channelBinding`. */
+  /** @param isPlus the -PLUS variant, which needs one of `context.channelBindings`. */
   constructor(mechanism: ScramMechanism, isPlus: boolean, context: AuthContext) {
     this.#mechanism = mechanism;
     this.#isPlus = isPlus;
@@ -55,38 +55,48 @@ export class ScramExchange implements Exchange {
     const name = saslName(rawName);
     const authzid = saslName(rawAuthzid);
     if (name === undefined || authzid === undefined) return failure("malformed-request");
+    const { channelBindings } = this.#context;
     // Section 6: "y" says we do not offer channel binding; if we do, somebody hid it from him.
-    if (flag === "y" && this.#context.channelBinding !== undefined) {
-      return failure("not-authorized");
-    }
-    const isBound = bindingName !== undefined;
-    if (isBound !== this.#isPlus) return failure("malformed-request");
-    if (isBound && bindingName !== CHANNEL_BINDING) return failure("not-authorized");
+    if (flag === "y" && channelBindings.size > 0) return failure("not-authorized");
+    if ((bindingName !== undefined) !== this.#isPlus) return failure("malformed-request");
+    const binding = bindingName === undefined ? Buffer.alloc(0) : channelBindings.get(bindingName);
     const user = userOf(name, this.#context.domain);
-    if (user === undefined) return failure("not-authorized");
+    if (binding === undefined || user === undefined) return failure("not-authorized");
 
     const claimed = await lookUp(user, this.#context);
-    const { salt, iterations } = claimed.credentials[this.#mechanism];
+    const keys = this.#keysOf(claimed);
     const nonce = clientNonce + this.#context.nonce();
-    const serverFirst = `r=${nonce},s=${salt.toString("base64")},i=${iterations}`;
+    const salt = keys.salt.toString("base64");
+    const serverFirst = `r=${nonce},s=${salt},i=${keys.iterations}${this.#offerAttribute()}`;
     const transcript = `${bare},${serverFirst}`;
-    this.#begun = { claimed, authzid, nonce, gs2Header, isBound, transcript };
+    this.#begun = { claimed, keys, authzid, nonce, gs2Header, binding, transcript };
     return { kind: "challenge", data: Buffer.from(serverFirst) };
+  }
+
+  /** XEP-0474, 5.1: the client sees by it whether somebody took mechanisms out of the offer. */
+  #offerAttribute(): string {
+    const { offer } = this.#context;
+    const isAnnounced = offer.mechanisms.length > 0;
+    return isAnnounced ? `,h=${offerHash(HASHES[this.#mechanism], offer)}` : "";
+  }
+
+  /** Who has no keys for the mechanism, which then was not offered to him, is checked like nobody. */
+  #keysOf({ credentials, user }: Claimed): ScramKeys {
+    return credentials[this.#mechanism] ?? this.#context.decoys.keys(user.bare, this.#mechanism);
   }
 
   #final(text: string, begun: Begun): Step {
     const [, withoutProof, binding, nonce, proofText] = FINAL.exec(text) ?? [];
     const proof = proofText === undefined ? undefined : strictBase64(proofText);
     if (withoutProof === undefined || proof === undefined) return failure("malformed-request");
-    const expected = Buffer.concat([
-      Buffer.from(begun.gs2Header),
-      (begun.isBound ? this.#context.channelBinding : undefined) ?? Buffer.alloc(0),
-    ]).toString("base64");
+    const expected = Buffer.concat([Buffer.from(begun.gs2Header), begun.binding]).toString(
+      "base64",
+    );
     const isHeaderRight = sameBytes(Buffer.from(binding ?? ""), Buffer.from(expected));
     const isNonceRight = sameBytes(Buffer.from(nonce ?? ""), Buffer.from(begun.nonce));
 
     const hash = HASHES[this.#mechanism];
-    const { storedKey, serverKey } = begun.claimed.credentials[this.#mechanism];
+    const { storedKey, serverKey } = begun.keys;
     const authMessage = `${begun.transcript},${withoutProof}`;
     const signature = hmac(hash, storedKey, authMessage);
     const isProofRight =

@@ -58,15 +58,16 @@ export const choice = <const T extends readonly [string, ...string[]]>(
     .default(value as never)
     .describe(about);
 
-/** A list of 1 to `max` lines of text without repeats. */
+/** A list of `min` (1 if left out) to `max` lines of text without repeats. */
 export const list = ({
   about,
+  min = 1,
   max,
   default: value,
-}: About<readonly string[]> & { max: number; default: readonly string[] }) =>
+}: About<readonly string[]> & { min?: number; max: number; default: readonly string[] }) =>
   z
     .array(z.string().min(1).max(1023))
-    .min(1)
+    .min(min)
     .max(max)
     .refine((items) => new Set(items).size === items.length, "an entry stands twice")
     .default([...value])

@@ -189,6 +189,17 @@ const nodeOptions = {
       min: 4_096,
       max: 1_000_000,
     }),
+    anonymousDomains: list({
+      about: "Those of the domains that are for guests: SASL ANONYMOUS alone, nothing is kept.",
+      default: [],
+      min: 0,
+      max: 1_000,
+    }),
+    clientCertificates: section("SASL EXTERNAL with client certificates (XEP-0178).", {
+      authority: file(
+        "PEM file of who may sign them, for the address in id-on-xmppAddr; not asked for without.",
+      ),
+    }),
   }),
   registration: section("XEP-0077: clients make accounts by themselves.", {
     enabled: flag({ about: "Open to everybody who can connect.", default: false }),
@@ -242,6 +253,10 @@ export const configurationSchema = <M extends z.ZodRawShape>(modules: M) =>
       }
       if (config.c2s.plaintextAuthOnLoopback && config.c2s.tls === "required") {
         refuse(["c2s", "plaintextAuthOnLoopback"], "needs c2s.tls to be offered");
+      }
+      for (const domain of config.auth.anonymousDomains) {
+        if (config.domains.includes(domain)) continue;
+        refuse(["auth", "anonymousDomains"], `${domain} is not one of the domains`);
       }
       if (config.routes.engine !== "etcd") return;
       if (config.store.engine !== "cassandra") {

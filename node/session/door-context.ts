@@ -1,6 +1,6 @@
 /** What everything behind one client door shares. Made by openClientDoor. */
 
-import type { AuthContext } from "../auth/contract.ts";
+import type { AuthServices } from "../auth/contract.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -106,8 +106,9 @@ export interface Door {
   readonly registration: Registration | undefined;
   /** What others add to the features of a stream whose client has logged in, as XML. */
   readonly announced: string;
-  /** Everything authentication needs but the stream's own domain and channel. */
-  readonly auth: Omit<AuthContext, "domain" | "channelBinding">;
+  readonly auth: AuthServices;
+  /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */
+  readonly anonymousDomains: ReadonlySet<string>;
   readonly guard: AddressGuard;
   readonly hasTls: boolean;
   readonly sessions: Sessions<Session>;

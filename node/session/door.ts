@@ -1,6 +1,7 @@
 /** The client door: opens the ports and builds what stands behind them. */
 
-import { makeDecoys } from "../auth/credentials.ts";
+import type { Decoys } from "../auth/decoys.ts";
+import { KeyUpgrades } from "../auth/key-upgrades.ts";
 import { PasswordWork } from "../auth/password-work.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -36,7 +37,7 @@ export interface ClientDoorOptions {
   readonly config: ClientDoorConfig;
   /** Prepared, at least one. */
   readonly domains: readonly string[];
-  readonly accounts: Pick<Accounts, "credentials">;
+  readonly accounts: Pick<Accounts, "credentials" | "addKeys">;
   readonly routes: Pick<Routes, "bind" | "unbind">;
   readonly clock: Clock;
   readonly random: Random;
@@ -50,10 +51,12 @@ export interface ClientDoorOptions {
   readonly announced?: string;
   readonly selfIncarnation: string;
   readonly log: Logger;
-  /** PBKDF2 rounds that new passwords get: what an unknown user's challenge claims. */
-  readonly scramIterations?: number;
-  /** Known to all nodes and to nobody else; see makeDecoys. */
-  readonly decoySecret?: string | Buffer | undefined;
+  /** PBKDF2 rounds that new keys get. */
+  readonly scramIterations: number;
+  /** What unknown users are checked against. */
+  readonly decoys: Decoys;
+  /** Some of `domains`; none if left out. */
+  readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
   readonly passwords?: PasswordWork;
 }
@@ -92,7 +95,9 @@ const NONCE_BYTES = 18;
 const DISPOSE: DrainOptions = { perSecond: Number.MAX_SAFE_INTEGER, deadlineMs: 5_000 };
 
 function makeDoor(options: ClientDoorOptions): Door {
-  const { accounts, clock, config, random } = options;
+  const { accounts, clock, config, random, passwords = new PasswordWork() } = options;
+  const log = options.log.child({ room: "session" });
+  const keys = { iterations: options.scramIterations, work: passwords };
   return {
     config,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
@@ -105,14 +110,16 @@ function makeDoor(options: ClientDoorOptions): Door {
     announced: options.announced ?? "",
     auth: {
       accounts,
-      decoys: makeDecoys(options.decoySecret, options.scramIterations),
+      decoys: options.decoys,
       nonce: () => random.bytes(NONCE_BYTES).toString("base64"),
-      passwords: options.passwords ?? new PasswordWork(),
+      passwords,
+      upgrades: new KeyUpgrades(accounts, keys, log),
     },
+    anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),
     hasTls: options.tls !== undefined,
     sessions: new Sessions<Session>(),
-    log: options.log.child({ room: "session" }),
+    log,
     stats: newStats(),
     isDraining: false,
     endings: new Set(),

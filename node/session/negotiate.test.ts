@@ -168,12 +168,14 @@ test("TLS that is only offered still protects passwords where loopback is no exc
 
 test("direct TLS speaks XMPP from the first byte and knows its ALPN name", async () => {
   await using kit = await openKit({ config: { tls: "required", plaintextAuthOnLoopback: false } });
-  const client = await RawClient.connectTls(kit.door.directTlsPort ?? 0, ["xmpp-client"]);
+  const client = await RawClient.connectTls(kit.door.directTlsPort ?? 0, {
+    ALPNProtocols: ["xmpp-client"],
+  });
   expect("alpnProtocol" in client.socket && client.socket.alpnProtocol).toBe("xmpp-client");
   expect(await client.open()).toContain("<mechanism>PLAIN</mechanism>");
   client.plain("romeo", "secret");
   expect(await client.read(/<success[^>]*>/)).toContain("success");
-  const other = RawClient.connectTls(kit.door.directTlsPort ?? 0, ["h2"]);
+  const other = RawClient.connectTls(kit.door.directTlsPort ?? 0, { ALPNProtocols: ["h2"] });
   await expect(other).rejects.toThrow(/alert/i);
   client.destroy();
 });

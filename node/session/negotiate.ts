@@ -1,42 +1,32 @@
 /** From the first header to a bound session: STARTTLS, SASL, bind (RFC 6120, sections 5 to 7). */
 
 import type { SaslCondition, Step } from "../auth/contract.ts";
-import { mechanismsFor, SaslAttempt } from "../auth/sasl.ts";
-import { CHANNEL_BINDING } from "../auth/scram.ts";
-import { isLoopback } from "../guard/address.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
 import { boundFeatures, entryFeatures } from "../stream/features.ts";
-import { NS_ACKS, NS_BIND, NS_CLIENT, NS_SASL, NS_TLS } from "../stream/namespaces.ts";
+import { NS_ACKS, NS_BIND, NS_CLIENT, NS_TLS } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { text as textOf } from "../xml/names.ts";
 import { bindResource } from "./bind.ts";
 import type { Door } from "./door-context.ts";
+import { Login } from "./login.ts";
 import { answerRegistration, isRegistration } from "./register.ts";
 import { iqError, isRequest } from "./replies.ts";
+import type { SaslProfile } from "./sasl-profiles.ts";
+import { SASL, saslSuccess } from "./sasl-profiles.ts";
 import { acksFailed } from "./session.ts";
 
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
 const TLS_FAILURE = Buffer.from(`<failure xmlns='${NS_TLS}'/>`);
 
-const saslFailure = (condition: SaslCondition): Buffer =>
-  Buffer.from(`<failure xmlns='${NS_SASL}'><${condition}/></failure>`);
-
-const saslElement = (name: string, data: Buffer | undefined): Buffer => {
-  if (data === undefined) return Buffer.from(`<${name} xmlns='${NS_SASL}'/>`);
-  // RFC 6120, 6.4.2: "=" stands for data of no length; a challenge may simply be empty.
-  return Buffer.from(`<${name} xmlns='${NS_SASL}'>${data.toString("base64")}</${name}>`);
-};
-
 export class Negotiation implements StreamOwner {
   readonly #door: Door;
   readonly #onDone: (negotiation: Negotiation) => void;
   #stream: ServerStream | undefined;
+  #login: Login | undefined;
   /** Set by a login that succeeded. */
   #user: Jid | undefined;
-  #attempt: SaslAttempt | undefined;
-  #failures = 0;
   /** A step is waiting for a store or for the routes. */
   #isBusy = false;
   /** Read behind the stanza that the step is about. */
@@ -64,7 +54,7 @@ export class Negotiation implements StreamOwner {
       return;
     }
     if (this.#user === undefined) {
-      stream.write(this.#entryFeatures(stream));
+      this.#welcome(stream);
       return;
     }
     // A new header must not lead to another domain than the one logged in to.
@@ -95,21 +85,27 @@ export class Negotiation implements StreamOwner {
     this.#onDone(this);
   }
 
-  #mayLogIn(stream: ServerStream): boolean {
-    if (stream.isSecure) return true;
-    const { tls, plaintextAuthOnLoopback } = this.#door.config;
-    return tls === "offered" && plaintextAuthOnLoopback && isLoopback(stream.remoteAddress);
+  /** 4.3.2: says what may be negotiated, which can depend on who is coming. */
+  #welcome(stream: ServerStream): void {
+    const login = this.#loginOf(stream);
+    const preparing = login.prepare();
+    const welcome = () => void stream.write(this.#entryFeatures(stream, login));
+    if (preparing === undefined) welcome();
+    else this.#step(stream, () => preparing.then(welcome));
   }
 
-  #entryFeatures(stream: ServerStream): Buffer {
-    const mayLogIn = this.#mayLogIn(stream);
-    const hasBinding = stream.channelBinding !== undefined;
+  #loginOf(stream: ServerStream): Login {
+    this.#login ??= new Login(this.#door, stream);
+    return this.#login;
+  }
+
+  #entryFeatures(stream: ServerStream, login: Login): Buffer {
     const canSecure = !stream.isSecure && this.#door.hasTls;
+    const registers = this.#door.registration?.enabled ?? false;
     return entryFeatures({
-      startTls: canSecure ? (mayLogIn ? "optional" : "required") : undefined,
-      mechanisms: mayLogIn ? mechanismsFor(hasBinding) : [],
-      channelBindings: mayLogIn && hasBinding ? [CHANNEL_BINDING] : [],
-      registration: this.#door.registration?.enabled ?? false,
+      startTls: canSecure ? (login.isAllowed ? "optional" : "required") : undefined,
+      ...login.offer,
+      registration: registers && !login.isAnonymous,
     });
   }
 
@@ -119,8 +115,8 @@ export class Negotiation implements StreamOwner {
       this.#startTls(stream);
       return;
     }
-    if (ns === NS_SASL && this.#user === undefined) {
-      this.#sasl(stream, stanza);
+    if (ns === SASL.ns && this.#user === undefined) {
+      this.#sasl(stream, stanza, SASL);
       return;
     }
     if (ns === NS_ACKS && (name === "resume" || name === "enable")) {
@@ -145,8 +141,10 @@ export class Negotiation implements StreamOwner {
       this.#step(stream, () => this.#bind(stream, user, stanza));
       return;
     }
-    if (user === undefined && registration?.enabled && isRegistration(stanza)) {
-      if (!this.#mayLogIn(stream)) {
+    const login = this.#loginOf(stream);
+    const mayRegister = user === undefined && registration?.enabled && !login.isAnonymous;
+    if (mayRegister && isRegistration(stanza)) {
+      if (!login.isAllowed) {
         // No password over a wire that others can read.
         stream.write(iqError(stanza, "auth", "not-allowed"));
         return;
@@ -167,62 +165,44 @@ export class Negotiation implements StreamOwner {
       stream.close();
       return;
     }
-    this.#attempt = undefined;
+    this.#login?.forget();
     this.#queue = []; // Sent without protection: it must not be taken for what comes after.
     stream.write(PROCEED);
     stream.startTls();
   }
 
-  #sasl(stream: ServerStream, stanza: ParsedStanza): void {
-    const { name } = stanza;
+  #sasl(stream: ServerStream, stanza: ParsedStanza, profile: SaslProfile): void {
+    const { name, attributes } = stanza;
+    const login = this.#loginOf(stream);
     if (name === "abort") {
-      this.#refuse(stream, "aborted");
+      this.#refuse(stream, profile, "aborted");
       return;
     }
-    if (name !== "auth" && name !== "response") {
+    if (name !== profile.start && name !== "response") {
       stream.close({ condition: "unsupported-stanza-type" });
       return;
     }
-    if (!this.#mayLogIn(stream)) {
-      this.#refuse(stream, "encryption-required");
-      return;
-    }
-    if (!this.#door.guard.mayLogIn(stream.remoteAddress)) {
-      this.#refuse(stream, "temporary-auth-failure");
-      return;
-    }
-    const running = this.#attempt;
     // Neither a second start nor an answer to nothing.
-    if ((name === "auth") !== (running === undefined)) {
-      this.#refuse(stream, "malformed-request");
+    if ((name === profile.start) === login.isRunning) {
+      this.#refuse(stream, profile, "malformed-request");
       return;
     }
-    const text = textOf(stanza.element());
-    if (running !== undefined) {
-      this.#step(stream, async () => this.#answer(stream, await running.respond(text)));
-      return;
-    }
-    const attempt = SaslAttempt.begin(stanza.attributes.mechanism ?? "", {
-      ...this.#door.auth,
-      domain: stream.domain,
-      channelBinding: stream.channelBinding,
+    this.#step(stream, async () => {
+      const step = login.isRunning
+        ? login.respond(textOf(stanza.element()))
+        : login.begin(attributes.mechanism ?? "", profile.initial(stanza));
+      this.#answer(stream, profile, await step);
     });
-    if (attempt === undefined) {
-      this.#refuse(stream, "invalid-mechanism");
-      return;
-    }
-    this.#attempt = attempt;
-    this.#step(stream, async () => this.#answer(stream, await attempt.initial(text)));
   }
 
-  #answer(stream: ServerStream, step: Step): void {
+  #answer(stream: ServerStream, profile: SaslProfile, step: Step): void {
     if (!stream.isOpen) return;
     switch (step.kind) {
       case "challenge":
-        stream.write(saslElement("challenge", step.data));
+        stream.write(profile.challenge(step.data));
         return;
       case "failure":
-        this.#refuse(stream, step.condition);
+        this.#refuse(stream, profile, step.condition);
         return;
       case "success":
         this.#succeed(stream, step.user, step.data);
@@ -239,22 +219,16 @@ export class Negotiation implements StreamOwner {
       stream.close({ condition: "policy-violation" });
       return;
     }
-    this.#attempt = undefined;
     this.#user = user;
-    this.#door.stats.loginsSucceeded += 1;
-    stream.write(saslElement("success", data));
+    this.#loginOf(stream).succeeded();
+    stream.write(saslSuccess(data));
     stream.authenticated();
   }
 
-  #refuse(stream: ServerStream, condition: SaslCondition): void {
-    const { guard, stats, limits, log } = this.#door;
-    this.#attempt = undefined;
-    this.#failures += 1;
-    stats.loginsFailed += 1;
-    if (condition === "not-authorized") guard.loginFailed(stream.remoteAddress);
-    log.debug({ address: stream.remoteAddress, condition }, "login-failed");
-    stream.write(saslFailure(condition));
-    if (this.#failures >= limits.failedLoginsPerStreamMax) {
+  #refuse(stream: ServerStream, profile: SaslProfile, condition: SaslCondition): void {
+    const isEnough = this.#loginOf(stream).failed(condition);
+    stream.write(profile.failure(condition));
+    if (isEnough) {
       stream.close({ condition: "policy-violation", text: "Too many failed logins" });
     }
   }

@@ -2,7 +2,15 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import type { OpenedPair } from "./data.suite.ts";
-import { all, someCredentials, someItem, someMessage, someUser } from "./data.suite.ts";
+import {
+  all,
+  nowUs,
+  someCredentials,
+  someItem,
+  someMessage,
+  someToken,
+  someUser,
+} from "./data.suite.ts";
 
 type Open = () => OpenedPair;
 
@@ -59,6 +67,45 @@ export function accountsSuite(stores: Open): void {
     ]);
     expect(answers).toEqual([true, true]);
     expect([one, other]).toContainEqual(await here.accounts.credentials(user));
+  });
+}
+
+/** Declares these tests; see contract.suite.ts. */
+export function keysSuite(stores: Open): void {
+  const { "SCRAM-SHA-512": _, ...older } = someCredentials("same password");
+  const complete = someCredentials("same password");
+
+  test("an account without keys for SCRAM-SHA-512 is read as it was stored", async () => {
+    const { here, there } = stores();
+    const user = someUser();
+    await here.accounts.create(user, older);
+    expect(await there.accounts.credentials(user)).toEqual(older);
+  });
+
+  test("keys are added while the password is the known one", async () => {
+    const { here, there } = stores();
+    const user = someUser();
+    await here.accounts.create(user, older);
+    expect(await there.accounts.addKeys(user, older, complete)).toBe(true);
+    expect(await here.accounts.credentials(user)).toEqual(complete);
+    expect(await here.accounts.addKeys(user, older, complete)).toBe(false);
+  });
+
+  test("keys of an old password never replace those of a new one", async () => {
+    const { here, there } = stores();
+    const user = someUser();
+    const changed = someCredentials();
+    await here.accounts.create(user, older);
+    await here.accounts.setCredentials(user, changed);
+    expect(await there.accounts.addKeys(user, older, complete)).toBe(false);
+    expect(await there.accounts.credentials(user)).toEqual(changed);
+  });
+
+  test("keys are not added to an account that does not exist", async () => {
+    const { accounts } = stores().here;
+    const user = someUser();
+    expect(await accounts.addKeys(user, older, complete)).toBe(false);
+    expect(await accounts.exists(user)).toBe(false);
   });
 }
 
@@ -133,6 +180,7 @@ export function deletionSuite(stores: Open): void {
       await here.rosters.remove(owner, "contact@example.org");
       await here.rosters.update(owner, "friend@example.org", { listed: true });
       await here.offline.add(owner, someMessage(1), 10);
+      await here.tokens.change(owner, { remove: [], put: [someToken("phone")] }, nowUs());
       await here.documents.change(owner, "private", new Map([["key", Buffer.from("value")]]));
       const node = await here.pubsub.create(owner, "node", { config: "{}" });
       await here.pubsub.publish(owner, node, someItem("item"), { isKept: true, removes: [] });
@@ -147,6 +195,8 @@ export function deletionSuite(stores: Open): void {
     expect(await here.pubsub.list(user)).toEqual([]);
     expect(await here.pubsub.itemIds(user, "node")).toEqual([]);
     expect(await here.pubsub.itemIds(neighbour, "node")).toHaveLength(1);
+    expect((await here.tokens.list(user)).tokens).toEqual([]);
+    expect((await here.tokens.list(neighbour)).tokens).toHaveLength(1);
     expect(await all(here.accounts.list(domain))).toEqual([neighbour]);
     expect(await here.accounts.exists(neighbour)).toBe(true);
     expect((await here.rosters.load(neighbour)).items).toHaveLength(1);

@@ -1,6 +1,12 @@
 /** What every engine must do: run by each engine's own test file over the real thing. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accountNamesSuite, accountsSuite, deletionSuite, domainSuite } from "./accounts.suite.ts";
+import {
+  accountNamesSuite,
+  accountsSuite,
+  deletionSuite,
+  domainSuite,
+  keysSuite,
+} from "./accounts.suite.ts";
 import type { Stores } from "./contract.ts";
 import type { OpenedPair } from "./data.suite.ts";
 import { concurrentDocumentsSuite, documentsSuite } from "./documents.suite.ts";
@@ -12,6 +18,7 @@ import {
   rostersSuite,
   versionsSuite,
 } from "./rosters.suite.ts";
+import { secretsSuite, tokensSuite } from "./tokens.suite.ts";
 
 /** Declares the suite. @param open opens one more instance over the same data */
 export function storesContract(open: () => Promise<Stores>): void {
@@ -31,6 +38,7 @@ export function storesContract(open: () => Promise<Stores>): void {
     await expect(stores().here.ping()).resolves.toBeUndefined();
   });
   describe("accounts", () => accountsSuite(stores));
+  describe("keys of accounts", () => keysSuite(stores));
   describe("account names", () => accountNamesSuite(stores));
   describe("accounts of a domain", () => domainSuite(stores));
   describe("deletion", () => deletionSuite(stores));
@@ -41,6 +49,8 @@ export function storesContract(open: () => Promise<Stores>): void {
   describe("offline messages", () => offlineSuite(stores));
   describe("offline messages, removed", () => offlineRemovalSuite(stores));
   describe("offline messages under concurrent writers", () => concurrentOfflineSuite(stores));
+  describe("tokens", () => tokensSuite(stores));
+  describe("secrets", () => secretsSuite(stores));
   describe("documents", () => documentsSuite(stores));
   describe("documents under concurrent writers", () => concurrentDocumentsSuite(stores));
   describe("pubsub nodes", () => pubsubNodesSuite(stores));

@@ -1,6 +1,6 @@
 /** What the shared suites are made of. */
 import { randomUUID } from "node:crypto";
-import type { Credentials, OfflineMessage, Stores } from "./contract.ts";
+import type { Credentials, OfflineMessage, StoredToken, Stores } from "./contract.ts";
 
 /** What XMPP allows in the fields that users fill: quotes, emoji, right-to-left, combining marks. */
 export const AWKWARD = [
@@ -21,14 +21,14 @@ export interface OpenedPair {
 }
 
 /** Credentials that differ from any others by their salt. */
-export function someCredentials(label = randomUUID()): Credentials {
+export function someCredentials(label: string = randomUUID()): Required<Credentials> {
   const keys = (bytes: number) => ({
     salt: Buffer.from(`salt ${label}`),
     iterations: 10_000,
     storedKey: Buffer.alloc(bytes, label),
     serverKey: Buffer.alloc(bytes, `server ${label}`),
   });
-  return { "SCRAM-SHA-1": keys(20), "SCRAM-SHA-256": keys(32) };
+  return { "SCRAM-SHA-1": keys(20), "SCRAM-SHA-256": keys(32), "SCRAM-SHA-512": keys(64) };
 }
 
 /** A user that no other test has. */
@@ -48,6 +48,23 @@ export const someItem = (id: string, payload = `<item>${id}</item>`) => ({
   publisher: "romeo@example.org",
   payload: Buffer.from(payload),
 });
+
+export const nowUs = (): number => Date.now() * 1_000;
+
+/** A token that is valid for an hour. */
+export function someToken(client: string, fields: Partial<StoredToken> = {}): StoredToken {
+  const issuedMs = Date.now();
+  return {
+    client,
+    slot: "new",
+    mechanism: "HT-SHA-256-NONE",
+    issuedMs,
+    expiresMs: issuedMs + 3_600_000,
+    count: 0,
+    sealed: Buffer.from(`sealed ${client} \0\xff`),
+    ...fields,
+  };
+}
 
 /** What an iterable gives, read to its end. */
 export async function all<T>(values: AsyncIterable<T>): Promise<T[]> {

@@ -58,6 +58,7 @@ export class ServerStream implements FrameSink, ConnectionOwner {
   #isHeaderSent = false;
   #domain = "";
   #lang: string | undefined;
+  #peer: string | undefined;
   #linger: Timer | undefined;
 
   constructor(connection: Connection, settings: StreamSettings, owner: StreamOwner) {
@@ -90,8 +91,9 @@ export class ServerStream implements FrameSink, ConnectionOwner {
     return this.#connection.isSecure;
   }
 
-  get channelBinding(): Buffer | undefined {
-    return this.#connection.channelBinding;
+  /** The bare address the peer's last header claimed, prepared: a hint before login. */
+  get peer(): string | undefined {
+    return this.#peer;
   }
 
   /** Whether bytes written now wait behind others that the system has not taken. */
@@ -193,6 +195,7 @@ export class ServerStream implements FrameSink, ConnectionOwner {
     this.#scope = sharedScope(header.scope);
     this.#domain = verdict.domain;
     this.#lang = header.lang;
+    this.#peer = verdict.from;
     this.#sendHeader(verdict.from);
     this.#state = "open";
     this.#owner.onOpen(this);

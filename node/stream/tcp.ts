@@ -4,6 +4,9 @@
  */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import type { ChannelBindingType } from "./channel-binding.ts";
+import { channelBindingsOf } from "./channel-binding.ts";
+import { certifiedAddresses } from "./client-certificate.ts";
 import type { TlsContexts } from "./tls.ts";
 
 /** Whom a connection tells what happens to it. */
@@ -19,9 +22,8 @@ export interface ConnectionOwner {
 
 /** XEP-0368: the protocol's name in ALPN. */
 const ALPN_CLIENT = "xmpp-client";
-/** RFC 9266. */
-const EXPORTER_LABEL = "EXPORTER-Channel-Binding";
-const EXPORTER_BYTES = 32;
+
+const NO_BINDINGS: ReadonlyMap<ChannelBindingType, Buffer> = new Map();
 
 const CONNECTION = Symbol("connection");
 type OwnedSocket = Socket & { [CONNECTION]?: Connection };
@@ -105,11 +107,14 @@ export class Connection {
     return this.#queue === undefined ? this.#writes : this.#writes + 1;
   }
 
-  /** `tls-exporter` channel binding data; only TLS 1.3 is sure to have it (RFC 9266, 4.2). */
-  get channelBinding(): Buffer | undefined {
-    const socket = this.#socket;
-    if (!(socket instanceof TLSSocket) || socket.getProtocol() !== "TLSv1.3") return undefined;
-    return socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
+  /** What a login can be bound to; empty without TLS. */
+  channelBindings(): ReadonlyMap<ChannelBindingType, Buffer> {
+    return this.#socket instanceof TLSSocket ? channelBindingsOf(this.#socket) : NO_BINDINGS;
+  }
+
+  /** The addresses that the client's certificate proves, as they stand in it. */
+  certifiedAddresses(): readonly string[] {
+    return this.#socket instanceof TLSSocket ? certifiedAddresses(this.#socket) : [];
   }
 
   /**
@@ -232,6 +237,8 @@ export class Connection {
       secureContext: contexts.standard,
       SNICallback: contexts.onServerName,
       ALPNProtocols: [ALPN_CLIENT],
+      requestCert: contexts.asksForCertificates,
+      rejectUnauthorized: false, // Who has none, or another's, logs in by other means.
     });
     this.#socket = socket;
     this.#attach(socket);

@@ -12,6 +12,8 @@ export interface TlsMaterial {
 export interface TlsMaterials extends TlsMaterial {
   /** Domains (lower-case A-labels, as in SNI) that have a certificate of their own. */
   readonly byDomain?: Readonly<Record<string, TlsMaterial>>;
+  /** PEM: who may sign clients' certificates (XEP-0178). They are not asked for without. */
+  readonly clientAuthority?: string | Buffer | undefined;
 }
 
 /** RFC 7590 and RFC 9325: forward secrecy and authenticated encryption only. */
@@ -23,10 +25,14 @@ const CIPHERS = [
   "ECDHE+CHACHA20",
 ].join(":");
 
-const contextOf = ({ certificate, key }: TlsMaterial): SecureContext =>
+const contextOf = (
+  { certificate, key }: TlsMaterial,
+  clientAuthority: string | Buffer | undefined,
+): SecureContext =>
   createSecureContext({
     cert: certificate,
     key,
+    ...(clientAuthority !== undefined && { ca: clientAuthority }),
     minVersion: "TLSv1.2",
     ciphers: CIPHERS,
     // X25519 first, and no hybrid groups: their state stays with each connection.
@@ -37,13 +43,15 @@ const contextOf = ({ certificate, key }: TlsMaterial): SecureContext =>
 interface Loaded {
   readonly standard: SecureContext;
   readonly byDomain: ReadonlyMap<string, SecureContext>;
+  readonly asksForCertificates: boolean;
 }
 
-const load = (materials: TlsMaterials): Loaded => ({
-  standard: contextOf(materials),
+const load = ({ clientAuthority, byDomain = {}, ...materials }: TlsMaterials): Loaded => ({
+  standard: contextOf(materials, clientAuthority),
   byDomain: new Map(
-    Object.entries(materials.byDomain ?? {}).map(([domain, own]) => [domain, contextOf(own)]),
+    Object.entries(byDomain).map(([domain, own]) => [domain, contextOf(own, clientAuthority)]),
   ),
+  asksForCertificates: clientAuthority !== undefined,
 });
 
 /** The contexts in force. Connections made before a replacement keep what they have. */
@@ -63,6 +71,10 @@ export class TlsContexts {
   /** For a client that names no server. */
   get standard(): SecureContext {
     return this.#loaded.standard;
+  }
+
+  get asksForCertificates(): boolean {
+    return this.#loaded.asksForCertificates;
   }
 
   /** For the name a client asks for (SNI), in the form node:tls calls; one for all sockets. */

@@ -70,6 +70,7 @@ export class MemoryStores {
         exists: (user) => later(() => this.users.has(user)),
         setCredentials: (user, credentials) =>
           later(() => this.users.has(user) && this.users.set(user, credentials) !== undefined),
+        addKeys: () => Promise.resolve(false),
         delete: (user) =>
           later(() => {
             this.rosters.delete(user);
@@ -122,6 +123,13 @@ export class MemoryStores {
           }),
       },
       pubsub: this.pubsub.of(later),
+      // Logging in is the door's business: nothing above it asks for these.
+      tokens: {
+        list: () => Promise.resolve({ tokens: [], latestUs: 0 }),
+        change: () => Promise.resolve(),
+        clear: () => Promise.resolve(),
+      },
+      secrets: { keep: (_name, proposed) => Promise.resolve(proposed) },
       ping: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };

@@ -2,6 +2,7 @@
 
 import { makeCredentials } from "../../auth/credentials.ts";
 import { PasswordWork } from "../../auth/password-work.ts";
+import { testDecoys } from "../../auth/testing/context.ts";
 import type { Clock } from "../../base/clock.ts";
 import { systemClock } from "../../base/clock.ts";
 import { FakeClock } from "../../base/fake-clock.ts";
@@ -47,7 +48,7 @@ export const CERTIFICATE = await issue(authority, {
 const ROMEO = await makeCredentials("secret", { iterations: 4_096 });
 
 /** The accounts of a test: romeo@localhost with the password "secret", and what is added. */
-export class TestAccounts implements Pick<Accounts, "credentials"> {
+export class TestAccounts implements Pick<Accounts, "credentials" | "addKeys"> {
   readonly users = new Map<string, Credentials>([["romeo@localhost", ROMEO]]);
   /** Thrown instead of an answer. */
   failure: Error | undefined;
@@ -57,6 +58,12 @@ export class TestAccounts implements Pick<Accounts, "credentials"> {
     this.reads += 1;
     if (this.failure !== undefined) throw this.failure;
     return this.users.get(user);
+  }
+
+  async addKeys(user: string, known: Credentials, credentials: Credentials): Promise<boolean> {
+    if (this.users.get(user) !== known) return false;
+    this.users.set(user, credentials);
+    return true;
   }
 }
 
@@ -160,6 +167,7 @@ export async function openKit(overrides: Overrides = {}): Promise<Kit> {
     selfIncarnation,
     log: complaining(complaints),
     scramIterations: 4_096,
+    decoys: testDecoys(),
     passwords: new PasswordWork(),
     ...rest,
     routes,

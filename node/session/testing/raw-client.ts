@@ -1,10 +1,11 @@
 /** A client that says exactly what a test tells it to, over a raw socket. */
-import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { connect } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { connect as connectTls } from "node:tls";
+import type { Tweak } from "./scram-client.ts";
+import { scramClient } from "./scram-client.ts";
 
 export const HEADER =
   "<?xml version='1.0'?><stream:stream xmlns='jabber:client' " +
@@ -36,8 +37,7 @@ export class RawClient {
     return client;
   }
 
-  static async connectTls(port: number, alpn?: string[]): Promise<RawClient> {
-    const options = alpn === undefined ? {} : { ALPNProtocols: alpn };
+  static async connectTls(port: number, options: ConnectionOptions = {}): Promise<RawClient> {
     const socket = connectTls({
       port,
       host: "127.0.0.1",
@@ -120,36 +120,14 @@ export class RawClient {
 
   /** Runs SCRAM; the answer is `<success>` with a right signature, or `<failure>`. */
   async scram(mechanism: string, user: string, password: string, tweak: Tweak = {}) {
-    const hash = mechanism.startsWith("SCRAM-SHA-256") ? "sha256" : "sha1";
-    const gs2 = tweak.gs2 ?? "n,,";
-    const nonce = "fyko+d2lbbFgONRv9qkxdawL";
-    const bare = `n=${user},r=${nonce}`;
-    const first = base64(gs2 + bare);
+    const { first, answer } = scramClient(mechanism, user, password, tweak);
     this.send(`<auth xmlns='${SASL}' mechanism='${mechanism}'>${first}</auth>`);
-    const answer = await this.read(/<(challenge|failure).*<\/\1>/s);
-    if (answer.includes("<failure")) return answer;
-    const serverFirst = Buffer.from(/>([^<]*)</.exec(answer)?.[1] ?? "", "base64").toString();
-    const [, fullNonce = "", salt = "", iterations = ""] =
-      /^r=([^,]*),s=([^,]*),i=(\d+)$/.exec(serverFirst) ?? [];
-    tweak.onChallenge?.({ salt, iterations: Number(iterations) });
-    const length = hash === "sha256" ? 32 : 20;
-    const rounds = Number(iterations);
-    const salted = pbkdf2Sync(password, Buffer.from(salt, "base64"), rounds, length, hash);
-    const sign = (key: Buffer, data: string) => createHmac(hash, key).update(data).digest();
-    const clientKey = sign(salted, "Client Key");
-    const storedKey = createHash(hash).update(clientKey).digest();
-    const binding = Buffer.concat([Buffer.from(gs2), tweak.channelBinding ?? Buffer.alloc(0)]);
-    const without = `c=${binding.toString("base64")},r=${tweak.nonce ?? fullNonce}`;
-    const authMessage = `${bare},${serverFirst},${without}`;
-    const signature = sign(storedKey, authMessage);
-    const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)));
-    const final = base64(`${without},p=${tweak.proof ?? proof.toString("base64")}`);
+    const challenge = await this.read(/<(challenge|failure).*<\/\1>/s);
+    if (challenge.includes("<failure")) return challenge;
+    const { final, verifier } = answer(/>([^<]*)</.exec(challenge)?.[1] ?? "");
     this.send(`<response xmlns='${SASL}'>${final}</response>`);
     const end = await this.read(/<(success|failure).*<\/\1>/s);
-    const expected = base64(
-      `v=${sign(sign(salted, "Server Key"), authMessage).toString("base64")}`,
-    );
-    if (end.includes("<success") && !end.includes(expected)) throw new Error("Not our server");
+    if (end.includes("<success") && !end.includes(verifier)) throw new Error("Not our server");
     return end;
   }
 
@@ -192,15 +170,6 @@ export class RawClient {
     this.received = this.received.slice(end);
     return taken;
   }
-}
-
-/** What a dishonest or unlucky client does differently. */
-export interface Tweak {
-  readonly gs2?: string;
-  readonly channelBinding?: Buffer;
-  readonly nonce?: string;
-  readonly proof?: string;
-  readonly onChallenge?: (seen: { salt: string; iterations: number }) => void;
 }
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { FakeClock } from "../../base/fake-clock.ts";
 import { storesContract } from "../contract.suite.ts";
 import type { Stores } from "../contract.ts";
-import { all, refusal, someCredentials, someMessage, someUser } from "../data.suite.ts";
+import { all, refusal, someCredentials, someMessage, someToken, someUser } from "../data.suite.ts";
 import { openCassandraStores } from "./cassandra.ts";
 import { meddle, optionsFor, someKeyspace, whilePaused } from "./test-server.suite.ts";
 
@@ -46,6 +46,11 @@ describe("a Cassandra that does not answer", () => {
           stores.offline.add(user, someMessage(1), 10),
           stores.offline.list(user, 10),
           stores.offline.remove(user, [someMessage(1).id]),
+          stores.accounts.addKeys(user, someCredentials(), someCredentials()),
+          stores.tokens.list(user),
+          stores.tokens.change(user, { remove: [], put: [someToken("phone")] }, 1),
+          stores.tokens.clear(user),
+          stores.secrets.keep("test", Buffer.from("test")),
           stores.documents.list(user, "private"),
           stores.documents.get(user, "private", "key"),
           stores.documents.change(user, "private", new Map([["key", Buffer.from("value")]])),

@@ -1,0 +1,88 @@
+/**
+ * What unknown users are checked against, so that nobody can tell them from known ones: it looks
+ * like what is stored of a user, is the same at every try and on every node, and fits no password.
+ */
+import type { Credentials, ScramKeys, ScramMechanism, Stores } from "../stores/contract.ts";
+import { DEFAULT_ITERATIONS, SALT_BYTES } from "./credentials.ts";
+import { digest, HASH_BYTES, HASHES, hmac } from "./hashes.ts";
+
+export interface DecoyOptions {
+  /** Known to all nodes and to nobody else. */
+  readonly secret: Buffer;
+  /**
+   * Some accounts are older than SCRAM-SHA-512 and have no keys for it: then half of the unknown
+   * users have none either, always the same ones.
+   */
+  readonly areSomeOlder: boolean;
+  /**
+   * What passwords are stored with now; accounts older than a change of that number can be told
+   * from unknown users by it.
+   */
+  readonly iterations?: number;
+}
+
+export interface Decoys {
+  of(user: string): Credentials;
+  keys(user: string, mechanism: ScramMechanism): ScramKeys;
+  /** Whether every user, known or not, can use SCRAM-SHA-512. */
+  readonly haveAllSha512: boolean;
+}
+
+export function makeDecoys(options: DecoyOptions): Decoys {
+  const { secret, areSomeOlder, iterations = DEFAULT_ITERATIONS } = options;
+  const key = digest("sha256", secret);
+  const keys = (user: string, mechanism: ScramMechanism): ScramKeys => {
+    const bytes = (what: string) => hmac("sha512", key, `${mechanism}\0${what}\0${user}`);
+    const length = HASH_BYTES[HASHES[mechanism]];
+    return {
+      salt: bytes("salt").subarray(0, SALT_BYTES),
+      iterations,
+      storedKey: bytes("stored").subarray(0, length),
+      serverKey: bytes("server").subarray(0, length),
+    };
+  };
+  const isOlder = (user: string) =>
+    areSomeOlder && hmac("sha256", key, `older\0${user}`).readUInt8(0) < 128;
+  return {
+    haveAllSha512: !areSomeOlder,
+    keys,
+    of: (user) => ({
+      "SCRAM-SHA-1": keys(user, "SCRAM-SHA-1"),
+      "SCRAM-SHA-256": keys(user, "SCRAM-SHA-256"),
+      ...(!isOlder(user) && { "SCRAM-SHA-512": keys(user, "SCRAM-SHA-512") }),
+    }),
+  };
+}
+
+const SECRET_NAME = "decoys";
+const SECRET_BYTES = 32;
+const NONE_IS_OLDER = 0;
+const SOME_ARE_OLDER = 1;
+
+/**
+ * The decoys of this cluster, from a secret that its first node has made: whether there were
+ * accounts before it is remembered with it.
+ * @throws Unavailable
+ */
+export async function openDecoys(
+  { accounts, secrets }: Pick<Stores, "accounts" | "secrets">,
+  domains: readonly string[],
+  options: { readonly iterations: number; readonly randomBytes: (count: number) => Buffer },
+): Promise<Decoys> {
+  const mark = (await isAnyoneThere(accounts, domains)) ? SOME_ARE_OLDER : NONE_IS_OLDER;
+  const proposed = Buffer.concat([options.randomBytes(SECRET_BYTES), Buffer.of(mark)]);
+  const kept = await secrets.keep(SECRET_NAME, proposed);
+  return makeDecoys({
+    secret: kept.subarray(0, SECRET_BYTES),
+    areSomeOlder: kept[SECRET_BYTES] !== NONE_IS_OLDER,
+    iterations: options.iterations,
+  });
+}
+
+async function isAnyoneThere(
+  accounts: Stores["accounts"],
+  domains: readonly string[],
+): Promise<boolean> {
+  for (const domain of domains) for await (const _ of accounts.list(domain)) return true;
+  return false;
+}

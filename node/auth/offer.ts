@@ -1,0 +1,57 @@
+/** Which mechanisms a stream offers, and the proof of it that SCRAM carries (XEP-0474). */
+import type { HashName } from "./hashes.ts";
+import { digest } from "./hashes.ts";
+
+export type MechanismName =
+  | "EXTERNAL"
+  | "SCRAM-SHA-512-PLUS"
+  | "SCRAM-SHA-512"
+  | "SCRAM-SHA-256-PLUS"
+  | "SCRAM-SHA-256"
+  | "SCRAM-SHA-1-PLUS"
+  | "SCRAM-SHA-1"
+  | "PLAIN"
+  | "ANONYMOUS";
+
+/** What is announced before login. */
+export interface Offer {
+  /** The best first. */
+  readonly mechanisms: readonly MechanismName[];
+  /** Types of XEP-0440. */
+  readonly channelBindings: readonly string[];
+}
+
+export const NO_OFFER: Offer = { mechanisms: [], channelBindings: [] };
+
+/** What the offer depends on. */
+export interface OfferGrounds {
+  /** The domain is for guests and has no accounts (RFC 4505). */
+  readonly isAnonymous: boolean;
+  /** The client's certificate names an address of the domain. */
+  readonly isCertified: boolean;
+  /** Whoever is logging in has keys for it, or nobody can tell. */
+  readonly hasSha512: boolean;
+  readonly channelBindings: readonly string[];
+}
+
+export function offerFor(grounds: OfferGrounds): Offer {
+  if (grounds.isAnonymous) return { mechanisms: ["ANONYMOUS"], channelBindings: [] };
+  const { channelBindings } = grounds;
+  const scram = (["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"] as const).slice(
+    grounds.hasSha512 ? 0 : 1,
+  );
+  const plus = channelBindings.length === 0 ? [] : scram.map((name) => `${name}-PLUS` as const);
+  const external = grounds.isCertified ? (["EXTERNAL"] as const) : [];
+  return { mechanisms: [...external, ...plus, ...scram, "PLAIN"], channelBindings };
+}
+
+const BETWEEN = "\x1e";
+const BEFORE_BINDINGS = "\x1f";
+
+/** XEP-0474, 5.1: what the client compares with what it was told, in base64. */
+export function offerHash(hash: HashName, { mechanisms, channelBindings }: Offer): string {
+  const sorted = (names: readonly string[]) => names.toSorted().join(BETWEEN);
+  const bindings =
+    channelBindings.length === 0 ? "" : `${BEFORE_BINDINGS}${sorted(channelBindings)}`;
+  return digest(hash, sorted(mechanisms) + bindings).toString("base64");
+}

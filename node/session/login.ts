@@ -1,0 +1,155 @@
+/** Logging in on one stream, whichever profile of SASL it speaks: what is offered, and the attempts. */
+import type { AuthContext, SaslCondition, Step } from "../auth/contract.ts";
+import { certifiedUsers } from "../auth/external.ts";
+import type { Offer } from "../auth/offer.ts";
+import { NO_OFFER, offerFor } from "../auth/offer.ts";
+import { SaslAttempt } from "../auth/sasl.ts";
+import { Unavailable } from "../base/errors.ts";
+import { isLoopback } from "../guard/address.ts";
+import { Jid } from "../stanza/jid.ts";
+import type { Credentials } from "../stores/contract.ts";
+import type { ServerStream } from "../stream/stream.ts";
+import type { Door } from "./door-context.ts";
+
+export class Login {
+  readonly #door: Door;
+  readonly #stream: ServerStream;
+  #offer: Offer = NO_OFFER;
+  #attempt: SaslAttempt | undefined;
+  #failures = 0;
+
+  constructor(door: Door, stream: ServerStream) {
+    this.#door = door;
+    this.#stream = stream;
+  }
+
+  /** Whether an attempt waits for the client's next message. */
+  get isRunning(): boolean {
+    return this.#attempt !== undefined;
+  }
+
+  get offer(): Offer {
+    return this.#offer;
+  }
+
+  /** Whether a password or token may be sent over this stream. */
+  get isAllowed(): boolean {
+    const { isSecure, remoteAddress } = this.#stream;
+    if (isSecure) return true;
+    const { tls, plaintextAuthOnLoopback } = this.#door.config;
+    return tls === "offered" && plaintextAuthOnLoopback && isLoopback(remoteAddress);
+  }
+
+  get isAnonymous(): boolean {
+    return this.#door.anonymousDomains.has(this.#stream.domain);
+  }
+
+  /** Settles what this stream offers, for the user that its header claims. */
+  prepare(): Promise<void> | undefined {
+    this.forget();
+    this.#offer = NO_OFFER;
+    if (!this.isAllowed) return undefined;
+    const { decoys } = this.#door.auth;
+    const claimed = this.#claimed();
+    if (decoys.haveAllSha512 || this.isAnonymous || claimed === undefined) {
+      this.#offer = this.#offerWith(decoys.haveAllSha512);
+      return undefined;
+    }
+    return this.#prepareFor(claimed);
+  }
+
+  /**
+   * Begins an attempt.
+   * @param initial the client's first message in base64, if it sent one
+   */
+  begin(mechanism: string, initial: string | undefined): Promise<Step> | Step {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return { kind: "failure", condition: refusal };
+    const attempt = SaslAttempt.begin(mechanism, this.#context());
+    if (attempt === undefined) return { kind: "failure", condition: "invalid-mechanism" };
+    this.#attempt = attempt;
+    return initial === undefined ? attempt.start() : attempt.respond(initial);
+  }
+
+  /** Goes on with the running attempt. */
+  respond(message: string): Promise<Step> | Step {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return { kind: "failure", condition: refusal };
+    const running = this.#attempt;
+    if (running === undefined) return { kind: "failure", condition: "malformed-request" };
+    return running.respond(message);
+  }
+
+  succeeded(): void {
+    this.forget();
+    this.#door.stats.loginsSucceeded += 1;
+  }
+
+  /** Counts a failure; true when the stream has had enough of them. */
+  failed(condition: SaslCondition): boolean {
+    const { guard, stats, limits, log } = this.#door;
+    const { remoteAddress } = this.#stream;
+    this.forget();
+    this.#failures += 1;
+    stats.loginsFailed += 1;
+    if (condition === "not-authorized") guard.loginFailed(remoteAddress);
+    log.debug({ address: remoteAddress, condition }, "login-failed");
+    return this.#failures >= limits.failedLoginsPerStreamMax;
+  }
+
+  /** Ends the running attempt, if there is one. */
+  forget(): void {
+    this.#attempt = undefined;
+  }
+
+  #refusal(): SaslCondition | undefined {
+    if (!this.isAllowed) return "encryption-required";
+    const mayLogIn = this.#door.guard.mayLogIn(this.#stream.remoteAddress);
+    return mayLogIn ? undefined : "temporary-auth-failure";
+  }
+
+  #context(): AuthContext {
+    const { connection, domain } = this.#stream;
+    return {
+      ...this.#door.auth,
+      domain,
+      offer: this.#offer,
+      channelBindings: connection.channelBindings(),
+      certified: connection.certifiedAddresses(),
+    };
+  }
+
+  /** RFC 6120, 4.7.1: who the client's header says it is; undefined when it can be nobody here. */
+  #claimed(): string | undefined {
+    const { peer, domain } = this.#stream;
+    if (peer === undefined) return undefined;
+    const jid = Jid.parse(peer);
+    return jid.local !== "" && jid.domain === domain ? peer : undefined;
+  }
+
+  /** XEP-0388, 2.1: only what this user can use. Who is unknown has what a decoy has. */
+  async #prepareFor(user: string): Promise<void> {
+    const known = await this.#read(user);
+    const { "SCRAM-SHA-512": keys } = known ?? this.#door.auth.decoys.of(user);
+    this.#offer = this.#offerWith(keys !== undefined);
+  }
+
+  async #read(user: string): Promise<Credentials | undefined> {
+    try {
+      return await this.#door.auth.accounts.credentials(user);
+    } catch (error) {
+      if (error instanceof Unavailable) return undefined; // The attempt itself will say so.
+      throw error;
+    }
+  }
+
+  #offerWith(hasSha512: boolean): Offer {
+    const { connection, domain } = this.#stream;
+    return offerFor({
+      isAnonymous: this.isAnonymous,
+      isCertified: certifiedUsers(connection.certifiedAddresses(), domain).length > 0,
+      hasSha512,
+      channelBindings: [...connection.channelBindings().keys()],
+    });
+  }
+}
