@@ -1,0 +1,118 @@
+/** The table for people, with the ratio to the better of the two peers, and its JSON. */
+import { readFileSync } from "node:fs";
+import os from "node:os";
+import type { ServerName } from "./servers.ts";
+import type { RowName, Sheet } from "./sheet.ts";
+import { ROWS, rounded, SLOPES } from "./sheet.ts";
+
+const PEERS: readonly ServerName[] = ["ejabberd", "prosody"];
+const ORDER: readonly ServerName[] = ["floor", "zonda", "ejabberd", "prosody"];
+/** Rows where more is better. */
+const MORE_IS_BETTER = new Set<RowName>(["ratePlain", "rateTls"]);
+
+function ratio(sheet: Sheet, name: RowName): string {
+  const own = sheet.get("zonda", name);
+  const peers = PEERS.flatMap((peer) => sheet.get(peer, name) ?? []);
+  if (own === undefined || peers.length === 0) return "";
+  const best = MORE_IS_BETTER.has(name) ? Math.max(...peers) : Math.min(...peers);
+  return rounded(own / best);
+}
+
+/** By which power of the size a figure grows: 0 is flat, 1 is in proportion. */
+function slope(sheet: Sheet, server: ServerName, rows: readonly RowName[]): string {
+  const points = rows.flatMap((name, at) => {
+    const value = sheet.get(server, name);
+    return value === undefined ? [] : [[at * Math.log(4), Math.log(value)] as const];
+  });
+  if (points.length < 2) return "";
+  const mean = (at: 0 | 1) => points.reduce((sum, point) => sum + point[at], 0) / points.length;
+  const [meanX, meanY] = [mean(0), mean(1)];
+  const over = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  const under = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+  return (over / under).toFixed(2);
+}
+
+const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+
+export function table(sheet: Sheet): string {
+  const servers = ORDER.filter((name) => sheet.figures[name] !== undefined);
+  const heads = servers.map((name) => `${name} ${sheet.versions[name] ?? ""}`.trim());
+  const names = Object.keys(ROWS) as RowName[];
+  const seen = names.filter((name) => servers.some((server) => sheet.get(server, name)));
+  const lines = [
+    line(["what", "unit", ...heads, "zonda / better peer"]),
+    line(["---", "---", ...servers.map(() => "---:"), "---:"]),
+  ];
+  for (const name of seen) {
+    const { title, unit } = ROWS[name];
+    const cells = servers.map((server) => rounded(sheet.get(server, name) ?? Number.NaN));
+    lines.push(line([title, unit, ...cells, ratio(sheet, name)]));
+  }
+  for (const [title, rows] of SLOPES) {
+    const cells = servers.map((server) => slope(sheet, server, rows));
+    if (cells.every((cell) => cell === "")) continue;
+    lines.push(line([`Growth: ${title}`, "power", ...cells, ""]));
+  }
+  return lines.join("\n");
+}
+
+function machine(): string {
+  const [cpu] = os.cpus();
+  const memory = Math.round(os.totalmem() / 2 ** 30);
+  const system = /^PRETTY_NAME="(.*)"/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "";
+  return `${os.cpus().length} × ${cpu?.model.trim()}, ${memory} GiB, ${system}, Linux ${os.release()}, Node ${process.version}`;
+}
+
+/** What else ran on the machine: figures of a busy one are to be taken as ratios, with care. */
+export function otherWork({ others }: Sheet): string {
+  const parts = ORDER.flatMap((name) => {
+    const shares = (others[name] ?? []).map((share) => Math.round(share * 100));
+    if (shares.length === 0) return [];
+    return [`${name} ${Math.min(...shares)} to ${Math.max(...shares)} %`];
+  });
+  return `Share of the machine that other work used during the measurements: ${parts.join(", ")}.`;
+}
+
+export interface Run {
+  readonly command: string;
+  readonly date: string;
+  readonly minutes: number;
+}
+
+export function page(sheet: Sheet, { command, date, minutes }: Run): string {
+  const notes = sheet.notes.length === 0 ? "none" : `\n- ${sheet.notes.join("\n- ")}`;
+  return `# Benchmarks
+
+Measured by \`${command}\` on ${date} in ${minutes.toFixed(0)} minutes.
+Machine: ${machine()}.
+
+${table(sheet)}
+
+${EXPLANATION}
+${otherWork(sheet)}
+
+Notes of this run: ${notes}
+`;
+}
+
+export const json = (sheet: Sheet, run: Run): string =>
+  `${JSON.stringify({ ...run, machine: machine(), ...sheet }, null, 2)}\n`;
+
+const EXPLANATION = `## How to read it
+- Every server runs alone, one after another, on loopback, with the same accounts, certificate (P-256)
+  and load; with rosters, offline messages, carbons, blocking and stream management, and the archive
+  only where a row says so. Each stores in its embedded default: Zonda in SQLite, ejabberd in Mnesia,
+  Prosody in files. ejabberd's schedulers are told not to spin while they wait.
+- CPU is user and system time of all processes of the *server*, from /proc; memory is proportional
+  set size. The load's own use is not in it.
+- *floor* is a bare Node process that gives the expected answers without parsing, checking or storing
+  anything: what sockets cost in Node. The load is not the bottleneck where the floor, under the same
+  load, reaches a multiple of a server's rate.
+- *Login* is connect, SCRAM-SHA-1, bind, a roster of 30, presence to 30 contacts who are away, and one
+  ping. *Seed scenario* is a login, a message to somebody online, one to somebody offline, logout.
+- *Message* is a closed loop: 2,000 sessions in random pairs, one message of each pair always under
+  way. Latency is from before the sender's write to after the recipient's read.
+- *Growth* is the power of the size by which a figure grows from 1× to 16×: 0 is flat.
+- Idle sessions have a roster of 6, and rest a minute before they are measured; used ones have then
+  exchanged messages for five seconds.
+`;

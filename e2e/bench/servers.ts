@@ -1,0 +1,123 @@
+/** The servers that are compared, each started with the same accounts and certificate. */
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { issue, makeAuthority } from "../../node/config/certificates.ts";
+import { software } from "../../node/software.ts";
+import { openSqliteStores } from "../../node/stores/sqlite/sqlite.ts";
+import { untilStopped } from "../harness/lifetime.ts";
+import { startNodeProcess } from "../harness/node-process.ts";
+import type { Peer, PeerOptions } from "../harness/peers/contract.ts";
+import { DOMAIN } from "../harness/peers/contract.ts";
+import { startEjabberd } from "../harness/peers/ejabberd.ts";
+import { CREDENTIALS } from "../harness/peers/keys.ts";
+import { startProsody } from "../harness/peers/prosody.ts";
+import { freePort } from "../harness/ports.ts";
+import { startProcess } from "../harness/process.ts";
+import { isListening, waitFor } from "../harness/wait.ts";
+
+export const SERVERS = {
+  floor: startFloor,
+  zonda: startZonda,
+  ejabberd: startEjabberd,
+  prosody: startProsody,
+} satisfies Record<string, (options: PeerOptions) => Promise<Peer>>;
+
+export type ServerName = keyof typeof SERVERS;
+
+/** What each can do of what is measured; the Debian versions have neither SASL2 nor FAST. */
+export const ABILITIES: Readonly<Record<ServerName, { archive: boolean; resumption: boolean }>> = {
+  floor: { archive: false, resumption: false },
+  zonda: { archive: false, resumption: false },
+  ejabberd: { archive: true, resumption: true },
+  prosody: { archive: true, resumption: true },
+};
+
+const NODE_CONFIG = path.join(import.meta.dirname, "../load/node.yaml");
+const WRITES_AT_ONCE = 500;
+
+/** A certificate for the domain. @returns the paths of its files */
+export async function makeCertificate(
+  folder: string,
+): Promise<{ readonly certificate: string; readonly key: string }> {
+  const authority = await makeAuthority("bench");
+  const pair = await issue(authority, { commonName: DOMAIN, names: [DOMAIN] });
+  const certificate = path.join(folder, "certificate.pem");
+  const key = path.join(folder, "key.pem");
+  await writeFile(certificate, pair.certificate);
+  await writeFile(key, pair.key);
+  return { certificate, key };
+}
+
+async function storeAccounts(directory: string, { accounts }: PeerOptions): Promise<void> {
+  await using stores = await openSqliteStores({ directory });
+  let writes: Promise<unknown>[] = [];
+  for (const { name, contacts } of accounts) {
+    const user = `${name}@${DOMAIN}`;
+    writes.push(stores.accounts.create(user, CREDENTIALS));
+    for (const contact of contacts) {
+      const item = { name: contact, groups: ["friends"], to: true, from: true, listed: true };
+      writes.push(stores.rosters.update(user, `${contact}@${DOMAIN}`, item));
+    }
+    if (writes.length < WRITES_AT_ONCE) continue;
+    await Promise.all(writes);
+    writes = [];
+  }
+  await Promise.all(writes);
+}
+
+async function startZonda(options: PeerOptions): Promise<Peer> {
+  const data = path.join(options.folder, "data");
+  await mkdir(data, { recursive: true });
+  await storeAccounts(data, options);
+  const tlsPort = await freePort();
+  const node = await startNodeProcess({
+    config: NODE_CONFIG,
+    sets: [
+      `data=${data}`,
+      `c2s.port=${await freePort()}`,
+      `c2s.directTls.port=${tlsPort}`,
+      `tls.certificate=${options.certificate}`,
+      `tls.key=${options.key}`,
+    ],
+  });
+  return {
+    name: "zonda",
+    version: software.version,
+    pid: node.pid,
+    plainPort: node.c2s,
+    tlsPort,
+    failed: new Promise(() => undefined),
+    stop: untilStopped(async () => {
+      node.kill("SIGKILL"); // Its data goes with it.
+      await node.ended;
+    }),
+  };
+}
+
+async function startFloor({ folder, certificate, key }: PeerOptions): Promise<Peer> {
+  const [plainPort, tlsPort] = [await freePort(), await freePort()];
+  const running = await startProcess({
+    name: "floor",
+    command: process.execPath,
+    args: [
+      path.join(import.meta.dirname, "floor.ts"),
+      `${plainPort}`,
+      `${tlsPort}`,
+      certificate,
+      key,
+    ],
+    log: path.join(folder, "floor.log"),
+  });
+  const ask = async () => (await isListening("127.0.0.1", tlsPort)) || undefined;
+  await waitFor(ask, { what: "the floor", deadlineMs: 10_000, unless: running.failed });
+  const { pid, failed, stop } = running;
+  return {
+    name: "floor",
+    version: process.version.slice(1),
+    pid,
+    plainPort,
+    tlsPort,
+    failed,
+    stop,
+  };
+}

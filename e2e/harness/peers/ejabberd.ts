@@ -1,0 +1,144 @@
+/** Debian's ejabberd on loopback, alone (no Erlang distribution), with accounts in its Mnesia. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { freePort } from "../ports.ts";
+import { startProcess } from "../process.ts";
+import { run } from "../run.ts";
+import { waitFor } from "../wait.ts";
+import type { Peer, PeerOptions } from "./contract.ts";
+import { DOMAIN } from "./contract.ts";
+import { CREDENTIALS } from "./keys.ts";
+import { libraryFolder, packageVersion, peerPackages } from "./packages.ts";
+
+const SEED = path.join(import.meta.dirname, "zonda_seed.erl");
+const READY = "zonda: ready";
+
+const MODULES: Readonly<Record<string, string>> = {
+  mod_roster: "{versioning: true}",
+  mod_offline: "{}",
+  mod_carboncopy: "{}",
+  mod_privacy: "{}",
+  mod_blocking: "{}",
+  mod_stream_mgmt: "{}",
+  mod_ping: "{}",
+  mod_disco: "{}",
+};
+const MORE_MODULES: Readonly<Record<string, string>> = {
+  mod_register: "{ip_access: all}",
+  mod_version: "{}",
+  mod_time: "{}",
+  mod_private: "{}",
+  mod_vcard: "{}",
+};
+
+interface Ports {
+  readonly plain: number;
+  readonly tls: number;
+}
+
+const configuration = (options: PeerOptions, ports: Ports, pem: string): string => {
+  const modules = {
+    ...MODULES,
+    ...(options.archive && { mod_mam: "{default: always}" }),
+    ...(options.isComplete === true && MORE_MODULES),
+  };
+  const listener = 'ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, backlog: 4096';
+  const starttls = options.isComplete === true;
+  return `hosts: [${DOMAIN}]
+loglevel: warning
+certfiles: ["${pem}"]
+listen:
+  - {port: ${ports.plain}, ${listener}, starttls: ${starttls}}
+  - {port: ${ports.tls}, ${listener}, tls: true}
+auth_method: internal
+auth_password_format: scram
+registration_timeout: infinity
+modules:
+${Object.entries(modules)
+  .map(([name, value]) => `  ${name}: ${value}\n`)
+  .join("")}`;
+};
+
+/** An Erlang binary with base64 text in it. */
+const binary = (bytes: Buffer): string => `<<"${bytes.toString("base64")}">>`;
+
+/** Writes the accounts down and answers the expression that loads them. */
+async function seeding({ folder, accounts }: PeerOptions): Promise<string> {
+  const lines: string[] = [];
+  for (const { name, contacts } of accounts) lines.push([name, ...contacts].join(" "));
+  const file = path.join(folder, "accounts.txt");
+  await writeFile(file, lines.join("\n"));
+  const { salt, iterations, storedKey, serverKey } = CREDENTIALS["SCRAM-SHA-1"];
+  const keys = `{${binary(salt)}, ${iterations}, ${binary(storedKey)}, ${binary(serverKey)}}`;
+  return `zonda_seed:load("${file}", <<"${DOMAIN}">>, ${keys})`;
+}
+
+/** The variables by which Erlang finds itself where it was unpacked. */
+async function erlang(root: string): Promise<{
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+}> {
+  const home = path.join(root, "usr/lib/erlang");
+  const libraries = await libraryFolder(root);
+  const erts = readdirSync(home).find((name) => name.startsWith("erts-"));
+  if (erts === undefined) throw new Error(`Cannot find Erlang in ${home}`);
+  const folder = path.join(home, erts, "bin");
+  const environment = {
+    ...{ ROOTDIR: home, BINDIR: folder, EMU: "beam", PROGNAME: "erl" },
+    ...{ ERL_LIBS: libraries, LD_LIBRARY_PATH: libraries },
+  };
+  return { folder, environment };
+}
+
+/** @throws Error with the end of its log */
+export async function startEjabberd(options: PeerOptions): Promise<Peer> {
+  const root = await peerPackages();
+  const { folder } = options;
+  const ports = { plain: await freePort(), tls: await freePort() };
+  const spool = path.join(folder, "spool");
+  await mkdir(spool, { recursive: true });
+  const pem = path.join(folder, "both.pem");
+  await writeFile(
+    pem,
+    readFileSync(options.key, "utf8") + readFileSync(options.certificate, "utf8"),
+  );
+  const file = path.join(folder, "ejabberd.yml");
+  await writeFile(file, configuration(options, ports, pem));
+  const { folder: programs, environment } = await erlang(root);
+  const compile = `case compile:file("${SEED}", [{outdir, "${folder}"}]) of {ok, _} -> halt(0) end.`;
+  const erl = path.join(programs, "erlexec");
+  await run(erl, ["-noinput", "-eval", compile], { environment });
+  const log = path.join(folder, "output.log");
+  const running = await startProcess({
+    name: "ejabberd",
+    command: erl,
+    args: [
+      ...["-noinput", "-pa", folder, "-mnesia", "dir", `"${spool}"`],
+      ...["+K", "true", "+P", "250000", "+Q", "65536"],
+      // Schedulers that spin while they wait would be charged for work that they do not do.
+      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
+      ...["-s", "ejabberd", "-eval", `${await seeding(options)}, io:format("${READY}~n").`],
+    ],
+    log,
+    environment: {
+      ...environment,
+      ...{ EJABBERD_CONFIG_PATH: file, EJABBERD_LOG_PATH: path.join(folder, "ejabberd.log") },
+      HOME: folder,
+    },
+  });
+  const ask = async () => readFileSync(log, "utf8").includes(READY) || undefined;
+  await waitFor(ask, { what: "ejabberd", deadlineMs: 180_000, unless: running.failed });
+  const { pid, failed, stop } = running;
+  const version = await packageVersion("ejabberd");
+  return {
+    name: "ejabberd",
+    version,
+    pid,
+    plainPort: ports.plain,
+    tlsPort: ports.tls,
+    failed,
+    stop,
+  };
+}

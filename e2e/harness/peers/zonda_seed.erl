@@ -1,0 +1,25 @@
+%% Writes accounts and rosters into the Mnesia of a running ejabberd, for comparisons. The file has a
+%% line "name contact contact ..." for each account; all share the SCRAM keys that are given.
+-module(zonda_seed).
+-export([load/3]).
+
+load(File, Domain, {Salt, Iterations, StoredKey, ServerKey}) ->
+    %% Not logged one by one to disk: that takes longer than all the rest.
+    Tables = [passwd, roster],
+    [{atomic, ok} = mnesia:change_table_copy_type(T, node(), ram_copies) || T <- Tables],
+    {ok, Text} = file:read_file(File),
+    Scram = {scram, StoredKey, ServerKey, Salt, sha, Iterations},
+    lists:foreach(
+      fun(<<>>) -> ok;
+         (Line) ->
+              [Name | Contacts] = binary:split(Line, <<" ">>, [global]),
+              US = {Name, Domain},
+              mnesia:dirty_write({passwd, US, Scram}),
+              [mnesia:dirty_write(item(US, Contact)) || Contact <- Contacts]
+      end, binary:split(Text, <<"\n">>, [global])),
+    [{atomic, ok} = mnesia:change_table_copy_type(T, node(), disc_copies) || T <- Tables],
+    ok.
+
+item({Name, Domain} = US, Contact) ->
+    Jid = {Contact, Domain, <<>>},
+    {roster, {Name, Domain, Jid}, US, Jid, Contact, both, none, [<<"friends">>], <<>>, []}.

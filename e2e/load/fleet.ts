@@ -1,0 +1,73 @@
+/** The load processes of one server under test, ordered together. */
+import type { ChildProcess } from "node:child_process";
+import { fork } from "node:child_process";
+import path from "node:path";
+import { untilStopped } from "../harness/lifetime.ts";
+import type { Counters, Order, Report } from "./contract.ts";
+
+const WORKER = path.join(import.meta.dirname, "worker.ts");
+
+export interface Fleet {
+  /** Gives every process the order. Resolves with their reports as one. */
+  readonly order: (order: Order) => Promise<Report>;
+  /** Pids, for watching what the load itself costs. */
+  readonly pids: readonly number[];
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts load processes; each can hold about 19,000 connections. */
+export function startFleet(processes: number): Fleet {
+  const children = Array.from({ length: processes }, (_, index) =>
+    fork(WORKER, [`${index}`, `${processes}`], {
+      serialization: "advanced",
+      execArgv: ["--max-semi-space-size=16"],
+    }),
+  );
+  const stop = untilStopped(async () => {
+    await Promise.all(
+      children.map((child) => {
+        const ended = new Promise((resolve) => child.once("exit", resolve));
+        if (child.exitCode !== null || child.signalCode !== null) return undefined;
+        child.kill("SIGKILL");
+        return ended;
+      }),
+    );
+  });
+  return {
+    order: async (order) => merge(await Promise.all(children.map((child) => ask(child, order)))),
+    pids: children.map((child) => child.pid as number),
+    stop,
+  };
+}
+
+function ask(child: ChildProcess, order: Order): Promise<Report> {
+  return new Promise((resolve, reject) => {
+    const onExit = (code: number | null) => {
+      reject(new Error(`Cannot go on: a load process ended with code ${code}`));
+    };
+    child.once("exit", onExit);
+    child.once("message", (report) => {
+      child.off("exit", onExit);
+      resolve(report as Report);
+    });
+    child.send(order);
+  });
+}
+
+function merge(reports: readonly Report[]): Report {
+  const counters: Counters = { messages: 0, presences: 0, pushes: 0, answers: 0 };
+  for (const { counters: own } of reports) {
+    counters.messages += own.messages;
+    counters.presences += own.presences;
+    counters.pushes += own.pushes;
+    counters.answers += own.answers;
+  }
+  const latencies = reports.flatMap(({ latenciesMs }) => [...latenciesMs]);
+  return {
+    done: reports.reduce((sum, { done }) => sum + done, 0),
+    failures: reports.flatMap(({ failures }) => failures).slice(0, 5),
+    counters,
+    latenciesMs: Float64Array.from(latencies).sort(),
+    cpuMs: reports.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+  };
+}
