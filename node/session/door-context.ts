@@ -110,7 +110,6 @@ export interface Door {
   /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */
   readonly anonymousDomains: ReadonlySet<string>;
   readonly guard: AddressGuard;
-  readonly hasTls: boolean;
   readonly sessions: Sessions<Session>;
   readonly log: Logger;
   readonly stats: DoorStats;

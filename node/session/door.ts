@@ -6,16 +6,14 @@ import { PasswordWork } from "../auth/password-work.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import { randomId } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
-import { writeFailure, writeHeader } from "../stream/header.ts";
+import type { Gate, StreamCondition, Transport } from "../stream/contract.ts";
 import type { Listener } from "../stream/listener.ts";
 import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
-import type { Connection } from "../stream/tcp.ts";
 import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
 import type { SessionEvents, SessionTable } from "./contract.ts";
 import type {
@@ -66,6 +64,8 @@ export interface ClientDoor extends AsyncDisposable {
   readonly directTlsPort: number | undefined;
   readonly sessions: SessionTable;
   readonly stats: Readonly<DoorStats>;
+  /** For transports of other listeners. */
+  readonly gate: Gate;
   /** Streams that have no session yet. */
   readonly negotiating: number;
   /** Sends everybody elsewhere; new streams get `system-shutdown`. Then the ports are closed. */
@@ -117,7 +117,6 @@ function makeDoor(options: ClientDoorOptions): Door {
     },
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),
-    hasTls: options.tls !== undefined,
     sessions: new Sessions<Session>(),
     log,
     stats: newStats(),
@@ -127,7 +126,7 @@ function makeDoor(options: ClientDoorOptions): Door {
   };
 }
 
-class OpenDoor implements ClientDoor {
+class OpenDoor implements ClientDoor, Gate {
   readonly #options: ClientDoorOptions;
   readonly #door: Door;
   readonly #settings: StreamSettings;
@@ -148,7 +147,6 @@ class OpenDoor implements ClientDoor {
       clock,
       random: options.random,
       tls: options.tls,
-      unauthenticatedStanzaBytesMax: limits.unauthenticatedStanzaBytesMax,
       stanzaBytesMax: config.stanzaBytesMax,
       lingerMs: limits.lingerMs,
       stats: door.stats,
@@ -184,6 +182,10 @@ class OpenDoor implements ClientDoor {
     return this.#door.stats;
   }
 
+  get gate(): Gate {
+    return this;
+  }
+
   get negotiating(): number {
     return this.#negotiations.size;
   }
@@ -212,20 +214,20 @@ class OpenDoor implements ClientDoor {
   }
 
   #listen(port: number, directTls: TlsContexts | undefined): Promise<Listener> {
-    const { config, limits, log } = this.#door;
+    const { config, limits, log, random } = this.#door;
     return listen({
       host: config.host,
       port,
       directTls,
-      waitingBytesMax: limits.waitingBytesMax,
-      admit: (address) => this.#admit(address),
-      onConnection: (connection) => this.#onConnection(connection),
+      limits: { ...limits, stanzaBytesMax: config.stanzaBytesMax },
+      gate: this,
+      random,
+      domain: () => this.#options.domains[0] ?? "",
       onAcceptError: (error) => log.warn({ err: error }, "connection-not-accepted"),
     });
   }
 
-  /** Why an address is turned away, or undefined when it is let in, and counted. */
-  #admit(address: string): Buffer | undefined {
+  admit(address: string): StreamCondition | undefined {
     const { config, guard, stats } = this.#door;
     const condition = this.#door.isDraining
       ? "system-shutdown"
@@ -234,16 +236,17 @@ class OpenDoor implements ClientDoor {
         : guard.admit(address)
           ? undefined
           : "policy-violation";
-    if (condition === undefined) return undefined;
-    stats.connectionsRefused += 1;
-    const { domains, random } = this.#options;
-    const header = writeHeader(domains[0] ?? "", randomId(random), undefined);
-    return Buffer.concat([header, writeFailure({ condition })]);
+    if (condition !== undefined) stats.connectionsRefused += 1;
+    return condition;
   }
 
-  #onConnection(connection: Connection): void {
+  release(address: string): void {
+    this.#door.guard.release(address);
+  }
+
+  onTransport(transport: Transport): void {
     const negotiation = new Negotiation(this.#door, (done) => this.#negotiations.remove(done));
-    const stream = new ServerStream(connection, this.#settings, negotiation);
+    const stream = new ServerStream(transport, this.#settings, negotiation);
     negotiation.stream = stream;
     this.#negotiations.add(negotiation);
     this.#streams.add(stream);

@@ -109,13 +109,13 @@ export class Login {
   }
 
   #context(): AuthContext {
-    const { connection, domain } = this.#stream;
+    const { transport, domain } = this.#stream;
     return {
       ...this.#door.auth,
       domain,
       offer: this.#offer,
-      channelBindings: connection.channelBindings(),
-      certified: connection.certifiedAddresses(),
+      channelBindings: transport.channelBindings(),
+      certified: transport.certifiedAddresses(),
     };
   }
 
@@ -144,12 +144,12 @@ export class Login {
   }
 
   #offerWith(hasSha512: boolean): Offer {
-    const { connection, domain } = this.#stream;
+    const { transport, domain } = this.#stream;
     return offerFor({
       isAnonymous: this.isAnonymous,
-      isCertified: certifiedUsers(connection.certifiedAddresses(), domain).length > 0,
+      isCertified: certifiedUsers(transport.certifiedAddresses(), domain).length > 0,
       hasSha512,
-      channelBindings: [...connection.channelBindings().keys()],
+      channelBindings: [...transport.channelBindings().keys()],
     });
   }
 }

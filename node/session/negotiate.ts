@@ -100,10 +100,9 @@ export class Negotiation implements StreamOwner {
   }
 
   #entryFeatures(stream: ServerStream, login: Login): Buffer {
-    const canSecure = !stream.isSecure && this.#door.hasTls;
     const registers = this.#door.registration?.enabled ?? false;
     return entryFeatures({
-      startTls: canSecure ? (login.isAllowed ? "optional" : "required") : undefined,
+      startTls: stream.canStartTls ? (login.isAllowed ? "optional" : "required") : undefined,
       ...login.offer,
       registration: registers && !login.isAnonymous,
     });
@@ -160,7 +159,7 @@ export class Negotiation implements StreamOwner {
 
   /** 5.4.2.2: where it was not offered the answer is a failure and the end. */
   #startTls(stream: ServerStream): void {
-    if (stream.isSecure || !this.#door.hasTls || this.#user !== undefined) {
+    if (!stream.canStartTls || this.#user !== undefined) {
       stream.write(TLS_FAILURE);
       stream.close();
       return;

@@ -39,6 +39,12 @@ interface Held {
   readonly envelope: Envelope | undefined;
 }
 
+interface Unflushed {
+  readonly envelope: Envelope;
+  /** Given back when `writesOut` never came this far. */
+  readonly write: number;
+}
+
 const REQUEST = Buffer.from(`<r xmlns='${NS_ACKS}'/>`);
 const ENABLED = Buffer.from(`<enabled xmlns='${NS_ACKS}'/>`);
 
@@ -64,7 +70,7 @@ export class Session implements ClientSession, StreamOwner {
   /** A loop over the backlog is running: acceptance at once must not start another. */
   #isTaking = false;
   /** Without acknowledgements: written behind a blocked write, so certainly not sent yet. */
-  #unflushed: Envelope[] | undefined;
+  #unflushed: Unflushed[] | undefined;
   #ending: Promise<void> | undefined;
   /** For `whenAcknowledged`: until the bind result, by write, and by acknowledgement. */
   #untilLive: Waiters | undefined;
@@ -130,10 +136,10 @@ export class Session implements ClientSession, StreamOwner {
       this.#untilAcknowledged ??= new Waiters();
       return this.#untilAcknowledged.wait(this.#outbox.sentTotal);
     }
-    const { connection } = this.#stream;
-    if (connection.writesDone >= connection.writesNeeded) return true;
+    const { writesDone, writesNeeded } = this.#stream.transport;
+    if (writesDone >= writesNeeded) return true;
     this.#untilWritten ??= new Waiters();
-    return this.#untilWritten.wait(connection.writesNeeded);
+    return this.#untilWritten.wait(writesNeeded);
   }
 
   /** Stanzas sent that the client was to acknowledge and has not. */
@@ -169,22 +175,21 @@ export class Session implements ClientSession, StreamOwner {
 
   /** Looks after a quiet connection; called every `sweepMs`. */
   sweep(): void {
-    const { connection } = this.#stream;
+    const { transport } = this.#stream;
     const { unansweredSweeps, keepAliveSweeps } = this.#door.limits;
-    connection.silentSweeps += 1;
-    connection.stalledSweeps = connection.isBacklogged ? connection.stalledSweeps + 1 : 0;
-    if (connection.stalledSweeps >= unansweredSweeps) {
+    transport.sweep();
+    if (transport.stalledSweeps >= unansweredSweeps) {
       this.#stream.destroy();
       return;
     }
     if (this.unacknowledgedCount > 0) {
-      if (connection.silentSweeps >= unansweredSweeps) {
+      if (transport.silentSweeps >= unansweredSweeps) {
         this.#stream.close({ condition: "connection-timeout" });
         return;
       }
       this.#outbox?.forgetRequest();
       this.askForAcknowledgement();
-    } else if (connection.silentSweeps % keepAliveSweeps === 0) {
+    } else if (transport.silentSweeps % keepAliveSweeps === 0) {
       this.#stream.keepAlive();
     }
   }
@@ -192,8 +197,10 @@ export class Session implements ClientSession, StreamOwner {
   onOpen(): void {}
 
   onDrained(): void {
-    this.#unflushed = undefined;
-    this.#untilWritten?.reach(this.#stream.connection.writesDone);
+    const { writesDone, writesOut } = this.#stream.transport;
+    const left = this.#unflushed?.filter(({ write }) => write > writesOut) ?? [];
+    this.#unflushed = left.length === 0 ? undefined : left;
+    this.#untilWritten?.reach(writesDone);
   }
 
   onStanza(_stream: ServerStream, stanza: ParsedStanza): void {
@@ -228,7 +235,7 @@ export class Session implements ClientSession, StreamOwner {
       this.askForAcknowledgement();
     } else if (isBehind && envelope !== undefined) {
       this.#unflushed ??= [];
-      this.#unflushed.push(envelope);
+      this.#unflushed.push({ envelope, write: this.#stream.transport.writesNeeded });
     }
     return true;
   }
@@ -394,7 +401,8 @@ export class Session implements ClientSession, StreamOwner {
     this.#door.stats.sessionsEnded += 1;
     const held = (this.#held ?? []).flatMap(({ envelope }) => envelope ?? []);
     const waiting = this.#outbox?.unacknowledged() ?? [];
-    const left = [...(this.#unflushed ?? []), ...waiting, ...held];
+    const unflushed = (this.#unflushed ?? []).map(({ envelope }) => envelope);
+    const left = [...unflushed, ...waiting, ...held];
     this.#held = undefined;
     this.#unflushed = undefined;
     this.#outbox = undefined;

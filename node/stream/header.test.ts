@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parseStreamOpen } from "../xml/parser.ts";
-import { checkHeader, sharedScope, writeFailure, writeHeader } from "./header.ts";
+import { checkHeader, readHeader, sharedScope, writeFailure, writeHeader } from "./header.ts";
 
 const DOMAINS = new Set(["localhost", "münchen.example"]);
 const open = (attributes: string) =>
@@ -10,7 +10,7 @@ const open = (attributes: string) =>
     ),
   );
 const check = (attributes: string) => {
-  const verdict = checkHeader(open(attributes), DOMAINS);
+  const verdict = checkHeader(readHeader(open(attributes)), DOMAINS);
   return verdict.kind === "accepted" ? verdict.domain : verdict.condition;
 };
 
@@ -40,7 +40,10 @@ test("later versions are spoken to as 1.0", () => {
 
 test("a sender is echoed without its resource, and left out when it is no address", () => {
   const from = (address: string) => {
-    const verdict = checkHeader(open(`version='1.0' to='localhost' from='${address}'`), DOMAINS);
+    const verdict = checkHeader(
+      readHeader(open(`version='1.0' to='localhost' from='${address}'`)),
+      DOMAINS,
+    );
     return verdict.kind === "accepted" ? verdict.from : "refused";
   };
   expect(from("Romeo@localhost/x")).toBe("romeo@localhost");
@@ -56,7 +59,9 @@ test("what everybody declares is kept once, anything else as it was", () => {
 });
 
 test("what we write is escaped", () => {
-  expect(`${writeHeader("localhost", "i'd", "a'<&@localhost")}`).not.toContain("<&");
+  expect(`${writeHeader({ from: "localhost", id: "i'd", to: "a'<&@localhost" })}`).not.toContain(
+    "<&",
+  );
   const failure = `${writeFailure({ condition: "conflict", text: "a < b" })}`;
   expect(failure).toContain("a &lt; b");
   expect(failure.endsWith("</stream:error></stream:stream>")).toBe(true);

@@ -2,7 +2,7 @@
 import { Jid } from "../stanza/jid.ts";
 import type { Scope, StreamOpen } from "../xml/contract.ts";
 import { escapeAttribute, escapeText } from "../xml/write.ts";
-import type { StreamCondition, StreamFailure } from "./contract.ts";
+import type { OwnHeader, PeerHeader, StreamCondition, StreamFailure } from "./contract.ts";
 import { NS_CLIENT, NS_STREAM, NS_STREAM_ERROR } from "./namespaces.ts";
 
 /** The domain the peer asks for, or why it cannot be served. */
@@ -12,12 +12,23 @@ export type HeaderVerdict =
 
 const refused = (condition: StreamCondition): HeaderVerdict => ({ kind: "refused", condition });
 
+/** A header as RFC 6120 writes it, checked as far as its form goes. */
+export function readHeader({ ns, name, scope, attributes, lang }: StreamOpen): PeerHeader {
+  const { to, from, version } = attributes;
+  const isForClients = ns === NS_STREAM && scope.get("") === NS_CLIENT;
+  const fault =
+    ns === NS_STREAM && name !== "stream"
+      ? "bad-format"
+      : isForClients
+        ? undefined
+        : "invalid-namespace";
+  return { to, from, version, lang, fault };
+}
+
 /** @param domains the prepared domains of this service */
-export function checkHeader(header: StreamOpen, domains: ReadonlySet<string>): HeaderVerdict {
-  if (header.ns !== NS_STREAM) return refused("invalid-namespace");
-  if (header.name !== "stream") return refused("bad-format");
-  if (header.scope.get("") !== NS_CLIENT) return refused("invalid-namespace");
-  const { to, version, from } = header.attributes;
+export function checkHeader(header: PeerHeader, domains: ReadonlySet<string>): HeaderVerdict {
+  const { to, version, from, fault } = header;
+  if (fault !== undefined) return refused(fault);
   const domain = to === undefined ? undefined : domainOf(to);
   if (domain === undefined || !domains.has(domain)) return refused("host-unknown");
   // 4.7.5: without a version it is a client from before RFC 3920.
@@ -54,10 +65,8 @@ export const sharedScope = (scope: Scope): Scope => {
   return scope.size === USUAL_SCOPE.size ? USUAL_SCOPE : scope;
 };
 
-/**
- * Our header. @param to echoes the peer's own address, if it gave one (4.7.2)
- */
-export function writeHeader(from: string, id: string, to: string | undefined): Buffer {
+/** Our header. */
+export function writeHeader({ from, id, to }: OwnHeader): Buffer {
   const toPart = to === undefined ? "" : ` to='${escapeAttribute(to)}'`;
   return Buffer.from(
     `<?xml version='1.0'?><stream:stream xmlns='${NS_CLIENT}' xmlns:stream='${NS_STREAM}' ` +
@@ -65,14 +74,17 @@ export function writeHeader(from: string, id: string, to: string | undefined): B
   );
 }
 
-/** A stream error and the end of the stream, to follow our header. */
-export function writeFailure({ condition, text, application = "" }: StreamFailure): Buffer {
+export const END_TAG: Buffer = Buffer.from("</stream:stream>");
+
+/** A stream error alone. */
+export function writeError({ condition, text, application = "" }: StreamFailure): string {
   const words =
     text === undefined
       ? ""
       : `<text xmlns='${NS_STREAM_ERROR}' xml:lang='en'>${escapeText(text)}</text>`;
-  return Buffer.from(
-    `<stream:error><${condition} xmlns='${NS_STREAM_ERROR}'/>${words}${application}` +
-      "</stream:error></stream:stream>",
-  );
+  return `<stream:error><${condition} xmlns='${NS_STREAM_ERROR}'/>${words}${application}</stream:error>`;
 }
+
+/** A stream error and the end of the stream, to follow our header. */
+export const writeFailure = (failure: StreamFailure): Buffer =>
+  Buffer.from(`${writeError(failure)}${END_TAG}`);

@@ -3,7 +3,12 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer } from "node:net";
 import { ConfigError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { randomId } from "../base/random.ts";
+import type { Gate, TransportLimits } from "./contract.ts";
+import { writeFailure, writeHeader } from "./header.ts";
 import { Connection, Flusher } from "./tcp.ts";
+import { TcpTransport } from "./tcp-transport.ts";
 import type { TlsContexts } from "./tls.ts";
 
 const BACKLOG = 4_096;
@@ -14,11 +19,11 @@ export interface ListenerOptions {
   readonly port: number;
   /** Given on a direct TLS port. */
   readonly directTls: TlsContexts | undefined;
-  /** Bytes that may wait for a slow peer before it is dropped. */
-  readonly waitingBytesMax: number;
-  /** Undefined lets the address in; otherwise what to tell it, if anything, before closing. */
-  admit(address: string): Buffer | undefined;
-  onConnection(connection: Connection): void;
+  readonly limits: TransportLimits;
+  readonly gate: Gate;
+  readonly random: Random;
+  /** Stands in the header of a stream that is refused before it began. */
+  readonly domain: () => string;
   /** The system could not hand over a connection, for want of descriptors usually. */
   onAcceptError(error: Error): void;
 }
@@ -31,16 +36,18 @@ export interface Listener {
 
 /** @throws ConfigError when the address cannot be listened on. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, directTls, waitingBytesMax } = options;
+  const { host, port, directTls, limits, gate } = options;
   const flusher = new Flusher();
   const onSocket = (socket: Socket): void => {
-    const refusal = options.admit(socket.remoteAddress ?? "");
-    if (refusal !== undefined) {
-      refuse(socket, directTls === undefined ? refusal : undefined);
+    const condition = gate.admit(socket.remoteAddress ?? "");
+    if (condition !== undefined) {
+      const header = { from: options.domain(), id: randomId(options.random), to: undefined };
+      const words = Buffer.concat([writeHeader(header), writeFailure({ condition })]);
+      refuse(socket, directTls === undefined ? words : undefined);
       return;
     }
-    const connection = new Connection(socket, flusher, waitingBytesMax);
-    options.onConnection(connection);
+    const connection = new Connection(socket, flusher, limits.waitingBytesMax);
+    gate.onTransport(new TcpTransport(connection, limits));
     if (directTls !== undefined) connection.startTls(directTls);
   };
   const server = createServer(

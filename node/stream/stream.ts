@@ -1,17 +1,20 @@
 /**
- * The server's end of one client stream: headers, framing, errors, closing (RFC 6120, section 4).
- * What is said between the headers is its owner's business.
+ * The server's end of one client stream: headers, errors, closing (RFC 6120, section 4), over
+ * whatever transport. What is said between the headers is its owner's business.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
-import type { Framer, FrameSink, Scope } from "../xml/contract.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
 import { XmlError } from "../xml/errors.ts";
-import { createFramer } from "../xml/framer.ts";
-import { parseStanza, parseStreamOpen } from "../xml/parser.ts";
-import type { StreamFailure, StreamOwner } from "./contract.ts";
-import { checkHeader, sharedScope, writeFailure, writeHeader } from "./header.ts";
-import type { Connection, ConnectionOwner } from "./tcp.ts";
+import type {
+  PeerHeader,
+  StreamFailure,
+  StreamOwner,
+  Transport,
+  TransportOwner,
+} from "./contract.ts";
+import { checkHeader } from "./header.ts";
 import type { TlsContexts } from "./tls.ts";
 
 /** What all streams of a door share. */
@@ -22,8 +25,6 @@ export interface StreamSettings {
   readonly random: Random;
   /** Undefined on a door without certificates. */
   readonly tls: TlsContexts | undefined;
-  /** Stanza size before login. */
-  readonly unauthenticatedStanzaBytesMax: number;
   /** Stanza size after login. */
   readonly stanzaBytesMax: number;
   /** How long the peer gets to end its side after we ended ours. */
@@ -45,14 +46,9 @@ export interface StreamStats {
 
 type State = "header" | "open" | "closing" | "over";
 
-const END_TAG = Buffer.from("</stream:stream>");
-const SPACE = Buffer.from(" ");
-
-export class ServerStream implements FrameSink, ConnectionOwner {
-  readonly #connection: Connection;
+export class ServerStream implements TransportOwner {
+  readonly transport: Transport;
   readonly #settings: StreamSettings;
-  #framer: Framer;
-  #scope: Scope | undefined;
   #owner: StreamOwner;
   #state: State = "header";
   #isHeaderSent = false;
@@ -61,12 +57,11 @@ export class ServerStream implements FrameSink, ConnectionOwner {
   #peer: string | undefined;
   #linger: Timer | undefined;
 
-  constructor(connection: Connection, settings: StreamSettings, owner: StreamOwner) {
-    this.#connection = connection;
+  constructor(transport: Transport, settings: StreamSettings, owner: StreamOwner) {
+    this.transport = transport;
     this.#settings = settings;
     this.#owner = owner;
-    this.#framer = createFramer(settings.unauthenticatedStanzaBytesMax);
-    connection.owner = this;
+    transport.owner = this;
   }
 
   set owner(owner: StreamOwner) {
@@ -84,11 +79,16 @@ export class ServerStream implements FrameSink, ConnectionOwner {
   }
 
   get remoteAddress(): string {
-    return this.#connection.remoteAddress;
+    return this.transport.remoteAddress;
   }
 
   get isSecure(): boolean {
-    return this.#connection.isSecure;
+    return this.transport.isSecure;
+  }
+
+  /** Whether STARTTLS can be offered. */
+  get canStartTls(): boolean {
+    return this.#settings.tls !== undefined && this.transport.canStartTls;
   }
 
   /** The bare address the peer's last header claimed, prepared: a hint before login. */
@@ -98,7 +98,7 @@ export class ServerStream implements FrameSink, ConnectionOwner {
 
   /** Whether bytes written now wait behind others that the system has not taken. */
   get isBacklogged(): boolean {
-    return this.#connection.isBacklogged;
+    return this.transport.isBacklogged;
   }
 
   /** Whether our side can still speak. */
@@ -110,32 +110,28 @@ export class ServerStream implements FrameSink, ConnectionOwner {
     return this.#state === "over";
   }
 
-  get connection(): Connection {
-    return this.#connection;
-  }
-
   /** Sends bytes between the headers; false when they were not taken. */
   write(bytes: Buffer): boolean {
-    return this.#state === "open" && this.#connection.write(bytes);
+    return this.#state === "open" && this.transport.write(bytes);
   }
 
   pause(): void {
-    this.#connection.pause();
+    this.transport.pause();
   }
 
   resume(): void {
-    this.#connection.resume();
+    this.transport.resume();
   }
 
-  /** RFC 6120, 4.6.1: shows both ends, and what is between them, that the stream lives. */
   keepAlive(): void {
-    this.write(SPACE);
+    if (this.#state === "open") this.transport.keepAlive();
   }
 
   /** From now on the larger limit holds, and a new header is expected (RFC 6120, 6.4.6). */
   authenticated(): void {
-    this.#framer.setStanzaLimit(this.#settings.stanzaBytesMax);
-    this.#restart();
+    this.transport.setStanzaLimit(this.#settings.stanzaBytesMax);
+    this.transport.restart();
+    this.#expectHeader();
   }
 
   /**
@@ -145,17 +141,15 @@ export class ServerStream implements FrameSink, ConnectionOwner {
   startTls(): void {
     const { tls } = this.#settings;
     if (tls === undefined) throw new Error("Cannot start TLS: the door has no certificate");
-    this.#framer.stop();
-    this.#framer = createFramer(this.#settings.unauthenticatedStanzaBytesMax);
-    this.#restart();
-    this.#connection.startTls(tls);
+    this.transport.startTls(tls, this.#domain);
+    this.#expectHeader();
   }
 
   /** Ends the stream now, with an error if one is given (RFC 6120, 4.9.1.1: after our header). */
   close(failure?: StreamFailure): void {
     if (this.#state === "over") return;
     this.#farewell(failure);
-    this.#connection.end();
+    this.transport.end();
     this.#over();
   }
 
@@ -170,29 +164,26 @@ export class ServerStream implements FrameSink, ConnectionOwner {
   /** Drops the connection without a word. */
   destroy(): void {
     this.#over();
-    this.#connection.destroy();
+    this.transport.destroy();
   }
 
-  onBytes(chunk: Buffer): void {
-    this.#settings.stats.bytesIn += chunk.length;
-    try {
-      this.#framer.feed(chunk, this);
-    } catch (error) {
-      const isPeers = error instanceof XmlError;
-      if (!isPeers) this.#settings.onFault(error);
-      this.close({ condition: isPeers ? error.condition : "internal-server-error" });
-    }
+  onReceived(bytes: number): void {
+    this.#settings.stats.bytesIn += bytes;
   }
 
-  onStreamOpen(startTag: Buffer): void {
+  onBroken(error: unknown): void {
+    const isPeers = error instanceof XmlError;
+    if (!isPeers) this.#settings.onFault(error);
+    this.close({ condition: isPeers ? error.condition : "internal-server-error" });
+  }
+
+  onHeader(header: PeerHeader): void {
     if (this.#state !== "header") return;
-    const header = parseStreamOpen(startTag);
     const verdict = checkHeader(header, this.#settings.domains);
     if (verdict.kind === "refused") {
       this.close({ condition: verdict.condition });
       return;
     }
-    this.#scope = sharedScope(header.scope);
     this.#domain = verdict.domain;
     this.#lang = header.lang;
     this.#peer = verdict.from;
@@ -201,21 +192,19 @@ export class ServerStream implements FrameSink, ConnectionOwner {
     this.#owner.onOpen(this);
   }
 
-  onStanza(bytes: Buffer): void {
-    if (this.#state === "over" || this.#scope === undefined) return;
+  onStanza(stanza: ParsedStanza): void {
+    if (this.#state === "over" || this.#state === "header") return;
     this.#settings.stats.stanzasIn += 1;
-    this.#owner.onStanza(this, parseStanza(bytes, this.#scope));
+    this.#owner.onStanza(this, stanza);
   }
 
-  onStreamClose(): void {
+  onEnd(): void {
     if (this.#state === "over") return;
-    if (this.#state === "open") this.#connection.write(END_TAG); // RFC 6120, 4.4.
-    this.#connection.end();
+    if (this.#state === "open") this.transport.writeEnd(undefined); // RFC 6120, 4.4.
+    this.transport.end();
     this.#over();
     this.#destroyLater();
   }
-
-  onSecured(): void {}
 
   onDrained(): void {
     this.#owner.onDrained(this);
@@ -227,9 +216,7 @@ export class ServerStream implements FrameSink, ConnectionOwner {
     this.#settings.onClosed(this);
   }
 
-  #restart(): void {
-    this.#framer.reset();
-    this.#scope = undefined;
+  #expectHeader(): void {
     this.#state = "header";
     this.#isHeaderSent = false;
   }
@@ -239,30 +226,30 @@ export class ServerStream implements FrameSink, ConnectionOwner {
     this.#isHeaderSent = true;
     const { domains, random } = this.#settings;
     const from = this.#domain || (domains.values().next().value ?? "");
-    this.#connection.write(writeHeader(from, randomId(random), to));
+    this.transport.writeHeader({ from, id: randomId(random), to });
   }
 
   #farewell(failure: StreamFailure | undefined): void {
     if (this.#state === "closing") return;
     this.#sendHeader(undefined);
     if (failure !== undefined) this.#settings.stats.streamErrors += 1;
-    this.#connection.write(failure === undefined ? END_TAG : writeFailure(failure));
+    this.transport.writeEnd(failure);
     this.#state = "closing";
-    this.#connection.resume(); // What still comes must be read, or the peer gets a reset instead.
+    this.transport.resume(); // What still comes must be read, or the peer gets a reset instead.
     this.#destroyLater();
   }
 
   #destroyLater(): void {
     this.#linger ??= this.#settings.clock.after(this.#settings.lingerMs, () => {
       this.#over();
-      this.#connection.destroy();
+      this.transport.destroy();
     });
   }
 
   #over(): void {
     if (this.#state === "over") return;
     this.#state = "over";
-    this.#framer.stop();
+    this.transport.stop();
     this.#owner.onOver(this);
   }
 }

@@ -1,10 +1,12 @@
 import { once } from "node:events";
-import type { Socket } from "node:net";
-import { connect } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { connect, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { ConfigError } from "../base/errors.ts";
+import { systemRandom } from "../base/random.ts";
 import { listen } from "./listener.ts";
-import type { Connection, ConnectionOwner } from "./tcp.ts";
+import type { ConnectionOwner } from "./tcp.ts";
+import { Connection, Flusher } from "./tcp.ts";
 
 class Owner implements ConnectionOwner {
   received = "";
@@ -13,7 +15,6 @@ class Owner implements ConnectionOwner {
   onBytes(chunk: Buffer): void {
     this.received += chunk.toString();
   }
-  onSecured(): void {}
   onDrained(): void {
     this.drained += 1;
   }
@@ -25,19 +26,13 @@ class Owner implements ConnectionOwner {
 async function openPair(waitingBytesMax = 1_000_000) {
   const owner = new Owner();
   const { promise, resolve } = Promise.withResolvers<Connection>();
-  const listener = await listen({
-    host: "127.0.0.1",
-    port: 0,
-    directTls: undefined,
-    waitingBytesMax,
-    admit: () => undefined,
-    onConnection(connection) {
-      connection.owner = owner;
-      resolve(connection);
-    },
-    onAcceptError() {},
+  const listener = createServer({ noDelay: true }, (socket) => {
+    const connection = new Connection(socket, new Flusher(), waitingBytesMax);
+    connection.owner = owner;
+    resolve(connection);
   });
-  const peer: Socket = connect(listener.port, "127.0.0.1");
+  await once(listener.listen(0, "127.0.0.1"), "listening");
+  const peer: Socket = connect((listener.address() as AddressInfo).port, "127.0.0.1");
   peer.on("error", () => {});
   const connection = await promise;
   return {
@@ -131,14 +126,15 @@ test("a reset is told once", async () => {
 
 test("a port that is taken is a configuration error that names it", async () => {
   using pair = await openPair();
-  const { port } = pair.listener;
+  const { port } = pair.listener.address() as AddressInfo;
   const again = listen({
     host: "127.0.0.1",
     port,
     directTls: undefined,
-    waitingBytesMax: 1,
-    admit: () => undefined,
-    onConnection() {},
+    limits: { unauthenticatedStanzaBytesMax: 1, stanzaBytesMax: 1, waitingBytesMax: 1 },
+    gate: { admit: () => undefined, release() {}, onTransport() {} },
+    random: systemRandom,
+    domain: () => "localhost",
     onAcceptError() {},
   });
   await expect(again).rejects.toThrow(ConfigError);

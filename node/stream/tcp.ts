@@ -12,8 +12,6 @@ import type { TlsContexts } from "./tls.ts";
 /** Whom a connection tells what happens to it. */
 export interface ConnectionOwner {
   onBytes(chunk: Buffer): void;
-  /** A TLS handshake has finished. */
-  onSecured(): void;
   /** Everything written has been handed to the system. */
   onDrained(): void;
   /** Once; the socket is gone. */
@@ -25,14 +23,16 @@ const ALPN_CLIENT = "xmpp-client";
 
 const NO_BINDINGS: ReadonlyMap<ChannelBindingType, Buffer> = new Map();
 
+interface Upgrade {
+  readonly contexts: TlsContexts;
+  readonly domain: string | undefined;
+}
+
 const CONNECTION = Symbol("connection");
 type OwnedSocket = Socket & { [CONNECTION]?: Connection };
 
 function onData(this: OwnedSocket, chunk: Buffer): void {
   this[CONNECTION]?.received(chunk);
-}
-function onSecure(this: OwnedSocket): void {
-  this[CONNECTION]?.secured();
 }
 function onClose(this: OwnedSocket): void {
   this[CONNECTION]?.closed();
@@ -70,10 +70,7 @@ export class Connection {
   #isOver = false;
   #isEnding = false;
   /** TLS begins as soon as everything before it is written. */
-  #upgrade: TlsContexts | undefined;
-  /** Sweeps since the last byte arrived, and since a write was last finished. */
-  silentSweeps = 0;
-  stalledSweeps = 0;
+  #upgrade: Upgrade | undefined;
 
   constructor(socket: Socket, flusher: Flusher, waitingBytesMax: number) {
     this.#socket = socket;
@@ -100,6 +97,11 @@ export class Connection {
   /** Writes that the system has taken. */
   get writesDone(): number {
     return this.#isWriting ? this.#writes - 1 : this.#writes;
+  }
+
+  /** Writes that the system has been given: of none of them it is sure that it never arrives. */
+  get writesBegun(): number {
+    return this.#writes;
   }
 
   /** What `writesDone` will be when it has taken everything there is now. */
@@ -157,9 +159,12 @@ export class Connection {
     if (queue.length > 1) socket.uncork();
   }
 
-  /** Starts TLS as the server, once everything written so far is out. Reads nothing until then. */
-  startTls(contexts: TlsContexts): void {
-    this.#upgrade = contexts;
+  /**
+   * Starts TLS as the server, once everything written so far is out. Reads nothing until then.
+   * @param domain whose certificate is shown to a client that names none by SNI
+   */
+  startTls(contexts: TlsContexts, domain?: string): void {
+    this.#upgrade = { contexts, domain };
     this.#socket.off("data", onData);
     this.#socket.pause();
     this.flush();
@@ -189,12 +194,7 @@ export class Connection {
   }
 
   received(chunk: Buffer): void {
-    this.silentSweeps = 0;
     if (!this.#isOver) this.#owner?.onBytes(chunk);
-  }
-
-  secured(): void {
-    if (!this.#isOver) this.#owner?.onSecured();
   }
 
   closed(): void {
@@ -213,7 +213,6 @@ export class Connection {
 
   #written(): void {
     this.#isWriting = false;
-    this.stalledSweeps = 0;
     if (this.#isOver) return;
     if (this.#queue !== undefined) this.flush();
     if (this.#isWriting) {
@@ -226,22 +225,21 @@ export class Connection {
   }
 
   #upgradeNow(): void {
-    const contexts = this.#upgrade;
-    if (contexts === undefined || this.#isOver || this.#socket.destroyed) return;
+    const upgrade = this.#upgrade;
+    if (upgrade === undefined || this.#isOver || this.#socket.destroyed) return;
     this.#upgrade = undefined;
     const raw = this.#socket;
     raw.off("data", onData);
     raw.off("close", onClose);
     const socket: OwnedSocket = new TLSSocket(raw, {
       isServer: true,
-      secureContext: contexts.standard,
-      SNICallback: contexts.onServerName,
+      secureContext: upgrade.contexts.of(upgrade.domain),
+      SNICallback: upgrade.contexts.onServerName,
       ALPNProtocols: [ALPN_CLIENT],
-      requestCert: contexts.asksForCertificates,
+      requestCert: upgrade.contexts.asksForCertificates,
       rejectUnauthorized: false, // Who has none, or another's, logs in by other means.
     });
     this.#socket = socket;
     this.#attach(socket);
-    socket.on("secure", onSecure);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { SecureContext } from "node:tls";
 import { createSecureContext } from "node:tls";
+import { domainToASCII } from "node:url";
 
 /** A certificate chain and its key, PEM. */
 export interface TlsMaterial {
@@ -10,7 +11,7 @@ export interface TlsMaterial {
 }
 
 export interface TlsMaterials extends TlsMaterial {
-  /** Domains (lower-case A-labels, as in SNI) that have a certificate of their own. */
+  /** Domains that have a certificate of their own. */
   readonly byDomain?: Readonly<Record<string, TlsMaterial>>;
   /** PEM: who may sign clients' certificates (XEP-0178). They are not asked for without. */
   readonly clientAuthority?: string | Buffer | undefined;
@@ -49,10 +50,16 @@ interface Loaded {
 const load = ({ clientAuthority, byDomain = {}, ...materials }: TlsMaterials): Loaded => ({
   standard: contextOf(materials, clientAuthority),
   byDomain: new Map(
-    Object.entries(byDomain).map(([domain, own]) => [domain, contextOf(own, clientAuthority)]),
+    Object.entries(byDomain).map(([domain, own]) => [
+      inDns(domain),
+      contextOf(own, clientAuthority),
+    ]),
   ),
   asksForCertificates: clientAuthority !== undefined,
 });
+
+/** As SNI writes it: A-labels, lower case, no final dot. */
+const inDns = (domain: string): string => domainToASCII(domain.replace(/\.$/, "")).toLowerCase();
 
 /** The contexts in force. Connections made before a replacement keep what they have. */
 export class TlsContexts {
@@ -68,20 +75,22 @@ export class TlsContexts {
     this.#loaded = load(materials);
   }
 
-  /** For a client that names no server. */
-  get standard(): SecureContext {
-    return this.#loaded.standard;
+  /** For a client that asked for this domain, if for any. */
+  of(domain: string | undefined): SecureContext {
+    const { standard, byDomain } = this.#loaded;
+    return (domain === undefined ? undefined : byDomain.get(inDns(domain))) ?? standard;
   }
 
   get asksForCertificates(): boolean {
     return this.#loaded.asksForCertificates;
   }
 
-  /** For the name a client asks for (SNI), in the form node:tls calls; one for all sockets. */
+  /**
+   * For the name a client asks for (SNI), in the form node:tls calls; one for all sockets. A name
+   * without a certificate of its own gets what the socket was made with.
+   */
   readonly onServerName = (
     name: string,
     done: (error: Error | null, context?: SecureContext) => void,
-  ): void => {
-    done(null, this.#loaded.byDomain.get(name.toLowerCase()) ?? this.#loaded.standard);
-  };
+  ): void => done(null, this.#loaded.byDomain.get(inDns(name)));
 }
