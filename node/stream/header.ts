@@ -77,7 +77,7 @@ export function writeHeader({ from, id, to }: OwnHeader): Buffer {
 export const END_TAG: Buffer = Buffer.from("</stream:stream>");
 
 /** A stream error alone. */
-export function writeError({ condition, text, application = "" }: StreamFailure): string {
+function writeError({ condition, text, application = "" }: StreamFailure): string {
   const words =
     text === undefined
       ? ""
