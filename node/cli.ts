@@ -6,6 +6,7 @@ import type { Invocation } from "./commands/invocation.ts";
 import { serve } from "./commands/serve.ts";
 import { userAdd, userDelete, userList, userPassword } from "./commands/user.ts";
 import { software } from "./software.ts";
+import { JidError } from "./stanza/jid.ts";
 
 const HELP = `Zonda ${software.version}, an XMPP service that runs as a cluster
 
@@ -104,6 +105,8 @@ try {
   await run();
 } catch (error) {
   // What the person can mend is said in one line; a bug shows its stack.
-  if (error instanceof ConfigError || error instanceof Unavailable) fail(1, error.message);
+  const isPlain =
+    error instanceof ConfigError || error instanceof Unavailable || error instanceof JidError;
+  if (isPlain) fail(1, error.message);
   throw error;
 }

@@ -148,3 +148,9 @@ test("health and metrics answer over HTTP", async () => {
   expect(await (await get("/readyz")).text()).toMatch(/store: ok\nroutes: ok/);
   expect(await (await get("/metrics")).text()).toMatch(/^zonda_sessions \d+$/m);
 });
+
+test("a wrong address on the command line is refused in one line", async () => {
+  const { code, stderr } = await zonda(["user", "add", "ro meo@localhost"]);
+  expect({ code, lines: stderr.trim().split("\n").length }).toEqual({ code: 1, lines: 1 });
+  expect(stderr).toMatch(/^zonda: Cannot read address: /);
+});

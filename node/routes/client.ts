@@ -93,7 +93,8 @@ export function openClient(options: EtcdClientOptions): Etcd3 {
     grpcOptions: {
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
-      "grpc.keepalive_permit_without_calls": 1,
+      // etcd takes a ping on a connection without calls for abuse, and closes it.
+      "grpc.keepalive_permit_without_calls": 0,
       "grpc.max_receive_message_length": REPLY_BYTES_MAX,
       "grpc.initial_reconnect_backoff_ms": 200,
       "grpc.max_reconnect_backoff_ms": 2_000,
