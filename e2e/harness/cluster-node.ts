@@ -1,5 +1,5 @@
 /** One node process of a local cluster. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { KeyPair } from "../../node/config/certificates.ts";
 import { issue } from "../../node/config/certificates.ts";
@@ -23,6 +23,10 @@ export interface ClusterNode {
   readonly c2s: number;
   /** Port for health and metrics. */
   readonly http: number;
+  /** Port for other nodes. */
+  readonly mesh: number;
+  /** The user it runs as. */
+  readonly uid: number;
   /** Resolves with how it ended. */
   readonly exited: Promise<string>;
   readonly isRunning: () => boolean;
@@ -43,16 +47,19 @@ export interface NodeStart {
   /** Further options: "c2s.tls=required". */
   readonly sets: readonly string[];
   readonly onLine: (node: string, line: string) => void;
+  /** The user it runs as; ours if left out. */
+  readonly uid?: number | undefined;
 }
 
 /** Starts a node and resolves once it is ready. @throws Error with its last lines */
 export async function startClusterNode(start: NodeStart): Promise<ClusterNode> {
-  const { place, authority, onLine } = start;
+  const { place, authority, onLine, uid } = start;
   const { name, ports } = place;
   await mkdir(place.folder, { recursive: true });
   const pair = await issue(authority, { commonName: name, names: [MESH_NAME] });
   await writeFile(path.join(place.folder, "mesh.crt"), pair.certificate);
   await writeFile(path.join(place.folder, "mesh.key"), pair.key, { mode: 0o600 });
+  if (uid !== undefined) await giveTo(uid, place.folder);
   const last: string[] = [];
   const listen = (line: string) => {
     last.push(line);
@@ -63,6 +70,7 @@ export async function startClusterNode(start: NodeStart): Promise<ClusterNode> {
     name,
     command: process.execPath,
     args: [CLI, ...nodeArguments(start)],
+    uid,
     graceMs: GRACE_MS,
     onChild: (child) => {
       eachLine(child.stdout, listen);
@@ -84,6 +92,8 @@ export async function startClusterNode(start: NodeStart): Promise<ClusterNode> {
     pid: running.pid,
     c2s: ports.c2s,
     http: ports.http,
+    mesh: ports.mesh,
+    uid: uid ?? process.getuid?.() ?? 0,
     exited: running.exited,
     isRunning: running.isRunning,
     kill: async (signal) => {
@@ -94,6 +104,11 @@ export async function startClusterNode(start: NodeStart): Promise<ClusterNode> {
     pause: running.pause,
     resume: running.resume,
   };
+}
+
+async function giveTo(uid: number, folder: string): Promise<void> {
+  const files = (await readdir(folder)).map((file) => path.join(folder, file));
+  await Promise.all([folder, ...files].map((file) => chown(file, uid, uid)));
 }
 
 const nodeArguments = ({ place, shared, configFile, sets }: NodeStart): readonly string[] => [

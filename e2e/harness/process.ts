@@ -17,6 +17,8 @@ export interface Launch {
   readonly log?: string;
   /** Network namespace to run in, a name under /run/netns; ours when left out. */
   readonly netns?: string | undefined;
+  /** The user to run as; ourselves if left out. */
+  readonly uid?: number | undefined;
   readonly environment?: Readonly<Record<string, string>>;
   readonly directory?: string;
   /** Called with the child as soon as it exists, to read its output. */

@@ -1,4 +1,5 @@
 /** A whole cluster on this machine: real etcd, real Cassandra, and nodes as separate processes. */
+import { chmod, readdir } from "node:fs/promises";
 import path from "node:path";
 import type { KeyPair } from "../../node/config/certificates.ts";
 import { makeAuthority } from "../../node/config/certificates.ts";
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   readonly sets?: readonly string[];
   /** Called with each line a node writes; nothing is kept if left out. */
   readonly onLine?: (node: string, line: string) => void;
+  /** Each node runs as a user of its own, from this user id on; as we do if left out. */
+  readonly firstUid?: number;
   readonly cassandra?: Pick<CassandraOptions, "heapMb" | "commitLog">;
 }
 
@@ -69,6 +72,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     await Promise.allSettled(starting); // If one fails, the other must still be known, to be ended.
     const [etcd, cassandra] = await Promise.all(starting);
     const { shared, mesh, authority } = await makeShared(folder, own, etcd, cassandra);
+    if (options.firstUid !== undefined) await letOthersRead(folder);
     const addNode = nodeMaker({ options, config, folder, shared, mesh, nodes });
     await addNode(); // Alone, because it makes the tables that the others only use.
     await Promise.all(Array.from({ length: (options.nodes ?? 2) - 1 }, addNode));
@@ -80,6 +84,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     await end();
     throw error;
   }
+}
+
+/** The nodes run as other users: keys of a test are no secret from them. */
+async function letOthersRead(folder: string): Promise<void> {
+  await chmod(folder, 0o755);
+  for (const file of await readdir(folder)) await chmod(path.join(folder, file), 0o644);
 }
 
 async function makeShared(folder: string, own: OwnConfig, etcd: Etcd, cassandra: Cassandra) {
@@ -106,13 +116,14 @@ interface Making {
 }
 
 function nodeMaker({ options, config, folder, shared, mesh, nodes }: Making) {
-  const { sets = [], onLine = () => undefined } = options;
+  const { sets = [], onLine = () => undefined, firstUid } = options;
   let numbered = 0;
   return async (): Promise<ClusterNode> => {
     const name = `node-${++numbered}`;
     const ports = { c2s: await freePort(), http: await freePort(), mesh: await freePort() };
     const place = { name, folder: path.join(folder, name), ports };
-    const start = { place, shared, authority: mesh, configFile: config, sets, onLine };
+    const uid = firstUid === undefined ? undefined : firstUid + numbered;
+    const start = { place, shared, authority: mesh, configFile: config, sets, onLine, uid };
     const node = await startClusterNode(start);
     nodes.push(node);
     return node;

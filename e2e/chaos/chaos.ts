@@ -1,0 +1,198 @@
+/**
+ * `npm run chaos`: a real cluster with many clients, and a seeded series of faults. Ends with what
+ * became of every message. Exit code 1 when something was lost, repeated, overtaken or left behind.
+ */
+import { spawn } from "node:child_process";
+import { appendFileSync, mkdirSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { seeded } from "../../node/modules/testing/weather.ts";
+import { commandLine } from "../harness/command-line.ts";
+import { endAll, untilStopped } from "../harness/lifetime.ts";
+import type { Cluster } from "../harness/start-cluster.ts";
+import { startCluster } from "../harness/start-cluster.ts";
+import { Ledger } from "./ledger.ts";
+import { FIRST_UID, makeNetwork, openFilters, removeNetwork } from "./network.ts";
+import type { FaultKind } from "./plan.ts";
+import { FAULT_KINDS, planFaults } from "./plan.ts";
+import type { Findings } from "./report.ts";
+import { isClean, json, table } from "./report.ts";
+import { Stage } from "./stage.ts";
+import { Town } from "./town.ts";
+
+const HELP = `Usage: npm run chaos -- [options]
+
+Starts real etcd, Cassandra and nodes in a network namespace of their own (as root), lets many
+clients chat, breaks things, and says what became of every message.
+
+  --seed S          what goes wrong follows from it; the clock if left out
+  --minutes M       how long things go wrong (2)
+  --nodes N         nodes (5)
+  --clients N       clients (2000), in pairs
+  --rate N          messages a second, all together (200)
+  --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
+  --logs DIR        the nodes' logs are written there
+`;
+
+const INSIDE = "ZONDA_CHAOS_INSIDE";
+const ARRIVAL_MS = 600_000;
+const LEASE_SECONDS = 6;
+const RESUME_SECONDS = 20;
+/** After the last fault: leases lapse, windows close, clients come back. */
+const SETTLE_MS = 90_000;
+const GHOST_MS = (LEASE_SECONDS + RESUME_SECONDS + 10) * 1_000;
+
+interface Wish {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly nodes: number;
+  readonly clients: number;
+  readonly rate: number;
+  readonly faults: readonly FaultKind[];
+  readonly logs: string | undefined;
+}
+
+function readWish(): Wish | undefined {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string" },
+      minutes: { type: "string", default: "2" },
+      nodes: { type: "string", default: "5" },
+      clients: { type: "string", default: "2000" },
+      rate: { type: "string", default: "200" },
+      faults: { type: "string", default: FAULT_KINDS.join(",") },
+      logs: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const number = (name: "minutes" | "nodes" | "clients" | "rate", least: number, most: number) => {
+    const value = Number(values[name]);
+    if (value >= least && value <= most) return value;
+    throw new Error(`Cannot use --${name} ${values[name]}: give a number from ${least} to ${most}`);
+  };
+  const faults = values.faults.split(",") as FaultKind[];
+  const unknown = faults.find((kind) => !FAULT_KINDS.includes(kind));
+  if (unknown !== undefined) throw new Error(`Cannot use --faults ${unknown}: see --help`);
+  return {
+    seed: values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed),
+    minutes: number("minutes", 0, 600),
+    nodes: number("nodes", 2, 20),
+    clients: number("clients", 4, 15_000),
+    rate: number("rate", 0, 20_000),
+    faults,
+    logs: values.logs,
+  };
+}
+
+/** Runs this program again, inside a network of its own. */
+async function enterNetwork(): Promise<number> {
+  const name = await makeNetwork();
+  const remove = untilStopped(() => removeNetwork(name));
+  const [command = "", ...args] = commandLine({
+    command: process.execPath,
+    args: process.argv.slice(1),
+    netns: name,
+  });
+  const env = { ...process.env, [INSIDE]: name };
+  const child = spawn(command, args, { stdio: "inherit", env });
+  const code = await new Promise<number>((resolve) => {
+    child.on("exit", (status) => resolve(status ?? 1));
+  });
+  await remove();
+  return code;
+}
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+async function raise({ nodes, logs }: Wish): Promise<Cluster> {
+  if (logs !== undefined) mkdirSync(logs, { recursive: true });
+  const sets = [
+    `routes.etcd.leaseSeconds=${LEASE_SECONDS}`,
+    "auth.scramIterations=4096",
+    "drain.disconnectsPerSecond=100",
+  ];
+  return startCluster({
+    nodes,
+    sets,
+    config: path.join(import.meta.dirname, "../load/cluster.yaml"),
+    firstUid: FIRST_UID,
+    // What a client was told is stored must be stored, also when the machine is slow.
+    cassandra: { heapMb: 768 },
+    onLine: (node, line) => {
+      if (logs !== undefined) appendFileSync(path.join(logs, `${node}.log`), `${line}\n`);
+    },
+  });
+}
+
+async function trouble(stage: Stage, { seed, minutes, faults }: Wish): Promise<string[]> {
+  const begun = performance.now();
+  const done: string[] = [];
+  for (const fault of planFaults(seed, minutes * 60_000, faults)) {
+    const waitMs = fault.atMs - (performance.now() - begun);
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    const about = await stage.suffer(fault);
+    const words = `${fault.kind} ${about} ${(fault.forMs / 1_000).toFixed(1)} s`;
+    done.push(words);
+    say(`${((performance.now() - begun) / 1_000).toFixed(0).padStart(5)} s  ${words}`);
+  }
+  return done;
+}
+
+async function play(wish: Wish): Promise<Findings> {
+  say(`seed ${wish.seed}: ${wish.nodes} nodes, ${wish.clients} clients, ${wish.minutes} minutes`);
+  await openFilters();
+  const cluster = await raise(wish);
+  const stage = new Stage(cluster);
+  const ledger = new Ledger();
+  const town = new Town(wish.clients, {
+    ledger,
+    ports: () => stage.ports,
+    nowMs: () => performance.now(),
+    fraction: seeded(wish.seed + 1),
+  });
+  await town.arrive((online) => say(`${online} online`), ARRIVAL_MS);
+  say("everybody is there");
+  town.write(wish.rate);
+  const faults = await trouble(stage, wish);
+  town.rest();
+  const isSettled = await town.settle(SETTLE_MS);
+  const ghosts = await town.ghosts(GHOST_MS);
+  const { people } = town;
+  const sum = (count: (one: (typeof people)[number]) => number) =>
+    people.reduce((total, one) => total + count(one), 0);
+  const findings = {
+    ...ledger.verdict(),
+    seed: wish.seed,
+    faults,
+    ghosts,
+    isSettled,
+    resumptions: sum(({ resumptions }) => resumptions),
+    rebinds: sum(({ binds }) => Math.max(0, binds - 1)),
+    longestSilenceMs: Math.max(...people.map(({ longestAwayMs }) => longestAwayMs)),
+  };
+  town.leave();
+  await cluster.stop();
+  return findings;
+}
+
+async function main(): Promise<number> {
+  const wish = readWish();
+  if (wish === undefined) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (process.env[INSIDE] === undefined) return enterNetwork();
+  const findings = await play(wish);
+  process.stdout.write(`${table(findings)}\n${json(findings)}\n`);
+  return isClean(findings) ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say((error as Error).message);
+  process.exitCode = 1;
+}
+await endAll();
+process.exit();

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { Ledger } from "./ledger.ts";
+
+function ledgerOf(count: number): { ledger: Ledger; ids: string[] } {
+  const ledger = new Ledger();
+  const ids = Array.from({ length: count }, (_, at) => ledger.write("a", "b", at));
+  for (const id of ids) ledger.acknowledge(id);
+  return { ledger, ids };
+}
+
+test("what arrived once and in order is no fault", () => {
+  const { ledger, ids } = ledgerOf(3);
+  for (const id of ids) ledger.arrive(id, 10);
+  expect(ledger.verdict()).toEqual({
+    sent: 3,
+    acknowledged: 3,
+    delivered: 3,
+    lost: [],
+    repeated: [],
+    outOfOrder: [],
+    slowestMs: 10,
+  });
+});
+
+test("lost, repeated and overtaken letters are named", () => {
+  const { ledger } = ledgerOf(4);
+  for (const number of [2, 1, 4, 4]) ledger.arrive(`a.b.${number}`, 10);
+  const { lost, repeated, outOfOrder } = ledger.verdict();
+  expect({ lost, repeated, outOfOrder }).toEqual({
+    lost: ["a.b.3"],
+    repeated: ["a.b.4"],
+    outOfOrder: ["a.b.1"],
+  });
+});
+
+test("a letter that was not acknowledged may be missing, one sent anew may come twice", () => {
+  const ledger = new Ledger();
+  ledger.write("a", "b", 0);
+  const anew = ledger.write("a", "b", 0);
+  ledger.sendAnew(anew);
+  ledger.acknowledge(anew);
+  ledger.arrive(anew, 1);
+  ledger.arrive(anew, 2);
+  const { lost, repeated } = ledger.verdict();
+  expect({ lost, repeated }).toEqual({ lost: [], repeated: [] });
+});

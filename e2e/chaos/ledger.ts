@@ -1,0 +1,118 @@
+/** Who said what to whom, and what became of it. Pure: the verdict of a run is computed here. */
+
+export interface Letter {
+  readonly from: string;
+  readonly to: string;
+  /** Counts the letters of this sender to this recipient. */
+  readonly number: number;
+  readonly sentMs: number;
+  isAcknowledged: boolean;
+  /** The sender could not resume, so it sent it anew: two of it are no fault of the server. */
+  isSentAnew: boolean;
+  /** When it arrived, each time. */
+  readonly arrivedMs: number[];
+}
+
+export interface Verdict {
+  readonly sent: number;
+  readonly acknowledged: number;
+  readonly delivered: number;
+  /** Acknowledged to the sender, and never seen by the recipient. */
+  readonly lost: readonly string[];
+  readonly repeated: readonly string[];
+  readonly outOfOrder: readonly string[];
+  /** The longest that a letter took. */
+  readonly slowestMs: number;
+}
+
+export const letterId = ({ from, to, number }: Pick<Letter, "from" | "to" | "number">): string =>
+  `${from}.${to}.${number}`;
+
+export class Ledger {
+  readonly #letters = new Map<string, Letter>();
+  readonly #numbers = new Map<string, number>();
+  /** The order of first arrivals, by pair. */
+  readonly #arrivals = new Map<string, Letter[]>();
+
+  get size(): number {
+    return this.#letters.size;
+  }
+
+  /** Letters that are acknowledged and have not arrived. */
+  get underWay(): number {
+    let count = 0;
+    for (const { isAcknowledged, arrivedMs } of this.#letters.values()) {
+      if (isAcknowledged && arrivedMs.length === 0) count += 1;
+    }
+    return count;
+  }
+
+  get unacknowledged(): number {
+    let count = 0;
+    for (const { isAcknowledged } of this.#letters.values()) if (!isAcknowledged) count += 1;
+    return count;
+  }
+
+  /** A new letter. @returns its id */
+  write(from: string, to: string, nowMs: number): string {
+    const pair = `${from}.${to}`;
+    const number = (this.#numbers.get(pair) ?? 0) + 1;
+    this.#numbers.set(pair, number);
+    const id = `${pair}.${number}`;
+    const letter = { from, to, number, sentMs: nowMs, isAcknowledged: false, isSentAnew: false };
+    this.#letters.set(id, { ...letter, arrivedMs: [] });
+    return id;
+  }
+
+  acknowledge(id: string): void {
+    const letter = this.#letters.get(id);
+    if (letter !== undefined) letter.isAcknowledged = true;
+  }
+
+  sendAnew(id: string): void {
+    const letter = this.#letters.get(id);
+    if (letter !== undefined) letter.isSentAnew = true;
+  }
+
+  arrive(id: string, nowMs: number): void {
+    const letter = this.#letters.get(id);
+    if (letter === undefined) return;
+    letter.arrivedMs.push(nowMs);
+    if (letter.arrivedMs.length > 1) return;
+    const pair = `${letter.from}.${letter.to}`;
+    const arrivals = this.#arrivals.get(pair);
+    if (arrivals === undefined) this.#arrivals.set(pair, [letter]);
+    else arrivals.push(letter);
+  }
+
+  verdict(): Verdict {
+    const all = [...this.#letters.values()];
+    const arrived = all.filter(({ arrivedMs }) => arrivedMs.length > 0);
+    const delays = arrived.map(({ arrivedMs, sentMs }) => (arrivedMs[0] as number) - sentMs);
+    return {
+      sent: all.length,
+      acknowledged: all.filter(({ isAcknowledged }) => isAcknowledged).length,
+      delivered: arrived.length,
+      lost: all
+        .filter(({ isAcknowledged, arrivedMs }) => isAcknowledged && arrivedMs.length === 0)
+        .map(letterId),
+      repeated: arrived
+        .filter(({ arrivedMs, isSentAnew }) => arrivedMs.length > 1 && !isSentAnew)
+        .map(letterId),
+      outOfOrder: [...this.#arrivals.values()].flatMap(overtaken),
+      slowestMs: delays.reduce((most, delay) => Math.max(most, delay), 0),
+    };
+  }
+}
+
+/** Letters that came behind a later one of the same pair, though neither was sent anew. */
+function overtaken(arrivals: readonly Letter[]): readonly string[] {
+  let highest = 0;
+  const ids: string[] = [];
+  for (const letter of arrivals) {
+    if (letter.isSentAnew) continue;
+    if (letter.number < highest) ids.push(letterId(letter));
+    else highest = letter.number;
+  }
+  return ids;
+}

@@ -1,0 +1,86 @@
+/** The real cluster that a run is about, and how each fault is brought upon it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ClusterNode } from "../harness/cluster-node.ts";
+import type { Cluster } from "../harness/start-cluster.ts";
+import type { Cut } from "./network.ts";
+import { cut, mend } from "./network.ts";
+import type { Fault } from "./plan.ts";
+
+export class Stage {
+  readonly #cluster: Cluster;
+  /** Told to end, so that a load balancer would send nobody to them. */
+  readonly #leaving = new Set<ClusterNode>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  get running(): readonly ClusterNode[] {
+    return this.#cluster.nodes.filter((node) => node.isRunning() && !this.#leaving.has(node));
+  }
+
+  get ports(): readonly number[] {
+    return this.running.map(({ c2s }) => c2s);
+  }
+
+  /** Brings the fault, waits, and mends it. @returns what it was about, in words */
+  async suffer({ kind, forMs, node: number }: Fault): Promise<string> {
+    const node = this.running[number % this.running.length] as ClusterNode;
+    const { etcd, cassandra } = this.#cluster;
+    switch (kind) {
+      case "kill":
+        await node.kill("SIGKILL");
+        await sleep(forMs);
+        await this.#cluster.addNode();
+        return node.name;
+      case "pause":
+        node.pause();
+        await sleep(forMs);
+        node.resume();
+        return node.name;
+      case "roll":
+        await this.#cluster.addNode();
+        this.#leaving.add(node);
+        await node.kill("SIGTERM");
+        await sleep(forMs);
+        return node.name;
+      case "cut-etcd":
+        return this.#apart(node, [{ uid: node.uid, ports: [etcd.clientPort] }], forMs);
+      case "cut-store":
+        return this.#apart(node, [{ uid: node.uid, ports: [cassandra.cqlPort] }], forMs);
+      case "cut-mesh":
+        return this.#apart(node, this.#meshCuts(node), forMs);
+      case "pause-etcd":
+        etcd.pause();
+        await sleep(forMs);
+        etcd.resume();
+        return "etcd";
+      case "pause-store":
+        cassandra.pause();
+        await sleep(forMs);
+        cassandra.resume();
+        return "cassandra";
+      default:
+        kind satisfies never;
+        return "";
+    }
+  }
+
+  async #apart(node: ClusterNode, cuts: readonly Cut[], forMs: number): Promise<string> {
+    await cut(cuts);
+    try {
+      await sleep(forMs);
+    } finally {
+      await mend();
+    }
+    return node.name;
+  }
+
+  #meshCuts(node: ClusterNode): readonly Cut[] {
+    const others = this.running.filter((one) => one !== node);
+    return [
+      { uid: node.uid, ports: others.map(({ mesh }) => mesh) },
+      ...others.map(({ uid }) => ({ uid, ports: [node.mesh] })),
+    ];
+  }
+}

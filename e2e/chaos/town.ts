@@ -1,0 +1,128 @@
+/** Everybody who chats, in pairs: they come, write to each other, and in the end some leave. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { World } from "./client.ts";
+import { ChaosClient } from "./client.ts";
+
+const STARTS_PER_TICK = 10;
+const START_TICK_MS = 100;
+const SETTLE_MS = 1_000;
+
+export class Town {
+  readonly people: readonly ChaosClient[];
+  readonly #world: World;
+  #ticker: NodeJS.Timeout | undefined;
+  #writer: NodeJS.Timeout | undefined;
+
+  /** @param count of people; rounded down to pairs */
+  constructor(count: number, world: World) {
+    this.#world = world;
+    const nameOf = (index: number) => `p${index}`;
+    this.people = Array.from(
+      { length: count - (count % 2) },
+      (_, index) => new ChaosClient({ name: nameOf(index), contact: nameOf(index ^ 1) }, world),
+    );
+  }
+
+  get online(): number {
+    return this.people.filter(({ isOnline }) => isOnline).length;
+  }
+
+  /** Everybody makes an account, logs in, and each pair becomes contacts. */
+  async arrive(onProgress: (online: number) => void, patienceMs: number): Promise<void> {
+    const untilMs = this.#world.nowMs() + patienceMs;
+    this.#ticker = setInterval(() => {
+      for (const one of this.people) one.tick();
+    }, 1_000);
+    for (let next = 0; next < this.people.length; next += STARTS_PER_TICK) {
+      for (const one of this.people.slice(next, next + STARTS_PER_TICK)) one.start();
+      await sleep(START_TICK_MS);
+    }
+    while (this.online < this.people.length) {
+      onProgress(this.online);
+      if (this.#world.nowMs() > untilMs) {
+        const why = this.people.find(({ isOnline }) => !isOnline)?.lastFault;
+        throw new Error(
+          `Cannot begin: ${this.online} of ${this.people.length} came online: ${why}`,
+        );
+      }
+      await sleep(SETTLE_MS);
+    }
+    for (const one of this.people) one.subscribe();
+    while (!this.people.every(({ seen }) => seen.size > 1)) {
+      if (this.#world.nowMs() > untilMs) throw new Error("Cannot begin: not all became contacts");
+      await sleep(SETTLE_MS);
+    }
+  }
+
+  /** Letters a second, by people drawn at random, until `rest`. */
+  write(perSecond: number): void {
+    const tickMs = 50;
+    let owed = 0;
+    this.#writer = setInterval(() => {
+      owed += (perSecond * tickMs) / 1_000;
+      for (; owed >= 1; owed -= 1) {
+        const index = Math.floor(this.#world.fraction() * this.people.length);
+        this.people[index]?.write();
+      }
+    }, tickMs);
+  }
+
+  rest(): void {
+    clearInterval(this.#writer);
+  }
+
+  /** Waits until everybody is online and every letter has arrived, or the patience ends. */
+  async settle(patienceMs: number): Promise<boolean> {
+    const untilMs = this.#world.nowMs() + patienceMs;
+    const { ledger } = this.#world;
+    const isCalm = () =>
+      this.online === this.people.length && ledger.underWay === 0 && ledger.unacknowledged === 0;
+    while (!isCalm()) {
+      if (this.#world.nowMs() > untilMs) return false;
+      await sleep(SETTLE_MS);
+    }
+    return true;
+  }
+
+  /**
+   * Every other pair's first leaves; then nobody may look available who is not. @returns the full
+   * addresses that do, as "who sees whom"
+   */
+  async ghosts(patienceMs: number): Promise<readonly string[]> {
+    const gone = new Set<string>();
+    for (const [index, one] of this.people.entries()) {
+      if (index % 4 !== 0) continue;
+      one.leave();
+      gone.add(one.name);
+    }
+    const untilMs = this.#world.nowMs() + patienceMs;
+    for (;;) {
+      const found = this.#ghosts(gone);
+      if (found.length === 0 || this.#world.nowMs() > untilMs) return found;
+      await sleep(SETTLE_MS);
+    }
+  }
+
+  #ghosts(gone: ReadonlySet<string>): readonly string[] {
+    const found: string[] = [];
+    for (const one of this.people) {
+      if (gone.has(one.name)) continue;
+      const available = new Map<string, string[]>();
+      for (const [full, isAvailable] of one.seen) {
+        const name = full.slice(0, full.indexOf("@"));
+        if (isAvailable) available.set(name, [...(available.get(name) ?? []), full]);
+      }
+      for (const [name, addresses] of available) {
+        const most = gone.has(name) ? 0 : 1;
+        if (addresses.length > most) found.push(`${one.name} sees ${addresses.join(" and ")}`);
+      }
+    }
+    return found;
+  }
+
+  leave(): void {
+    clearInterval(this.#ticker);
+    clearInterval(this.#writer);
+    for (const one of this.people) one.leave();
+  }
+}
