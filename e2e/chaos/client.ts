@@ -74,11 +74,13 @@ export class ChaosClient {
   }
 
   get isOnline(): boolean {
-    return this.#stage === "online";
+    this.#stage === "online";
+    return;
   }
 
   get port(): number | undefined {
-    return this.#socket?.remotePort;
+    this.#socket?.remotePort;
+    return;
   }
 
   start(): void {
@@ -141,7 +143,10 @@ export class ChaosClient {
     const port = ports[Math.floor(this.#world.fraction() * ports.length)];
     this.#stage = "connecting";
     this.#spokenMs = this.#world.nowMs();
-    if (port === undefined) return this.#lose("no node");
+    if (port === undefined) {
+      this.#lose("no node");
+      return;
+    }
     this.#framer = new LoadFramer();
     const socket = connect({ host: "127.0.0.1", port, noDelay: true });
     this.#socket = socket;
@@ -177,8 +182,14 @@ export class ChaosClient {
   #onElement(bytes: Buffer, start: number, end: number): void {
     const text = bytes.toString("utf8", start, end);
     const name = /^<([\w:-]+)/.exec(text)?.[1] ?? "";
-    if (name === "stream:error") return this.#lose(/<([\w-]+) xmlns/.exec(text)?.[1] ?? "error");
-    if (this.#stage !== "online") return this.#negotiate(name, text);
+    if (name === "stream:error") {
+      this.#lose(/<([\w-]+) xmlns/.exec(text)?.[1] ?? "error");
+      return;
+    }
+    if (this.#stage !== "online") {
+      this.#negotiate(name, text);
+      return;
+    }
     switch (name) {
       case "r":
         this.#socket?.write(`<a xmlns='${NS_ACKS}' h='${this.#received}'/>`);
@@ -223,7 +234,8 @@ export class ChaosClient {
   #negotiate(name: string, text: string): void {
     switch (name) {
       case "stream:features":
-        return this.#onFeatures();
+        this.#onFeatures();
+        return;
       case "challenge": {
         const challenge = />([^<]*)</.exec(text)?.[1] ?? "";
         this.#socket?.write(
@@ -237,27 +249,38 @@ export class ChaosClient {
         this.#socket?.write(HEADER);
         return;
       case "failure":
-        return this.#lose(`login refused: ${text}`);
+        this.#lose(`login refused: ${text}`);
+        return;
       case "resumed":
-        return this.#onResumed(text);
+        this.#onResumed(text);
+        return;
       case "failed":
-        return this.#onFailed(text);
+        this.#onFailed(text);
+        return;
       case "enabled":
-        return this.#onEnabled(text);
+        this.#onEnabled(text);
+        return;
       case "iq":
-        return this.#onAnswer(text);
+        this.#onAnswer(text);
+        return;
     }
   }
 
   #onFeatures(): void {
     if (this.#stage === "bind") {
-      if (this.#streamId === "") return this.#bind();
+      if (this.#streamId === "") {
+        this.#bind();
+        return;
+      }
       const previous = `previd='${this.#streamId}' h='${this.#received}'`;
       this.#socket?.write(`<resume xmlns='${NS_ACKS}' ${previous}/>`);
       return;
     }
     this.#stage = "login";
-    if (this.#isRegistered) return this.#authenticate();
+    if (this.#isRegistered) {
+      this.#authenticate();
+      return;
+    }
     const fields = `<username>${this.name}</username><password>${PASSWORD}</password>`;
     const query = `<query xmlns='jabber:iq:register'>${fields}</query>`;
     this.#socket?.write(`<iq type='set' id='register'>${query}</iq>`);
@@ -276,12 +299,19 @@ export class ChaosClient {
   #onAnswer(text: string): void {
     if (text.includes("id='register'") || text.includes('id="register"')) {
       const isThere = !text.includes("error") || text.includes("conflict");
-      if (!isThere) return this.#lose(`not registered: ${text}`);
+      if (!isThere) {
+        this.#lose(`not registered: ${text}`);
+        return;
+      }
       this.#isRegistered = true;
-      return this.#authenticate();
+      this.#authenticate();
+      return;
     }
     if (this.#stage === "bind") {
-      if (text.includes("<error")) return this.#lose(`not bound: ${text}`);
+      if (text.includes("<error")) {
+        this.#lose(`not bound: ${text}`);
+        return;
+      }
       this.#stage = "enable";
       this.#socket?.write(`<enable xmlns='${NS_ACKS}' resume='true'/>`);
     }
