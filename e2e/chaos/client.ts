@@ -74,13 +74,11 @@ export class ChaosClient {
   }
 
   get isOnline(): boolean {
-    this.#stage === "online";
-    return;
+    return this.#stage === "online";
   }
 
   get port(): number | undefined {
-    this.#socket?.remotePort;
-    return;
+    return this.#socket?.remotePort;
   }
 
   start(): void {
