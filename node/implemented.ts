@@ -16,6 +16,8 @@ const NAMES: Readonly<Record<number, string>> = {
   115: "Entity Capabilities",
   160: "Best Practices for Handling Offline Messages",
   191: "Blocking Command",
+  175: "Best Practices for Use of SASL ANONYMOUS",
+  178: "Best Practices for Use of SASL EXTERNAL with Certificates (clients)",
   198: "Stream Management (acknowledgements only)",
   199: "XMPP Ping",
   202: "Entity Time",
@@ -23,13 +25,23 @@ const NAMES: Readonly<Record<number, string>> = {
   237: "Roster Versioning",
   352: "Client State Indication",
   368: "SRV records for XMPP over TLS (direct TLS)",
+  386: "Bind 2",
+  388: "Extensible SASL Profile (without tasks)",
+  440: "SASL Channel-Binding Type Capability",
+  474: "SASL SCRAM Downgrade Protection",
   377: "Blocking Command Reports",
 };
 
 /** Spoken at the client door, before any module has a say. */
 const DOOR = [
+  { xep: 175, version: "1.2", where: "auth" },
+  { xep: 178, version: "1.2", where: "auth" },
   { xep: 198, version: "1.6.3", where: "session" },
   { xep: 368, version: "1.1.0", where: "stream" },
+  { xep: 386, version: "1.0.0", where: "session" },
+  { xep: 388, version: "1.0.0", where: "session" },
+  { xep: 440, version: "0.4.1", where: "stream" },
+  { xep: 474, version: "0.5.0", where: "auth" },
 ];
 
 export const IMPLEMENTED: readonly Implemented[] = [

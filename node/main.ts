@@ -2,9 +2,10 @@
  * The composition root: builds every room from the configuration, wires the callbacks, starts, and
  * stops. Rooms open from the bottom up; the stack releases them in the opposite order.
  */
+import type { ClusterSecret } from "./auth/cluster-secret.ts";
+import { openClusterSecret } from "./auth/cluster-secret.ts";
 import { makeCredentials } from "./auth/credentials.ts";
-import type { Decoys } from "./auth/decoys.ts";
-import { openDecoys } from "./auth/decoys.ts";
+import { makeDecoys } from "./auth/decoys.ts";
 import { PasswordWork } from "./auth/password-work.ts";
 import { systemClock as clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
@@ -71,8 +72,10 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const opened = connectRouter({ ...parts, mesh, upper });
   const { router } = opened;
   upper.router = router;
-  const decoys = await persist("secrets", () => openNodeDecoys(configuration, stores), patience);
-  const door = starting.use(await openDoor({ ...parts, opened, tls, decoys }));
+  const openSecretOnce = () =>
+    openClusterSecret(stores, configuration.domains, (count) => random.bytes(count));
+  const secret = await persist("secrets", openSecretOnce, patience);
+  const door = starting.use(await openDoor({ ...parts, opened, tls, secret }));
   upper.door = door;
   const health = new Health([
     { name: "store", check: () => stores.ping() },
@@ -226,23 +229,24 @@ const connectRouter = ({
       }),
   });
 
-const openNodeDecoys = ({ auth, domains }: Configuration, stores: Stores): Promise<Decoys> =>
-  openDecoys(stores, domains, {
-    iterations: auth.scramIterations,
-    randomBytes: (count) => random.bytes(count),
-  });
-
 interface DoorParts extends Parts {
   readonly opened: OpenedRouter;
   readonly tls: TlsContexts;
-  readonly decoys: Decoys;
+  readonly secret: ClusterSecret;
 }
 
-const openDoor = ({ configuration, stores, opened, incarnation, ...parts }: DoorParts) =>
+const openDoor = ({ configuration, stores, opened, incarnation, secret, ...parts }: DoorParts) =>
   openClientDoor({
     ...parts,
     config: configuration.c2s,
     scramIterations: configuration.auth.scramIterations,
+    decoys: makeDecoys({
+      secret: secret.keyFor("decoys"),
+      areSomeOlder: secret.areSomeOlder,
+      iterations: configuration.auth.scramIterations,
+    }),
+    resourceSecret: secret.keyFor("resources"),
+    inline: opened.inline,
     anonymousDomains: configuration.auth.anonymousDomains,
     registration: registrationOf(configuration, opened),
     announced: opened.announced,

@@ -2,7 +2,7 @@
  * What unknown users are checked against, so that nobody can tell them from known ones: it looks
  * like what is stored of a user, is the same at every try and on every node, and fits no password.
  */
-import type { Credentials, ScramKeys, ScramMechanism, Stores } from "../stores/contract.ts";
+import type { Credentials, ScramKeys, ScramMechanism } from "../stores/contract.ts";
 import { DEFAULT_ITERATIONS, SALT_BYTES } from "./credentials.ts";
 import { digest, HASH_BYTES, HASHES, hmac } from "./hashes.ts";
 
@@ -52,37 +52,4 @@ export function makeDecoys(options: DecoyOptions): Decoys {
       ...(!isOlder(user) && { "SCRAM-SHA-512": keys(user, "SCRAM-SHA-512") }),
     }),
   };
-}
-
-const SECRET_NAME = "decoys";
-const SECRET_BYTES = 32;
-const NONE_IS_OLDER = 0;
-const SOME_ARE_OLDER = 1;
-
-/**
- * The decoys of this cluster, from a secret that its first node has made: whether there were
- * accounts before it is remembered with it.
- * @throws Unavailable
- */
-export async function openDecoys(
-  { accounts, secrets }: Pick<Stores, "accounts" | "secrets">,
-  domains: readonly string[],
-  options: { readonly iterations: number; readonly randomBytes: (count: number) => Buffer },
-): Promise<Decoys> {
-  const mark = (await isAnyoneThere(accounts, domains)) ? SOME_ARE_OLDER : NONE_IS_OLDER;
-  const proposed = Buffer.concat([options.randomBytes(SECRET_BYTES), Buffer.of(mark)]);
-  const kept = await secrets.keep(SECRET_NAME, proposed);
-  return makeDecoys({
-    secret: kept.subarray(0, SECRET_BYTES),
-    areSomeOlder: kept[SECRET_BYTES] !== NONE_IS_OLDER,
-    iterations: options.iterations,
-  });
-}
-
-async function isAnyoneThere(
-  accounts: Stores["accounts"],
-  domains: readonly string[],
-): Promise<boolean> {
-  for (const domain of domains) for await (const _ of accounts.list(domain)) return true;
-  return false;
 }

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Credentials } from "../stores/contract.ts";
+import { openClusterSecret } from "./cluster-secret.ts";
 import type { AuthContext } from "./contract.ts";
 import { makeCredentials } from "./credentials.ts";
-import { openDecoys } from "./decoys.ts";
 import { KeyUpgrades } from "./key-upgrades.ts";
 import { offerFor } from "./offer.ts";
 import { contextWith, talk } from "./testing/context.ts";
@@ -101,7 +101,7 @@ test("keys that cannot be stored are counted, and the login does not suffer", as
   expect(upgrades.stats).toEqual({ made: 0, failed: 1 });
 });
 
-test("nodes of one cluster have the same decoys, and remember whether accounts came before them", async () => {
+test("nodes of one cluster share a secret, and remember whether accounts came before it", async () => {
   const kept = new Map<string, Buffer>();
   const secrets = {
     async keep(name: string, proposed: Buffer) {
@@ -109,22 +109,21 @@ test("nodes of one cluster have the same decoys, and remember whether accounts c
       return kept.get(name) as Buffer;
     },
   };
-  const listing = (users: readonly string[]) =>
-    ({
+  const open = (users: readonly string[], fill: number) => {
+    const accounts = {
       async *list() {
         yield* users;
       },
-    }) as unknown as Parameters<typeof openDecoys>[0]["accounts"];
-  const open = (users: readonly string[], fill: number) =>
-    openDecoys({ accounts: listing(users), secrets }, ["localhost"], {
-      iterations: 4_096,
-      randomBytes: (count) => Buffer.alloc(count, fill),
-    });
+    } as unknown as Parameters<typeof openClusterSecret>[0]["accounts"];
+    const randomBytes = (count: number) => Buffer.alloc(count, fill);
+    return openClusterSecret({ accounts, secrets }, ["localhost"], randomBytes);
+  };
   const first = await open([], 1);
   const second = await open(["romeo@localhost"], 2);
-  expect(first.haveAllSha512).toBe(true);
-  expect(second.haveAllSha512).toBe(true);
-  expect(second.of("nobody@localhost")).toEqual(first.of("nobody@localhost"));
+  expect(first.areSomeOlder).toBe(false);
+  expect(second.areSomeOlder).toBe(false);
+  expect(second.keyFor("decoys")).toEqual(first.keyFor("decoys"));
+  expect(second.keyFor("decoys")).not.toEqual(first.keyFor("resources"));
   kept.clear();
-  expect((await open(["romeo@localhost"], 1)).haveAllSha512).toBe(false);
+  expect((await open(["romeo@localhost"], 1)).areSomeOlder).toBe(true);
 });

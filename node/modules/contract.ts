@@ -5,7 +5,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { IqRequest as Request } from "../router/iq.ts";
 import type { Registration, Router } from "../router/router.ts";
-import type { ClientSession, SessionTable } from "../session/contract.ts";
+import type { ClientSession, InlineFeature, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type {
@@ -190,9 +190,21 @@ export const announce = (element: AnnounceRegistration["element"]): AnnounceRegi
   element,
 });
 
+/** A feature that a client may ask for while its resource is bound (XEP-0386). */
+export interface InlineRegistration extends InlineFeature {
+  readonly kind: "inline";
+}
+
+export const inline = (ns: string, enable: InlineFeature["enable"]): InlineRegistration => ({
+  kind: "inline",
+  ns,
+  enable,
+});
+
 export type ModuleRegistration =
   | Registration
   | ServiceRegistration
+  | InlineRegistration
   | DiscoRegistration
   | AnnounceRegistration;
 

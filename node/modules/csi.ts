@@ -8,7 +8,17 @@ import { integer } from "../config/options.ts";
 import { Element, el } from "../xml/element.ts";
 import { children, localName, ns } from "../xml/names.ts";
 import type { ClientSession, Envelope } from "./contract.ts";
-import { announce, CONSUME, counter, defineModule, LAST, on, PASS, stage } from "./contract.ts";
+import {
+  announce,
+  CONSUME,
+  counter,
+  defineModule,
+  inline,
+  LAST,
+  on,
+  PASS,
+  stage,
+} from "./contract.ts";
 
 const NS = "urn:xmpp:csi:0";
 const STATE = "csi";
@@ -139,6 +149,11 @@ export const csi = defineModule({
       announce(() => el("csi", { xmlns: NS })),
       stage("delivery", LAST, delivery),
       on("clientState", change),
+      // XEP-0386, 4.2: the session begins in that state.
+      inline(NS, (session, request) => {
+        change(session, localName(request) !== "inactive");
+        return undefined;
+      }),
     ];
   },
 });

@@ -4,6 +4,7 @@ import { ConfigError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { RouterOptions } from "../router/router.ts";
 import { Router } from "../router/router.ts";
+import type { InlineFeature } from "../session/contract.ts";
 import type { Credentials } from "../stores/contract.ts";
 import { serialize } from "../xml/write.ts";
 import { createAccount } from "./account.ts";
@@ -31,6 +32,8 @@ export interface OpenedRouter {
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** What modules add to the features of a stream whose client has logged in, as XML. */
   readonly announced: string;
+  /** What a client may ask modules for while its resource is bound. */
+  readonly inline: readonly InlineFeature[];
   /**
    * Makes an account (XEP-0077 before login; whether that is allowed is the door's business).
    * @param user the prepared bare address
@@ -75,6 +78,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     router,
     features,
     counts: loaded.counts,
+    inline: loaded.inline,
     announced: announced.map(({ element }) => serialize(element())).join(""),
     register: (user, password) => createAccount({ accounts, credentialsFor }, user, password),
   };

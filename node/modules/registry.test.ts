@@ -8,6 +8,7 @@ import {
   defineModule,
   FIRST,
   gauge,
+  inline,
   iq,
   PASS,
   service,
@@ -66,6 +67,13 @@ test.each([
     "a service that is promised and not published",
     [defineModule({ name: "a", about: "a", provides: ["roster"], setup: () => [] })],
     /it says it provides/,
+  ],
+  [
+    "a feature that two enable inline",
+    ["a", "b"].map((name) =>
+      defineModule({ name, about: "x", setup: () => [inline("ns", () => undefined)] }),
+    ),
+    /two of them enable ns inline/,
   ],
   [
     "modules that need each other",

@@ -6,6 +6,7 @@ import type {
   AnnounceRegistration,
   DiscoRegistration,
   Host,
+  InlineRegistration,
   Module,
   ServiceName,
 } from "./contract.ts";
@@ -17,6 +18,7 @@ export interface Loaded {
   readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly disco: readonly DiscoRegistration[];
   readonly announced: readonly AnnounceRegistration[];
+  readonly inline: readonly InlineRegistration[];
 }
 
 /**
@@ -87,6 +89,7 @@ export function load(
   const counts: Record<string, Record<string, number>> = {};
   const disco: DiscoRegistration[] = [];
   const announced: AnnounceRegistration[] = [];
+  const inline: InlineRegistration[] = [];
   for (const module of inOrder(modules)) {
     const log = host.log.child({ module: module.name });
     const own = Object.fromEntries(Object.keys(module.metrics).map((name) => [name, 0]));
@@ -96,6 +99,7 @@ export function load(
       if (one.kind === "service") services[one.name] = one.service;
       else if (one.kind === "disco") disco.push(one);
       else if (one.kind === "announce") announced.push(one);
+      else if (one.kind === "inline") inline.push(one);
       else registrations.push({ module: module.name, registration: one });
     }
     for (const provided of module.provides) {
@@ -107,7 +111,13 @@ export function load(
     }
     for (const feature of module.features) features.add(feature);
   }
-  return { registrations, features: [...features].toSorted(), disco, announced, counts };
+  const twice = inline.find((one, index) =>
+    inline.some(({ ns }, at) => at < index && ns === one.ns),
+  );
+  if (twice !== undefined) {
+    throw new ConfigError(`Cannot load modules: two of them enable ${twice.ns} inline`);
+  }
+  return { registrations, features: [...features].toSorted(), disco, announced, inline, counts };
 }
 
 const pick = (services: Partial<Record<ServiceName, unknown>>, names: readonly ServiceName[]) =>

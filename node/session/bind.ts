@@ -10,7 +10,7 @@ import { child, text } from "../xml/names.ts";
 import { escapeText } from "../xml/write.ts";
 import type { Door } from "./door-context.ts";
 import { release, settledWithin } from "./ending.ts";
-import { iqError, iqResult } from "./replies.ts";
+import { iqResult } from "./replies.ts";
 import { Session } from "./session.ts";
 
 /** How long a new session waits for the one it replaces to be gone, so that its end comes first. */
@@ -18,19 +18,30 @@ const REPLACED_WAIT_MS = 1_000;
 
 export type BindOutcome =
   | { readonly kind: "bound"; readonly session: Session }
-  | { readonly kind: "refused"; readonly reply: Buffer }
+  | { readonly kind: "refused"; readonly condition: "bad-request" | "resource-constraint" }
   /** The client left, the node drains, or the address is another's already: nothing is left. */
   | { readonly kind: "gone"; readonly condition: "system-shutdown" | "conflict" };
 
+/** What a new session's client is told, written when the session goes live. */
+export type Welcome = (session: Session) => Buffer | Promise<Buffer>;
+
+const REFUSED: BindOutcome = { kind: "refused", condition: "resource-constraint" };
+
 /** The resource the client wishes, "" if it leaves the choice to us. */
-function wishedResource(request: ParsedStanza): string {
+export function wishedResource(request: ParsedStanza): string {
   const bind = child(request.element(), "bind", NS_BIND);
   const resource = bind === undefined ? undefined : child(bind, "resource", NS_BIND);
   return resource === undefined ? "" : text(resource);
 }
 
+/** RFC 6120, 7.6.1. */
+export const bindResult =
+  (request: ParsedStanza): Welcome =>
+  ({ jid }) =>
+    iqResult(request, `<bind xmlns='${NS_BIND}'><jid>${escapeText(jid.full)}</jid></bind>`);
+
 /** 7.7.2.2: a resource that RFC 7622 refuses is the client's mistake; undefined then. */
-function addressFor(user: Jid, wished: string, door: Door): Jid | undefined {
+export function addressFor(user: Jid, wished: string, door: Door): Jid | undefined {
   try {
     return Jid.from(user.local, user.domain, wished === "" ? randomId(door.random) : wished);
   } catch {
@@ -41,17 +52,15 @@ function addressFor(user: Jid, wished: string, door: Door): Jid | undefined {
 /**
  * Binds a resource for a user who has logged in. Ends the session that held the address before.
  * The session is in the table, and holds what comes for it, from the commit on.
+ * @param jid undefined: nobody can have such an address
  */
 export async function bindResource(
   door: Door,
   stream: ServerStream,
-  user: Jid,
-  request: ParsedStanza,
+  jid: Jid | undefined,
+  welcome: Welcome,
 ): Promise<BindOutcome> {
-  const jid = addressFor(user, wishedResource(request), door);
-  if (jid === undefined) {
-    return { kind: "refused", reply: iqError(request, "modify", "bad-request") };
-  }
+  if (jid === undefined) return { kind: "refused", condition: "bad-request" };
   const route: Route = {
     user: jid.bare,
     resource: jid.resource,
@@ -61,9 +70,7 @@ export async function bindResource(
     priority: 0,
   };
   const result = await commit(door, route);
-  if (result === undefined) {
-    return { kind: "refused", reply: iqError(request, "wait", "resource-constraint") };
-  }
+  if (result === undefined) return REFUSED;
   const { replaced } = result;
   const session = new Session(door, stream, { jid, route, revision: result.set.revision });
   const present = door.sessions.get(jid.full);
@@ -82,7 +89,7 @@ export async function bindResource(
   door.sessions.add(session);
   door.stats.sessionsBound += 1;
   await endReplaced(door, old);
-  return announce(door, session, replaced, request);
+  return announce(door, session, replaced, welcome);
 }
 
 /** Undefined when the routes engine could not: then nothing is bound (contract of Routes). */
@@ -105,16 +112,15 @@ async function announce(
   door: Door,
   session: Session,
   replaced: Route | undefined,
-  request: ParsedStanza,
+  welcome: Welcome,
 ): Promise<BindOutcome> {
   try {
     await door.events.onBound(session, replaced);
+    session.goLive(await welcome(session));
   } catch (error) {
     door.log.warn({ session: session.id, err: error }, "bind-not-announced");
     session.abandon();
-    return { kind: "refused", reply: iqError(request, "wait", "resource-constraint") };
+    return REFUSED;
   }
-  const address = escapeText(session.jid.full);
-  session.goLive(iqResult(request, `<bind xmlns='${NS_BIND}'><jid>${address}</jid></bind>`));
   return { kind: "bound", session };
 }

@@ -4,6 +4,7 @@ import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
+import type { Element } from "../xml/element.ts";
 
 /** One bound client session on this node. */
 export interface ClientSession {
@@ -57,6 +58,16 @@ export interface SessionEvents {
    */
   onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void>;
 }
+
+/** What a session can have enabled while it is bound, by XEP-0386. */
+export interface InlineFeature {
+  /** Announced by it, and the namespace of the element that asks for it. */
+  readonly ns: string;
+  /** Enables it; what it answers goes into `<bound/>`. A rejection undoes the bind. */
+  enable(session: ClientSession, request: Element): InlineAnswer;
+}
+
+export type InlineAnswer = Element | undefined | Promise<Element | undefined>;
 
 /** The sessions of this node. */
 export interface SessionTable {

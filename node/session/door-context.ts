@@ -7,7 +7,7 @@ import type { Random } from "../base/random.ts";
 import type { AddressGuard } from "../guard/address-guard.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
-import type { SessionEvents } from "./contract.ts";
+import type { InlineFeature, SessionEvents } from "./contract.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./table.ts";
 
@@ -106,6 +106,10 @@ export interface Door {
   readonly registration: Registration | undefined;
   /** What others add to the features of a stream whose client has logged in, as XML. */
   readonly announced: string;
+  /** What a client may ask others for while its resource is bound, by namespace. */
+  readonly inline: ReadonlyMap<string, InlineFeature>;
+  /** The same on all nodes: names resources that stay the same. */
+  readonly resourceSecret: Buffer;
   readonly auth: AuthServices;
   /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */
   readonly anonymousDomains: ReadonlySet<string>;

@@ -15,7 +15,7 @@ import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
 import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
-import type { SessionEvents, SessionTable } from "./contract.ts";
+import type { InlineFeature, SessionEvents, SessionTable } from "./contract.ts";
 import type {
   ClientDoorConfig,
   Door,
@@ -53,6 +53,10 @@ export interface ClientDoorOptions {
   readonly scramIterations: number;
   /** What unknown users are checked against. */
   readonly decoys: Decoys;
+  /** Known to all nodes and to nobody else. */
+  readonly resourceSecret: Buffer;
+  /** XEP-0386: what others enable. */
+  readonly inline?: readonly InlineFeature[];
   /** Some of `domains`; none if left out. */
   readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
@@ -108,6 +112,8 @@ function makeDoor(options: ClientDoorOptions): Door {
     events: options.events,
     registration: options.registration,
     announced: options.announced ?? "",
+    inline: new Map((options.inline ?? []).map((one) => [one.ns, one])),
+    resourceSecret: options.resourceSecret,
     auth: {
       accounts,
       decoys: options.decoys,

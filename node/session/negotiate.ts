@@ -3,18 +3,22 @@
 import type { SaslCondition, Step } from "../auth/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
-import { boundFeatures, entryFeatures } from "../stream/features.ts";
+import { boundFeatures, entryFeatures, sessionFeatures } from "../stream/features.ts";
 import { NS_ACKS, NS_BIND, NS_CLIENT, NS_TLS } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { text as textOf } from "../xml/names.ts";
-import { bindResource } from "./bind.ts";
+import type { BindOutcome } from "./bind.ts";
+import { addressFor, bindResource, bindResult, wishedResource } from "./bind.ts";
+import { addressOf, enableAll, inlineNamespaces } from "./bind2.ts";
 import type { Door } from "./door-context.ts";
 import { Login } from "./login.ts";
 import { answerRegistration, isRegistration } from "./register.ts";
 import { iqError, isRequest } from "./replies.ts";
 import type { SaslProfile } from "./sasl-profiles.ts";
 import { SASL, saslSuccess } from "./sasl-profiles.ts";
+import type { Wishes } from "./sasl2.ts";
+import { isWhoItClaimed, NO_WISHES, SASL2, success, wishesOf } from "./sasl2.ts";
 import { acksFailed } from "./session.ts";
 
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
@@ -25,6 +29,9 @@ export class Negotiation implements StreamOwner {
   readonly #onDone: (negotiation: Negotiation) => void;
   #stream: ServerStream | undefined;
   #login: Login | undefined;
+  /** Of the attempt that is running. */
+  #profile: SaslProfile = SASL;
+  #wishes: Wishes = NO_WISHES;
   /** Set by a login that succeeded. */
   #user: Jid | undefined;
   /** A step is waiting for a store or for the routes. */
@@ -105,6 +112,7 @@ export class Negotiation implements StreamOwner {
       startTls: stream.canStartTls ? (login.isAllowed ? "optional" : "required") : undefined,
       ...login.offer,
       registration: registers && !login.isAnonymous,
+      inline: inlineNamespaces(this.#door),
     });
   }
 
@@ -114,8 +122,9 @@ export class Negotiation implements StreamOwner {
       this.#startTls(stream);
       return;
     }
-    if (ns === SASL.ns && this.#user === undefined) {
-      this.#sasl(stream, stanza, SASL);
+    const profile = ns === SASL.ns ? SASL : ns === SASL2.ns ? SASL2 : undefined;
+    if (profile !== undefined && this.#user === undefined) {
+      this.#sasl(stream, stanza, profile);
       return;
     }
     if (ns === NS_ACKS && (name === "resume" || name === "enable")) {
@@ -181,20 +190,25 @@ export class Negotiation implements StreamOwner {
       stream.close({ condition: "unsupported-stanza-type" });
       return;
     }
-    // Neither a second start nor an answer to nothing.
-    if ((name === profile.start) === login.isRunning) {
+    // Neither a second start nor an answer to nothing, nor in the words of the other profile.
+    const isStart = name === profile.start;
+    if (isStart === login.isRunning || (!isStart && profile !== this.#profile)) {
       this.#refuse(stream, profile, "malformed-request");
       return;
+    }
+    if (isStart) {
+      this.#profile = profile;
+      this.#wishes = profile === SASL2 ? wishesOf(stanza) : NO_WISHES;
     }
     this.#step(stream, async () => {
       const step = login.isRunning
         ? login.respond(textOf(stanza.element()))
         : login.begin(attributes.mechanism ?? "", profile.initial(stanza));
-      this.#answer(stream, profile, await step);
+      await this.#answer(stream, profile, await step);
     });
   }
 
-  #answer(stream: ServerStream, profile: SaslProfile, step: Step): void {
+  async #answer(stream: ServerStream, profile: SaslProfile, step: Step): Promise<void> {
     if (!stream.isOpen) return;
     switch (step.kind) {
       case "challenge":
@@ -204,7 +218,8 @@ export class Negotiation implements StreamOwner {
         this.#refuse(stream, profile, step.condition);
         return;
       case "success":
-        this.#succeed(stream, step.user, step.data);
+        if (profile === SASL) this.#succeed(stream, step.user, step.data);
+        else await this.#succeedAtOnce(stream, step.user, step.data);
         return;
       default:
         step satisfies never;
@@ -222,6 +237,36 @@ export class Negotiation implements StreamOwner {
     this.#loginOf(stream).succeeded();
     stream.write(saslSuccess(data));
     stream.authenticated();
+    stream.restart();
+  }
+
+  /** XEP-0388: no new header; what was asked for along with the login is done before it is told. */
+  async #succeedAtOnce(stream: ServerStream, user: Jid, data: Buffer | undefined): Promise<void> {
+    const login = this.#loginOf(stream);
+    const { bind } = this.#wishes;
+    if (!login.isAnonymous && !isWhoItClaimed(user, stream.peer)) {
+      this.#refuse(stream, SASL2, "invalid-authzid");
+      return;
+    }
+    login.succeeded();
+    if (bind === undefined) {
+      this.#user = user;
+      stream.authenticated();
+      stream.write(success(user.bare, data, ""));
+      stream.write(boundFeatures(this.#door.announced));
+      return;
+    }
+    const address = addressOf(this.#door, user, this.#wishes);
+    const outcome = await bindResource(this.#door, stream, address, async (session) => {
+      const bound = await enableAll(this.#door, session, bind);
+      stream.authenticated();
+      return Buffer.concat([
+        success(session.jid.full, data, bound),
+        sessionFeatures(this.#door.announced, session.hasAcks),
+      ]);
+    });
+    if (outcome.kind === "refused") this.#refuse(stream, SASL2, "temporary-auth-failure");
+    else this.#end(stream, outcome);
   }
 
   #refuse(stream: ServerStream, profile: SaslProfile, condition: SaslCondition): void {
@@ -233,10 +278,20 @@ export class Negotiation implements StreamOwner {
   }
 
   async #bind(stream: ServerStream, user: Jid, stanza: ParsedStanza): Promise<void> {
-    const outcome = await bindResource(this.#door, stream, user, stanza);
-    if (outcome.kind === "refused") stream.write(outcome.reply);
-    if (outcome.kind === "gone") stream.close({ condition: outcome.condition });
-    if (outcome.kind !== "bound") return;
+    const address = addressFor(user, wishedResource(stanza), this.#door);
+    const outcome = await bindResource(this.#door, stream, address, bindResult(stanza));
+    if (outcome.kind === "refused") {
+      const type = outcome.condition === "bad-request" ? "modify" : "wait";
+      stream.write(iqError(stanza, type, outcome.condition));
+    } else this.#end(stream, outcome);
+  }
+
+  /** There is a session, whose the stream is now with what was read already; or the stream ends. */
+  #end(stream: ServerStream, outcome: Exclude<BindOutcome, { kind: "refused" }>): void {
+    if (outcome.kind === "gone") {
+      stream.close({ condition: outcome.condition });
+      return;
+    }
     const { session } = outcome;
     const early = this.#queue;
     this.#queue = [];

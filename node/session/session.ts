@@ -142,6 +142,18 @@ export class Session implements ClientSession, StreamOwner {
     return this.#untilWritten.wait(writesNeeded);
   }
 
+  get hasAcks(): boolean {
+    return this.#outbox !== undefined;
+  }
+
+  /** XEP-0198, 3: from now on both ends count; what to answer. */
+  enableAcks(): Buffer {
+    if (this.#outbox !== undefined) return acksFailed("unexpected-request");
+    this.#inbox.enable();
+    this.#outbox = new Outbox(this.#door.config.outboxStanzasMax);
+    return ENABLED;
+  }
+
   /** Stanzas sent that the client was to acknowledge and has not. */
   get unacknowledgedCount(): number {
     return this.#outbox?.size ?? 0;
@@ -310,19 +322,9 @@ export class Session implements ClientSession, StreamOwner {
   #takeAcks(stanza: ParsedStanza): void {
     if (stanza.name === "a") this.#takeAcknowledgement(stanza.attributes.h);
     else if (stanza.name === "r") this.#takeRequest();
-    else if (stanza.name === "enable") this.#enableAcks();
+    else if (stanza.name === "enable") this.#stream.write(this.enableAcks());
     else if (stanza.name === "resume") this.#stream.write(acksFailed("unexpected-request"));
     else this.#stream.close({ condition: "unsupported-stanza-type" });
-  }
-
-  #enableAcks(): void {
-    if (this.#outbox !== undefined) {
-      this.#stream.write(acksFailed("unexpected-request"));
-      return;
-    }
-    this.#inbox.enable();
-    this.#outbox = new Outbox(this.#door.config.outboxStanzasMax);
-    this.#stream.write(ENABLED);
   }
 
   #takeRequest(): void {

@@ -1,5 +1,5 @@
 /** What a stream offers at each stage (RFC 6120, 4.3.2). */
-import { NS_ACKS, NS_BIND, NS_SASL, NS_SESSION, NS_TLS } from "./namespaces.ts";
+import { NS_ACKS, NS_BIND, NS_BIND2, NS_SASL, NS_SASL2, NS_SESSION, NS_TLS } from "./namespaces.ts";
 
 export interface EntryFeatures {
   /** Undefined where TLS is on already or cannot be had. */
@@ -8,6 +8,8 @@ export interface EntryFeatures {
   readonly mechanisms: readonly string[];
   readonly channelBindings: readonly string[];
   readonly registration: boolean;
+  /** Namespaces of what XEP-0386 can enable; undefined where XEP-0388 is not spoken. */
+  readonly inline: readonly string[] | undefined;
 }
 
 const wrap = (content: string): Buffer =>
@@ -29,19 +31,35 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
   const register = offer.registration
     ? "<register xmlns='http://jabber.org/features/iq-register'/>"
     : "";
-  return wrap(
-    `${startTls}<mechanisms xmlns='${NS_SASL}'>${mechanisms}</mechanisms>${binding}${register}`,
+  const sasl = `<mechanisms xmlns='${NS_SASL}'>${mechanisms}</mechanisms>`;
+  const sasl2 = offer.inline === undefined ? "" : authentication(mechanisms, offer.inline);
+  return wrap(`${startTls}${sasl}${sasl2}${binding}${register}`);
+}
+
+/** XEP-0388, 2.1, and what can be done along with it. */
+function authentication(mechanisms: string, inline: readonly string[]): string {
+  const features = inline.map((ns) => `<feature var='${ns}'/>`).join("");
+  const bind = `<bind xmlns='${NS_BIND2}'><inline>${features}</inline></bind>`;
+  return (
+    `<authentication xmlns='${NS_SASL2}'>${mechanisms}` +
+    `<inline>${bind}</inline></authentication>`
   );
 }
 
-/**
- * After login: what is negotiated, what RFC 6121 wants announced (2.6.1 and 3.4.1), and what others
- * announce.
- */
+/** What RFC 6121 wants announced (2.6.1 and 3.4.1). */
+const ROSTER =
+  "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>";
+const ACKS = `<sm xmlns='${NS_ACKS}'/>`;
+
+/** After login: what is negotiated, and what others announce. */
 export const boundFeatures = (announced: string): Buffer =>
   wrap(
     `<bind xmlns='${NS_BIND}'/><session xmlns='${NS_SESSION}'><optional/></session>` +
-      `<sm xmlns='${NS_ACKS}'/>` +
-      "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>" +
+      ACKS +
+      ROSTER +
       announced,
   );
+
+/** Where login and bind were one (XEP-0386): what is left to negotiate. */
+export const sessionFeatures = (announced: string, hasAcks: boolean): Buffer =>
+  wrap((hasAcks ? "" : ACKS) + ROSTER + announced);

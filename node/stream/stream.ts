@@ -127,9 +127,13 @@ export class ServerStream implements TransportOwner {
     if (this.#state === "open") this.transport.keepAlive();
   }
 
-  /** From now on the larger limit holds, and a new header is expected (RFC 6120, 6.4.6). */
+  /** From now on the larger limit holds. */
   authenticated(): void {
     this.transport.setStanzaLimit(this.#settings.stanzaBytesMax);
+  }
+
+  /** Expects a new header (RFC 6120, 6.4.6). */
+  restart(): void {
     this.transport.restart();
     this.#expectHeader();
   }

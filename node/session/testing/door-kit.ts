@@ -168,6 +168,7 @@ export async function openKit(overrides: Overrides = {}): Promise<Kit> {
     log: complaining(complaints),
     scramIterations: 4_096,
     decoys: testDecoys(),
+    resourceSecret: Buffer.from("of all nodes"),
     passwords: new PasswordWork(),
     ...rest,
     routes,

@@ -11,6 +11,7 @@ export const HEADER =
   "<?xml version='1.0'?><stream:stream xmlns='jabber:client' " +
   "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
 export const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+export const SASL2 = "urn:xmpp:sasl:2";
 export const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 const WAIT_MS = 10_000;
@@ -127,6 +128,38 @@ export class RawClient {
     const { final, verifier } = answer(/>([^<]*)</.exec(challenge)?.[1] ?? "");
     this.send(`<response xmlns='${SASL}'>${final}</response>`);
     const end = await this.read(/<(success|failure).*<\/\1>/s);
+    if (end.includes("<success") && !end.includes(verifier)) throw new Error("Not our server");
+    return end;
+  }
+
+  /** XEP-0388. @param extensions what else the request has, as XML */
+  authenticate(mechanism: string, initial: string | undefined, extensions = ""): void {
+    const response = initial === undefined ? "" : `<initial-response>${initial}</initial-response>`;
+    this.send(
+      `<authenticate xmlns='${SASL2}' mechanism='${mechanism}'>${response}${extensions}</authenticate>`,
+    );
+  }
+
+  /** Logs in with PLAIN by XEP-0388; the answer, and the features if it is a success. */
+  async plain2(user: string, password: string, extensions = ""): Promise<string> {
+    this.authenticate("PLAIN", base64(`\0${user}\0${password}`), extensions);
+    return this.read(/<success.*<\/stream:features>|<failure.*<\/failure>/s);
+  }
+
+  /** As `scram`, by XEP-0388. */
+  async scram2(
+    mechanism: string,
+    user: string,
+    password: string,
+    { extensions = "", ...tweak }: Tweak & { readonly extensions?: string } = {},
+  ): Promise<string> {
+    const { first, answer } = scramClient(mechanism, user, password, tweak);
+    this.authenticate(mechanism, first, extensions);
+    const challenge = await this.read(/<(challenge|failure).*<\/\1>/s);
+    if (challenge.includes("<failure")) return challenge;
+    const { final, verifier } = answer(/>([^<]*)</.exec(challenge)?.[1] ?? "");
+    this.send(`<response xmlns='${SASL2}'>${final}</response>`);
+    const end = await this.read(/<success.*<\/stream:features>|<failure.*<\/failure>/s);
     if (end.includes("<success") && !end.includes(verifier)) throw new Error("Not our server");
     return end;
   }
