@@ -13,4 +13,3 @@ export const NS_REGISTER = "jabber:iq:register";
 export const NS_CSI = "urn:xmpp:csi:0";
 export const NS_SASL2 = "urn:xmpp:sasl:2";
 export const NS_BIND2 = "urn:xmpp:bind:0";
-export const NS_FAST = "urn:xmpp:fast:0";
