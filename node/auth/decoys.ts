@@ -32,14 +32,11 @@ export function makeDecoys(options: DecoyOptions): Decoys {
   const { secret, areSomeOlder, iterations = DEFAULT_ITERATIONS } = options;
   const key = digest("sha256", secret);
   const keys = (user: string, mechanism: ScramMechanism): ScramKeys => {
-    const bytes = (what: string) => hmac("sha512", key, `${mechanism}\0${what}\0${user}`);
-    const length = HASH_BYTES[HASHES[mechanism]];
-    return {
-      salt: bytes("salt").subarray(0, SALT_BYTES),
-      iterations,
-      storedKey: bytes("stored").subarray(0, length),
-      serverKey: bytes("server").subarray(0, length),
-    };
+    // One hash for all of it, since this is done at every login: only the salt is ever seen.
+    const bytes = hmac("sha512", key, `${mechanism}\0${user}`);
+    const unseen = digest("sha512", bytes).subarray(0, HASH_BYTES[HASHES[mechanism]]);
+    const salt = bytes.subarray(0, SALT_BYTES);
+    return { salt, iterations, storedKey: unseen, serverKey: unseen };
   };
   const isOlder = (user: string) =>
     areSomeOlder && hmac("sha256", key, `older\0${user}`).readUInt8(0) < 128;

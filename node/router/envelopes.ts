@@ -3,11 +3,12 @@
  * which each recipient gets at the very end.
  */
 import type { Envelope } from "../stanza/contract.ts";
-import { fromElement, makeEnvelope, restoreEnvelope } from "../stanza/envelope.ts";
+import { makeEnvelope, restoreEnvelope } from "../stanza/envelope.ts";
 import { Jid } from "../stanza/jid.ts";
 import { CLIENT_NS } from "../stanza/reply.ts";
 import type { Child } from "../xml/element.ts";
-import { el } from "../xml/element.ts";
+import { Element, el } from "../xml/element.ts";
+import { localName, ns } from "../xml/names.ts";
 import { parseStanza } from "../xml/parser.ts";
 import { escapeAttribute, toBytes } from "../xml/write.ts";
 
@@ -40,17 +41,14 @@ export function newTemplate(
   { type, id, from, receivedMs }: { type: string; id?: string; from: Jid; receivedMs: number },
   ...children: Child[]
 ): Envelope {
-  const attributes = { xmlns: CLIENT_NS, type, id, from: from.full };
-  const whole = fromElement(
-    el(
-      kind,
-      { ...attributes, to: from.bare },
-      children.filter((one) => one !== undefined),
-    ),
-    receivedMs,
-  );
-  const bytes = toBytes(el(kind, attributes, ...children));
-  return restoreEnvelope({ ...fieldsOf(whole), bytes });
+  const given = children.filter((one) => one !== undefined);
+  const bytes = toBytes(el(kind, { xmlns: CLIENT_NS, type, id, from: from.full }, given));
+  return restoreEnvelope({
+    ...{ kind, type, id: id ?? "", from, to: from.toBare(), receivedMs, bytes },
+    children: given
+      .filter((one) => one instanceof Element)
+      .map((one) => ({ name: localName(one), ns: ns(one) })),
+  });
 }
 
 /** The same stanza with other addresses. */

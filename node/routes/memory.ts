@@ -19,7 +19,7 @@ export interface MemoryRoutesOptions {
   readonly clock: Clock;
 }
 
-const NOBODY: ReadonlyMap<string, Route> = new Map();
+const NOBODY: readonly Route[] = [];
 
 export function openMemoryRoutes(_options: MemoryRoutesOptions): Routes {
   return new MemoryRoutes();
@@ -27,18 +27,18 @@ export function openMemoryRoutes(_options: MemoryRoutesOptions): Routes {
 
 class MemoryRoutes implements Routes {
   readonly nodes: ReadonlyMap<string, NodeRecord> = new Map();
-  readonly #byUser = new Map<string, Map<string, Route>>();
+  /** Each list is replaced, never changed: whoever looked a user up keeps what it saw. */
+  readonly #byUser = new Map<string, readonly Route[]>();
   readonly #claims = new Set<string>();
   #revision = 0;
 
   async bind(route: Route): Promise<BindResult> {
-    const routes = this.#byUser.get(route.user) ?? new Map<string, Route>();
-    const before = routes.get(route.resource);
-    if (before === undefined && routes.size >= ROUTES_MAX) {
+    const routes = this.#of(route.user);
+    const before = routes.find(({ resource }) => resource === route.resource);
+    if (before === undefined && routes.length >= ROUTES_MAX) {
       throw new Unavailable("routes-full", `Cannot bind: the user has ${ROUTES_MAX} resources`);
     }
-    routes.set(route.resource, route);
-    this.#byUser.set(route.user, routes);
+    this.#byUser.set(route.user, [...without(routes, route), route]);
     this.#revision += 1;
     const replaced = before?.session === route.session ? undefined : before;
     return { set: this.#set(route.user), replaced };
@@ -48,16 +48,21 @@ class MemoryRoutes implements Routes {
     if (!this.#isHeld(route)) {
       throw new Unavailable("routes-lost", "Cannot update route: it is not this session's");
     }
-    this.#byUser.get(route.user)?.set(route.resource, route);
+    const routes = this.#of(route.user);
+    const isIt = ({ resource }: Route) => resource === route.resource;
+    this.#byUser.set(
+      route.user,
+      routes.map((one) => (isIt(one) ? route : one)),
+    );
     this.#revision += 1;
     return this.#set(route.user);
   }
 
   async unbind(route: Route): Promise<RouteSet> {
     if (this.#isHeld(route)) {
-      const routes = this.#byUser.get(route.user);
-      routes?.delete(route.resource);
-      if (routes?.size === 0) this.#byUser.delete(route.user);
+      const left = without(this.#of(route.user), route);
+      if (left.length === 0) this.#byUser.delete(route.user);
+      else this.#byUser.set(route.user, left);
       this.#revision += 1;
     }
     return this.#set(route.user);
@@ -101,12 +106,18 @@ class MemoryRoutes implements Routes {
     this.#byUser.clear();
   }
 
+  #of(user: string): readonly Route[] {
+    return this.#byUser.get(user) ?? NOBODY;
+  }
+
   #isHeld({ user, resource, session }: Route): boolean {
-    return this.#byUser.get(user)?.get(resource)?.session === session;
+    return this.#of(user).some((one) => one.resource === resource && one.session === session);
   }
 
   #set(user: string): RouteSet {
-    const routes = [...(this.#byUser.get(user) ?? NOBODY).values()];
-    return { revision: this.#revision, routes };
+    return { revision: this.#revision, routes: this.#of(user) };
   }
 }
+
+const without = (routes: readonly Route[], { resource }: Route): readonly Route[] =>
+  routes.filter((one) => one.resource !== resource);

@@ -78,8 +78,9 @@ export function withoutItem(
 }
 
 /** An item as the contract gives it out. */
-export function plainItem({ changedUs: _, ...item }: StoredItem): RosterItem {
-  return item;
+export function plainItem(item: StoredItem): RosterItem {
+  const { contact, name, groups, to, from, ask, pendingIn, approved, listed } = item;
+  return { contact, name, groups, to, from, ask, pendingIn, approved, listed };
 }
 
 const emptyItem = (contact: string): RosterItem => ({

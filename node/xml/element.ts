@@ -11,14 +11,23 @@ export function el(
   ...children: readonly (Child | readonly Child[])[]
 ): Element {
   const element = new Element(name);
-  element.attrs = Object.create(null);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value !== undefined) element.attrs[key] = value;
+  const attrs = Object.create(null);
+  for (const key of Object.keys(attributes)) {
+    const value = attributes[key];
+    if (value !== undefined) attrs[key] = value;
   }
-  for (const child of children.flat()) {
-    if (child === undefined) continue;
-    if (typeof child === "string") element.t(child);
-    else element.cnode(child);
+  element.attrs = attrs;
+  for (const child of children) {
+    if (isMany(child)) for (const one of child) add(element, one);
+    else add(element, child);
   }
   return element;
+}
+
+const isMany = (child: Child | readonly Child[]): child is readonly Child[] => Array.isArray(child);
+
+function add(element: Element, child: Child): void {
+  if (child === undefined) return;
+  if (typeof child === "string") element.t(child);
+  else element.cnode(child);
 }

@@ -18,6 +18,8 @@ export interface Writable {
 const FORBIDDEN = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/;
 const IN_TEXT = /[&<>\r]/g;
 const IN_ATTRIBUTE = /[&<>"'\r\n\t]/g;
+/** Not certain to need neither an escape nor a refusal: most text is, and is looked at just once. */
+const UNUSUAL = /[^ !#-%(-;=?-~\u00A0-\uD7FF\uE000-\uFFFD]/;
 const PLAIN_NAME = /^[A-Za-z_][-\w.]*$/;
 const ESCAPES: Readonly<Record<string, string>> = {
   "&": "&amp;",
@@ -33,6 +35,7 @@ const escapeOne = (character: string) => ESCAPES[character] as string;
 
 /** @throws XmlWriteError when the text has a character that XML cannot carry */
 export function escapeText(text: string): string {
+  if (!UNUSUAL.test(text)) return text;
   check(text);
   return text.replace(IN_TEXT, escapeOne);
 }
@@ -42,6 +45,7 @@ export function escapeText(text: string): string {
  * @throws XmlWriteError when the value has a character that XML cannot carry
  */
 export function escapeAttribute(value: string): string {
+  if (!UNUSUAL.test(value)) return value;
   check(value);
   return value.replace(IN_ATTRIBUTE, escapeOne);
 }

@@ -33,11 +33,23 @@ interface Write {
 
 export class Connection {
   readonly #database: DatabaseSync;
+  readonly #ownChanges: StatementSync;
+  readonly #othersChanges: StatementSync;
   #waiting: Write[] = [];
   #flush: NodeJS.Immediate | undefined;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#ownChanges = database.prepare("SELECT total_changes() AS count");
+    this.#othersChanges = database.prepare("PRAGMA data_version");
+  }
+
+  /**
+   * Differs whenever anything in the file has changed, by us or by another process: what was read
+   * under an equal state need not be read again.
+   */
+  state(): string {
+    return `${this.#ownChanges.get()?.count} ${this.#othersChanges.get()?.data_version}`;
   }
 
   prepare(sql: string): StatementSync {
