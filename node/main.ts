@@ -35,6 +35,7 @@ import type { Registration } from "./session/door-context.ts";
 import { software } from "./software.ts";
 import type { Stores } from "./stores/contract.ts";
 import { TlsContexts } from "./stream/tls.ts";
+import { openWebDoors } from "./web-doors.ts";
 
 export interface RunningNode {
   readonly domains: readonly string[];
@@ -86,10 +87,18 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   starting.use(
     watchCertificate(configuration, certificate, (renewed) => door.setSecureContext(renewed), log),
   );
+  const web = starting.use(await openWebDoors({ configuration, door, tls, log }));
   health.hold(undefined);
   const running = starting.move();
   log.info(
-    { room: "main", version: software.version, c2s: door.port, http: http.port, incarnation },
+    {
+      room: "main",
+      version: software.version,
+      c2s: door.port,
+      http: http.port,
+      ...(web !== undefined && { web: web.port }),
+      incarnation,
+    },
     "serving",
   );
   return {

@@ -14,6 +14,7 @@ import {
   section,
   text,
 } from "./options.ts";
+import { web } from "./web.ts";
 
 const clientTls = section("How to reach the server over TLS; plain TCP when left out.", {
   authority: file("PEM file of the authority that signed the server's certificate."),
@@ -178,6 +179,7 @@ const nodeOptions = {
   store,
   routes,
   c2s,
+  web,
   tls: section("The domains' certificate; one is made and kept in `data` when left out.", {
     certificate: file("PEM file with the certificate chain; read again when it changes."),
     key: file("PEM file with the private key."),

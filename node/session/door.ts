@@ -9,7 +9,7 @@ import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
-import type { Gate, StreamCondition, Transport } from "../stream/contract.ts";
+import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
 import type { Listener } from "../stream/listener.ts";
 import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
@@ -68,8 +68,9 @@ export interface ClientDoor extends AsyncDisposable {
   readonly directTlsPort: number | undefined;
   readonly sessions: SessionTable;
   readonly stats: Readonly<DoorStats>;
-  /** For transports of other listeners. */
+  /** For transports of other listeners, which keep the same limits. */
   readonly gate: Gate;
+  readonly limits: TransportLimits;
   /** Streams that have no session yet. */
   readonly negotiating: number;
   /** Sends everybody elsewhere; new streams get `system-shutdown`. Then the ports are closed. */
@@ -192,6 +193,11 @@ class OpenDoor implements ClientDoor, Gate {
     return this;
   }
 
+  get limits(): TransportLimits {
+    const { config, limits } = this.#door;
+    return { ...limits, stanzaBytesMax: config.stanzaBytesMax };
+  }
+
   get negotiating(): number {
     return this.#negotiations.size;
   }
@@ -220,12 +226,12 @@ class OpenDoor implements ClientDoor, Gate {
   }
 
   #listen(port: number, directTls: TlsContexts | undefined): Promise<Listener> {
-    const { config, limits, log, random } = this.#door;
+    const { config, log, random } = this.#door;
     return listen({
       host: config.host,
       port,
       directTls,
-      limits: { ...limits, stanzaBytesMax: config.stanzaBytesMax },
+      limits: this.limits,
       gate: this,
       random,
       domain: () => this.#options.domains[0] ?? "",

@@ -76,13 +76,30 @@ export function writeHeader({ from, id, to }: OwnHeader): Buffer {
 
 export const END_TAG: Buffer = Buffer.from("</stream:stream>");
 
-/** A stream error alone. */
-function writeError({ condition, text, application = "" }: StreamFailure): string {
+/** A stream error without the end of the stream. */
+export function writeError({ condition, text, application = "" }: StreamFailure): string {
   const words =
     text === undefined
       ? ""
       : `<text xmlns='${NS_STREAM_ERROR}' xml:lang='en'>${escapeText(text)}</text>`;
   return `<stream:error><${condition} xmlns='${NS_STREAM_ERROR}'/>${words}${application}</stream:error>`;
+}
+
+const STREAM_PREFIX = Buffer.from("<stream:");
+const NAME_BYTES = new Set(Buffer.from("abcdefghijklmnopqrstuvwxyz"));
+const DECLARED = Buffer.from(` xmlns:stream='${NS_STREAM}'`);
+
+/**
+ * A child of a stream where no stream's start tag declares a prefix for it: features and errors
+ * are all that would need one, since stanzas carry their own namespace.
+ */
+export function standingAlone(bytes: Buffer): Buffer {
+  if (!bytes.subarray(0, STREAM_PREFIX.length).equals(STREAM_PREFIX)) {
+    return bytes;
+  }
+  let nameEnd = STREAM_PREFIX.length;
+  while (nameEnd < bytes.length && NAME_BYTES.has(bytes[nameEnd] as number)) nameEnd += 1;
+  return Buffer.concat([bytes.subarray(0, nameEnd), DECLARED, bytes.subarray(nameEnd)]);
 }
 
 /** A stream error and the end of the stream, to follow our header. */

@@ -13,3 +13,5 @@ export const NS_REGISTER = "jabber:iq:register";
 export const NS_CSI = "urn:xmpp:csi:0";
 export const NS_SASL2 = "urn:xmpp:sasl:2";
 export const NS_BIND2 = "urn:xmpp:bind:0";
+/** RFC 7395. */
+export const NS_FRAMING = "urn:ietf:params:xml:ns:xmpp-framing";

@@ -1,0 +1,220 @@
+/**
+ * The listener for what clients do over HTTP: requests and WebSocket handshakes, by exact path,
+ * over TLS with each domain's certificate, or plain behind a proxy that does TLS itself.
+ */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer as createHttpServer } from "node:http";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import { BlockList, createServer, isIP, isIPv6 } from "node:net";
+import type { Duplex } from "node:stream";
+import type { SecureContext } from "node:tls";
+import { TLSSocket } from "node:tls";
+import { ConfigError } from "../base/errors.ts";
+
+/** Who is at the other end, behind all proxies that are trusted. */
+export interface WebPeer {
+  readonly address: string;
+  /** Whether nobody between the peer and us, or a trusted proxy, can read along. */
+  readonly isSecure: boolean;
+}
+
+/** What stands at one path. */
+export interface WebPath {
+  onRequest?(request: IncomingMessage, response: ServerResponse, peer: WebPeer): void;
+  onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, peer: WebPeer): void;
+}
+
+/** Certificates by SNI: see stream/tls.ts. */
+export interface WebTls {
+  of(domain: string | undefined): SecureContext;
+  readonly onServerName: (
+    name: string,
+    done: (error: Error | null, context?: SecureContext) => void,
+  ) => void;
+}
+
+/** Bounds that no configuration changes; tests hand in smaller ones. */
+export interface WebTimeouts {
+  /** From connecting, or from the answer before, to the end of a request's headers. */
+  readonly headersMs: number;
+  /** To the end of its body. */
+  readonly requestMs: number;
+  /** How often the two are looked at. */
+  readonly checkMs: number;
+}
+
+export interface WebOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly tls: WebTls | undefined;
+  /** Addresses and networks (10.0.0.0/8) whose X-Forwarded-For and -Proto are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly connectionsMax: number;
+  readonly timeouts?: WebTimeouts;
+  readonly paths: Readonly<Record<string, WebPath>>;
+  /** Counts an address in; false when it has too many connections. Not asked about proxies. */
+  admit(address: string): boolean;
+  release(address: string): void;
+  /** A bug of ours came up in a handler. */
+  onFault(error: unknown): void;
+}
+
+export interface WebServer extends AsyncDisposable {
+  readonly port: number;
+  /** Connections open now. */
+  readonly connections: number;
+}
+
+const TIMEOUTS: WebTimeouts = { headersMs: 10_000, requestMs: 20_000, checkMs: 2_000 };
+/** Longer than the pauses of a client that polls without pause. */
+const KEEP_ALIVE_MS = 30_000;
+const HEADER_BYTES_MAX = 8_192;
+
+/** @throws ConfigError for a proxy that is no address, or when the port cannot be listened on */
+export async function openWeb(options: WebOptions): Promise<WebServer> {
+  const proxies = proxyList(options.trustedProxies);
+  const http = openHandlers(options, proxies);
+  const sockets = new Set<Socket>();
+  const listener = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    const address = socket.remoteAddress ?? "";
+    socket.on("error", () => socket.destroy());
+    const isProxy = isTrusted(proxies, address);
+    if (sockets.size >= options.connectionsMax || !(isProxy || options.admit(address))) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    socket.on("close", () => {
+      sockets.delete(socket);
+      if (!isProxy) options.release(address);
+    });
+    http.emit("connection", options.tls === undefined ? socket : secured(socket, options.tls));
+  });
+  await listen(listener, options);
+  return {
+    port: (listener.address() as AddressInfo).port,
+    get connections() {
+      return sockets.size;
+    },
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => listener.close(resolve));
+      http.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function secured(socket: Socket, tls: WebTls): TLSSocket {
+  const secure = new TLSSocket(socket, {
+    isServer: true,
+    secureContext: tls.of(undefined),
+    SNICallback: tls.onServerName,
+    ALPNProtocols: ["http/1.1"],
+  });
+  secure.on("error", () => secure.destroy());
+  return secure;
+}
+
+function openHandlers(options: WebOptions, proxies: BlockList): Server {
+  const { paths } = options;
+  const pathOf = ({ url = "/" }: IncomingMessage): WebPath | undefined => {
+    const path = url.split("?", 1)[0] as string;
+    return Object.hasOwn(paths, path) ? paths[path] : undefined;
+  };
+  const { headersMs, requestMs, checkMs } = options.timeouts ?? TIMEOUTS;
+  const http = createHttpServer(
+    {
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
+    (request, response) => {
+      try {
+        const onRequest = pathOf(request)?.onRequest;
+        if (onRequest === undefined) sendText(response, 404, "nothing is here");
+        else onRequest(request, response, peerOf(request, proxies));
+      } catch (error) {
+        options.onFault(error);
+        response.destroy();
+      }
+    },
+  );
+  http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    try {
+      const onUpgrade = pathOf(request)?.onUpgrade;
+      if (onUpgrade === undefined) refuseUpgrade(socket, "404 Not Found");
+      else onUpgrade(request, socket, head, peerOf(request, proxies));
+    } catch (error) {
+      options.onFault(error);
+      socket.destroy();
+    }
+  });
+  // It is handed its connections and never listens; this is what makes it watch their timeouts.
+  http.emit("listening");
+  return http;
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+  response.end(`${text}\n`);
+}
+
+/** @param status code and reason, as HTTP writes them */
+export function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+const family = (address: string): "ipv4" | "ipv6" => (isIPv6(address) ? "ipv6" : "ipv4");
+
+function proxyList(entries: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = "", bits] = entry.split("/");
+    const bitsMax = isIPv6(address) ? 128 : 32;
+    const prefix = bits === undefined ? bitsMax : Number(bits);
+    const isPrefix = /^\d{1,3}$/.test(bits ?? "0") && prefix <= bitsMax;
+    if (isIP(address) === 0 || !isPrefix) {
+      throw new ConfigError(`Cannot use web.trustedProxies: ${entry} is no address or network`);
+    }
+    list.addSubnet(address, prefix, family(address));
+  }
+  return list;
+}
+
+const isTrusted = (proxies: BlockList, address: string): boolean =>
+  isIP(address) !== 0 && proxies.check(address, family(address));
+
+const headerOf = ({ headers }: IncomingMessage, name: string): string => {
+  const value = headers[name];
+  return (Array.isArray(value) ? value.join(",") : value) ?? "";
+};
+
+/** The nearest address that no trusted proxy stands for. */
+function peerOf(request: IncomingMessage, proxies: BlockList): WebPeer {
+  const { socket } = request;
+  const own = socket.remoteAddress ?? "";
+  const isTls = socket instanceof TLSSocket;
+  if (!isTrusted(proxies, own)) return { address: own, isSecure: isTls };
+  const hops = headerOf(request, "x-forwarded-for")
+    .split(",")
+    .map((hop) => hop.trim())
+    .filter((hop) => isIP(hop) !== 0);
+  const address = hops.findLast((hop) => !isTrusted(proxies, hop)) ?? hops[0] ?? own;
+  const proto = headerOf(request, "x-forwarded-proto").split(",").at(-1)?.trim();
+  return { address, isSecure: proto === undefined || proto === "" ? isTls : proto === "https" };
+}
+
+function listen(server: NetServer, { host, port }: WebOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => {
+      const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
+      reject(new ConfigError(`Cannot listen for web on ${host}:${port}: ${why}`, { cause }));
+    });
+    server.listen({ host, port }, resolve);
+  });
+}
