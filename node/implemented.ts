@@ -11,6 +11,8 @@ export interface Implemented {
 
 const NAMES: Readonly<Record<number, string>> = {
   30: "Service Discovery",
+  49: "Private XML Storage",
+  54: "vcard-temp",
   77: "In-Band Registration",
   92: "Software Version",
   115: "Entity Capabilities",

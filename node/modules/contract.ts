@@ -131,11 +131,32 @@ export interface BlockingService {
   ): void;
 }
 
+/** A picture in a vCard. */
+export interface Photo {
+  /** Its media type as the vCard says; "" when it says nothing. */
+  readonly type: string;
+  readonly bytes: Buffer;
+  /** SHA-1 in hexadecimal digits. */
+  readonly hash: string;
+}
+
+/** Published by vcard/. */
+export interface VcardService {
+  read(user: string): Promise<Element | undefined>;
+  /** @throws StanzaError when it is too large; Unavailable */
+  write(user: string, vcard: Element): Promise<void>;
+  /** Of the picture; "" when there is none. */
+  photoHash(user: string): Promise<string>;
+  /** Calls `watcher` after a picture has changed, on the node where it was. For `setup`. */
+  watch(watcher: (user: string, photo: Photo | undefined) => void | Promise<void>): void;
+}
+
 /** Services by name; a module that says `needs` receives them beside the host. */
 export interface Services {
   readonly roster: RosterService;
   readonly caps: CapsService;
   readonly blocking: BlockingService;
+  readonly vcard: VcardService;
 }
 
 export type ServiceName = keyof Services;

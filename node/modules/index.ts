@@ -9,9 +9,11 @@ import { disco } from "./disco.ts";
 import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
 import { presence } from "./presence/module.ts";
+import { privateStorage } from "./private.ts";
 import { register } from "./register.ts";
 import { roster } from "./roster/module.ts";
 import { time } from "./time.ts";
+import { vcard } from "./vcard/module.ts";
 import { version } from "./version.ts";
 
 export const MODULES: readonly Module[] = [
@@ -21,6 +23,8 @@ export const MODULES: readonly Module[] = [
   presence,
   offline,
   csi,
+  privateStorage,
+  vcard,
   ping,
   disco,
   version,
