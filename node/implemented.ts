@@ -10,12 +10,17 @@ export interface Implemented {
 }
 
 const NAMES: Readonly<Record<number, string>> = {
+  12: "Last Activity",
   30: "Service Discovery",
   49: "Private XML Storage",
+  50: "Ad-Hoc Commands",
   54: "vcard-temp",
   77: "In-Band Registration",
   92: "Software Version",
   115: "Entity Capabilities",
+  128: "Service Discovery Extensions",
+  133: "Service Administration",
+  157: "Contact Addresses for XMPP Services",
   160: "Best Practices for Handling Offline Messages",
   191: "Blocking Command",
   175: "Best Practices for Use of SASL ANONYMOUS",

@@ -1,6 +1,7 @@
-/** Making an account, whoever asks: the client door before login, or an administrator. */
+/** Making and ending accounts, whoever asks: the client door before login, the user, an administrator. */
 import { StanzaError } from "../stanza/error.ts";
 import type { Accounts, Credentials } from "../stores/contract.ts";
+import type { Host, RosterService } from "./contract.ts";
 
 type CredentialsFor = (password: string) => Promise<Credentials>;
 
@@ -17,6 +18,20 @@ export async function createAccount(
 ): Promise<"created" | "exists"> {
   const credentials = await preparedCredentials(credentialsFor, password);
   return (await accounts.create(user, credentials)) ? "created" : "exists";
+}
+
+/**
+ * Ends an account: its subscriptions, its data and, after this turn, so that whoever asked is
+ * answered first (XEP-0077, 3.2), its sessions. False when there was none. @throws Unavailable
+ */
+export async function deleteAccount(
+  { roster, accounts, router }: Pick<Host, "accounts" | "router"> & { roster: RosterService },
+  user: string,
+): Promise<boolean> {
+  await roster.cancelAll(user);
+  const isDeleted = await accounts.delete(user);
+  setImmediate(() => void router.disconnect(user, "not-authorized"));
+  return isDeleted;
 }
 
 /** @throws StanzaError `not-acceptable` for a password nobody may have */

@@ -7,6 +7,7 @@ import type { IqRequest as Request } from "../router/iq.ts";
 import type { Registration, Router } from "../router/router.ts";
 import type { ClientSession, InlineFeature, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Field, FilledForm, Heading } from "../stanza/form.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type {
   Accounts,
@@ -54,6 +55,8 @@ export type RouterServices = Pick<
   | "tell"
   | "wake"
   | "disconnect"
+  | "users"
+  | "isAvailable"
   | "predecessorOf"
   | "claim"
   | "isDead"
@@ -79,6 +82,8 @@ export interface Host {
   readonly features: () => readonly string[];
   /** What modules registered for service discovery. Complete once every module is set up. */
   readonly disco: () => readonly DiscoRegistration[];
+  /** What modules registered to be done by filling in forms. Complete as above. */
+  readonly commands: () => readonly CommandRegistration[];
   /** The children of the answer to disco#info about the server, or about any account. */
   readonly describe: (target: DiscoRegistration["target"]) => readonly Element[];
   readonly clock: Clock;
@@ -186,6 +191,8 @@ export interface DiscoRegistration {
   readonly identities?: readonly Identity[];
   /** For this target alone; a module's `features` are for both. */
   readonly features?: readonly string[];
+  /** XEP-0128: more about the entity itself. */
+  readonly forms?: () => readonly Element[];
   /** What a node says of itself, the children of the answer; undefined: it is not here. */
   readonly info?: (request: Request, node: string) => DiscoAnswer;
   /** The items of a node, or of the entity itself for ""; undefined: it is not here. */
@@ -222,8 +229,43 @@ export const inline = (ns: string, enable: InlineFeature["enable"]): InlineRegis
   enable,
 });
 
+/** XEP-0050: something that is done by filling in at most one form. */
+export interface CommandRegistration {
+  readonly kind: "command";
+  /** Its node in service discovery. */
+  readonly node: string;
+  readonly name: string;
+  readonly access: "administrators" | "users";
+  /** What is filled in first; a command without is done at once. */
+  readonly form?: CommandForm;
+  /** @throws StanzaError, which is the answer */
+  readonly run: (given: CommandGiven) => CommandDone | Promise<CommandDone>;
+}
+
+export interface CommandForm extends Heading {
+  readonly formType: string;
+  readonly fields: readonly Field[];
+}
+
+export interface CommandGiven {
+  readonly from: Jid;
+  readonly fields: FilledForm["fields"];
+}
+
+export interface CommandDone {
+  /** For people. */
+  readonly note?: string;
+  readonly result?: readonly Field[];
+}
+
+export const command = (
+  node: string,
+  declared: Omit<CommandRegistration, "kind" | "node">,
+): CommandRegistration => ({ kind: "command", node, ...declared });
+
 export type ModuleRegistration =
   | Registration
+  | CommandRegistration
   | ServiceRegistration
   | InlineRegistration
   | DiscoRegistration

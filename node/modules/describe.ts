@@ -18,5 +18,6 @@ export function describe(target: DiscoRegistration["target"], host: Told): reado
   return [
     ...identities.map(({ category, type, name }) => el("identity", { category, type, name })),
     ...[...features].toSorted().map((feature) => el("feature", { var: feature })),
+    ...said.flatMap((one) => one.forms?.() ?? []),
   ];
 }

@@ -1,11 +1,14 @@
 /** The modules of a node, by hand. Order matters only for handlers at the same place of a stage. */
 import { section } from "../config/options.ts";
+import { adhoc } from "./adhoc.ts";
+import { admin } from "./admin/module.ts";
 import { blocking } from "./blocking/module.ts";
 import { caps } from "./caps/module.ts";
-
+import { contacts } from "./contacts.ts";
 import type { Module } from "./contract.ts";
 import { csi } from "./csi.ts";
 import { disco } from "./disco.ts";
+import { last } from "./last.ts";
 import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
 import { presence } from "./presence/module.ts";
@@ -25,6 +28,10 @@ export const MODULES: readonly Module[] = [
   csi,
   privateStorage,
   vcard,
+  last,
+  adhoc,
+  admin,
+  contacts,
   ping,
   disco,
   version,

@@ -54,6 +54,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
   };
   const host: Host = {
     ...told,
+    commands: () => loaded?.commands ?? [],
     describe: (target) => describe(target, told),
     accounts: stores.accounts,
     rosters: stores.rosters,
@@ -102,7 +103,9 @@ function lateBound(router: () => Router | undefined): RouterServices {
     after: (envelope, task) => ready().after(envelope, task),
     tell: (event, session) => ready().tell(event, session),
     wake: (user) => ready().wake(user),
-    disconnect: (user, condition) => ready().disconnect(user, condition),
+    disconnect: (user, condition, resource) => ready().disconnect(user, condition, resource),
+    users: () => ready().users(),
+    isAvailable: (user) => ready().isAvailable(user),
     predecessorOf: (session) => ready().predecessorOf(session),
     claim: (name) => ready().claim(name),
     isDead: (node) => ready().isDead(node),

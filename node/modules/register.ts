@@ -7,7 +7,7 @@ import { StanzaError } from "../stanza/error.ts";
 import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import { child, text } from "../xml/names.ts";
-import { preparedCredentials } from "./account.ts";
+import { deleteAccount, preparedCredentials } from "./account.ts";
 import type { Request } from "./contract.ts";
 import { defineModule, iq } from "./contract.ts";
 
@@ -33,10 +33,7 @@ export const register = defineModule({
     }
     async function remove({ from }: Request) {
       if (!options.removal) throw new StanzaError("not-allowed");
-      await roster.cancelAll(from.bare);
-      await accounts.delete(from.bare);
-      // Section 3.2: answered first; the streams end after this turn.
-      setImmediate(() => void router.disconnect(from.bare, "not-authorized"));
+      await deleteAccount({ roster, accounts, router }, from.bare);
     }
     async function changePassword({ from }: Request, query: Element) {
       if (!options.passwordChange) throw new StanzaError("not-allowed");

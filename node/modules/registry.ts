@@ -4,6 +4,7 @@ import type { Registration } from "../router/router.ts";
 import type { Owned } from "../router/stages.ts";
 import type {
   AnnounceRegistration,
+  CommandRegistration,
   DiscoRegistration,
   Host,
   InlineRegistration,
@@ -19,6 +20,7 @@ export interface Loaded {
   readonly disco: readonly DiscoRegistration[];
   readonly announced: readonly AnnounceRegistration[];
   readonly inline: readonly InlineRegistration[];
+  readonly commands: readonly CommandRegistration[];
 }
 
 /**
@@ -90,6 +92,7 @@ export function load(
   const disco: DiscoRegistration[] = [];
   const announced: AnnounceRegistration[] = [];
   const inline: InlineRegistration[] = [];
+  const commands: CommandRegistration[] = [];
   for (const module of inOrder(modules)) {
     const log = host.log.child({ module: module.name });
     const own = Object.fromEntries(Object.keys(module.metrics).map((name) => [name, 0]));
@@ -100,6 +103,7 @@ export function load(
       else if (one.kind === "disco") disco.push(one);
       else if (one.kind === "announce") announced.push(one);
       else if (one.kind === "inline") inline.push(one);
+      else if (one.kind === "command") commands.push(one);
       else registrations.push({ module: module.name, registration: one });
     }
     for (const provided of module.provides) {
@@ -117,7 +121,8 @@ export function load(
   if (twice !== undefined) {
     throw new ConfigError(`Cannot load modules: two of them enable ${twice.ns} inline`);
   }
-  return { registrations, features: [...features].toSorted(), disco, announced, inline, counts };
+  const told = { disco, announced, inline, commands };
+  return { registrations, features: [...features].toSorted(), ...told, counts };
 }
 
 const pick = (services: Partial<Record<ServiceName, unknown>>, names: readonly ServiceName[]) =>

@@ -2,7 +2,7 @@
  * Envelopes made from envelopes. A template is one stanza for many recipients: kept without `to`,
  * which each recipient gets at the very end.
  */
-import type { Envelope } from "../stanza/contract.ts";
+import type { Envelope, StanzaKind } from "../stanza/contract.ts";
 import { makeEnvelope, restoreEnvelope } from "../stanza/envelope.ts";
 import { Jid } from "../stanza/jid.ts";
 import { CLIENT_NS } from "../stanza/reply.ts";
@@ -35,9 +35,9 @@ export function stampFor(template: Envelope, to: Jid): Envelope {
   });
 }
 
-/** A template that the server writes: presence or iq of its own, from `from`. */
+/** A template that the server writes: a stanza of its own, from `from`. */
 export function newTemplate(
-  kind: "presence" | "iq",
+  kind: StanzaKind,
   { type, id, from, receivedMs }: { type: string; id?: string; from: Jid; receivedMs: number },
   ...children: Child[]
 ): Envelope {

@@ -278,13 +278,15 @@ export class Router implements SessionEvents {
   }
 
   /**
-   * Ends every session of an account that goes away. Never rejects.
+   * Ends the sessions of an account, because it goes away or an administrator says so. Never rejects.
    * @param condition a stream error of RFC 6120, 4.9.3
+   * @param resource "" for all of them
    */
-  async disconnect(user: string, condition: string): Promise<void> {
+  async disconnect(user: string, condition: string, resource = ""): Promise<void> {
     const { routes, selfIncarnation, sessions, log } = this.#options;
     try {
       for (const route of (await routes.read(user)).routes) {
+        if (resource !== "" && route.resource !== resource) continue;
         if (route.node !== selfIncarnation) {
           void this.#asks.tell(route.node, Frames.conflict, encodeConflict({ route, condition }));
         }
@@ -292,7 +294,20 @@ export class Router implements SessionEvents {
     } catch (error) {
       log.warn({ err: error }, "cannot find the sessions of an account on other nodes");
     }
-    for (const session of [...sessions().ofUser(user)]) session.close(condition);
+    for (const session of [...sessions().ofUser(user)]) {
+      if (resource === "" || session.jid.resource === resource) session.close(condition);
+    }
+  }
+
+  /** The users with sessions anywhere, for people; slow where there are many. @throws Unavailable */
+  users(): AsyncIterable<string> {
+    return this.#options.routes.users();
+  }
+
+  /** Whether the user has a resource that announced itself. @throws Unavailable */
+  async isAvailable(user: string): Promise<boolean> {
+    const { routes } = await this.#options.routes.read(user);
+    return routes.some(({ available }) => available);
   }
 
   /** Settles when the session that this one replaced has passed on what its client did not get. */

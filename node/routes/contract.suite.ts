@@ -37,6 +37,19 @@ export function testRoutes(open: () => Promise<Routes>): void {
     expect(routes.known("nobody@example.com")).toBeUndefined();
   });
 
+  test("users with routes are listed, each once", async () => {
+    const routes = await start();
+    const users = ["a b/c@example.com", "b@example.com", "b@sub.example.com"];
+    for (const user of users) {
+      for (const resource of ["x", "y/z"]) {
+        await routes.bind(makeRoute({ user, resource, session: `${user} ${resource}` }));
+      }
+    }
+    const listed: string[] = [];
+    for await (const user of routes.users()) listed.push(user);
+    expect(listed.toSorted()).toEqual(users);
+  });
+
   test("nobody is not remembered: who binds after a lookup is found by the next", async () => {
     const routes = await start();
     const route = makeRoute();

@@ -76,6 +76,11 @@ export interface Routes extends AsyncDisposable {
   learn(user: string, set: RouteSet): void;
   /** The newest set known for a user who has a session on this node: exact, for corrections. */
   known(user: string): RouteSet | undefined;
+  /**
+   * The users who have sessions anywhere, each once, in pages, as of about now: for people.
+   * @throws Unavailable
+   */
+  users(): AsyncIterable<string>;
   /** The other live nodes, by incarnation, kept current by a watch. */
   readonly nodes: ReadonlyMap<string, NodeRecord>;
   /**

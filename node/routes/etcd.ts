@@ -33,6 +33,9 @@ import type { NotifySiblings } from "./siblings.ts";
 import { Siblings } from "./siblings.ts";
 import { Transactions } from "./transactions.ts";
 
+/** Keys of one page of a list of users. */
+const PAGE_USERS = 1_000;
+
 export interface EtcdRoutesOptions extends EtcdClientOptions {
   readonly self: NodeRecord;
   /** All keys start with it, e.g. "/zonda/". */
@@ -209,6 +212,27 @@ class Engine implements EtcdRoutes {
       },
       name,
     );
+  }
+
+  async *users(): AsyncIterable<string> {
+    const { key: first, end } = this.#keys.routes;
+    let key = first;
+    let last = "";
+    for (;;) {
+      const page = await this.#client.kv
+        .range({ key, range_end: end, limit: PAGE_USERS, keys_only: true })
+        .catch((error: unknown) => {
+          throw unavailable("list users", error);
+        });
+      for (const kv of page.kvs) {
+        const user = this.#keys.userOf(kv.key);
+        if (user !== last) yield user; // All of a user's keys are neighbours.
+        last = user;
+      }
+      const lastKey = page.kvs.at(-1)?.key;
+      if (!page.more || lastKey === undefined) return;
+      key = Buffer.concat([lastKey, Buffer.from([0])]);
+    }
   }
 
   async ping(): Promise<void> {

@@ -37,6 +37,17 @@ export class Keys {
     return under(`${this.#prefix}nodes/`);
   }
 
+  get routes(): KeyRange {
+    return under(`${this.#prefix}routes/`);
+  }
+
+  /** Whose route a key is. */
+  userOf(key: Buffer): string {
+    const path = key.toString("utf8").slice(`${this.#prefix}routes/`.length);
+    const [domain = "", local = ""] = path.split("/").map(decodeURIComponent);
+    return `${local}@${domain}`;
+  }
+
   route({ user, resource }: Pick<Route, "user" | "resource">): string {
     return `${this.#userPrefix(user)}${encoded(resource)}`;
   }

@@ -83,6 +83,10 @@ class MemoryRoutes implements Routes {
     return this.#byUser.has(user) ? this.#set(user) : undefined;
   }
 
+  async *users(): AsyncIterable<string> {
+    yield* [...this.#byUser.keys()];
+  }
+
   async claim(name: string): Promise<Claim | undefined> {
     const claims = this.#claims;
     if (claims.has(name)) return undefined;

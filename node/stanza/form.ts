@@ -27,6 +27,13 @@ export interface Field {
   readonly label?: string;
   readonly values: readonly string[];
   readonly choices?: readonly Choice[];
+  readonly isRequired?: boolean;
+}
+
+/** What people read above the fields. */
+export interface Heading {
+  readonly title: string;
+  readonly instructions?: string;
 }
 
 /** The first form in an element. */
@@ -50,13 +57,30 @@ export function readForm(form: Element): FilledForm {
 }
 
 /** A form to fill in, or one that tells (`type` "form", "result"). */
-export function formElement(type: string, formType: string, fields: readonly Field[]): Element {
+export function formElement(
+  type: string,
+  formType: string,
+  fields: readonly Field[],
+  heading?: Heading,
+): Element {
   const hidden = { name: FORM_TYPE, type: "hidden", values: [formType] };
-  return el("x", { xmlns: FORM_NS, type }, [hidden, ...fields].map(fieldElement));
+  return el("x", { xmlns: FORM_NS, type }, [
+    heading && el("title", {}, heading.title),
+    heading?.instructions === undefined ? undefined : el("instructions", {}, heading.instructions),
+    ...[hidden, ...fields].map(fieldElement),
+  ]);
 }
 
-const fieldElement = ({ name, type, label, values, choices = [] }: Field): Element =>
+const fieldElement = ({
+  name,
+  type,
+  label,
+  values,
+  choices = [],
+  isRequired = false,
+}: Field): Element =>
   el("field", { var: name, type, label }, [
+    isRequired ? el("required") : undefined,
     ...choices.map(({ value, label: said }) =>
       el("option", { label: said }, el("value", {}, value)),
     ),

@@ -140,6 +140,42 @@ export function accountNamesSuite(stores: Open): void {
 }
 
 /** Declares these tests; see contract.suite.ts. */
+export function disablingSuite(stores: Open): void {
+  test("a disabled account exists, and nobody logs in to it until it is enabled", async () => {
+    const { here, there } = stores();
+    const user = someUser();
+    const credentials = someCredentials();
+    await here.accounts.create(user, credentials);
+    expect(await there.accounts.setDisabled(user, true)).toBe(true);
+    expect(await there.accounts.setDisabled(user, true)).toBe(true);
+    expect(await here.accounts.credentials(user)).toBeUndefined();
+    expect(await here.accounts.exists(user)).toBe(true);
+    expect(await here.accounts.create(user, someCredentials())).toBe(false);
+    expect(await here.accounts.setDisabled(user, false)).toBe(true);
+    expect(await there.accounts.credentials(user)).toEqual(credentials);
+  });
+
+  test("another password does not enable an account", async () => {
+    const { accounts } = stores().here;
+    const user = someUser();
+    await accounts.create(user, someCredentials());
+    await accounts.setDisabled(user, true);
+    const credentials = someCredentials();
+    expect(await accounts.setCredentials(user, credentials)).toBe(true);
+    expect(await accounts.credentials(user)).toBeUndefined();
+    await accounts.setDisabled(user, false);
+    expect(await accounts.credentials(user)).toEqual(credentials);
+  });
+
+  test("an account that is not there is not disabled", async () => {
+    const { accounts } = stores().here;
+    const user = someUser();
+    expect(await accounts.setDisabled(user, true)).toBe(false);
+    expect(await accounts.exists(user)).toBe(false);
+  });
+}
+
+/** Declares these tests; see contract.suite.ts. */
 export function domainSuite(stores: Open): void {
   test("list gives each account of its domain once and no other domain's", async () => {
     const { here, there } = stores();

@@ -4,6 +4,7 @@ import {
   accountNamesSuite,
   accountsSuite,
   deletionSuite,
+  disablingSuite,
   domainSuite,
   keysSuite,
 } from "./accounts.suite.ts";
@@ -40,6 +41,7 @@ export function storesContract(open: () => Promise<Stores>): void {
   describe("accounts", () => accountsSuite(stores));
   describe("keys of accounts", () => keysSuite(stores));
   describe("account names", () => accountNamesSuite(stores));
+  describe("accounts that are disabled", () => disablingSuite(stores));
   describe("accounts of a domain", () => domainSuite(stores));
   describe("deletion", () => deletionSuite(stores));
   describe("rosters", () => rostersSuite(stores));

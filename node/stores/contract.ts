@@ -23,12 +23,18 @@ export type Credentials = Readonly<Record<"SCRAM-SHA-1" | "SCRAM-SHA-256", Scram
 export interface Accounts {
   /** False when the account exists already; two creations at once: exactly one gets true. */
   create(user: string, credentials: Credentials): Promise<boolean>;
+  /** Undefined for an account that is disabled, too. */
   credentials(user: string): Promise<Credentials | undefined>;
   exists(user: string): Promise<boolean>;
   /** Another password, which ends what `Tokens` holds. False when there is no such account. */
   setCredentials(user: string, credentials: Credentials): Promise<boolean>;
   /** More keys for the same password: false, and nothing done, when it is not `known` any more. */
   addKeys(user: string, known: Credentials, credentials: Credentials): Promise<boolean>;
+  /**
+   * Whether anybody may log in: a disabled account exists, and has no credentials. Disabling ends
+   * what `Tokens` holds. False when there is no such account.
+   */
+  setDisabled(user: string, isDisabled: boolean): Promise<boolean>;
   /** Removes the account and all of the user's data in every store. False when there was none. */
   delete(user: string): Promise<boolean>;
   /** Bare addresses of a domain, in pages. */

@@ -13,9 +13,10 @@ const KEY_BYTES: Readonly<Record<ScramMechanism, number>> = {
 };
 
 /** The text to store; binary fields in base64. */
-export function encodeCredentials(credentials: Credentials): string {
+export function encodeCredentials(credentials: Credentials, disabled = false): string {
   const sha512 = credentials["SCRAM-SHA-512"];
   return JSON.stringify({
+    ...(disabled && { disabled }),
     "SCRAM-SHA-1": encodeKeys(credentials["SCRAM-SHA-1"]),
     "SCRAM-SHA-256": encodeKeys(credentials["SCRAM-SHA-256"]),
     ...(sha512 !== undefined && { "SCRAM-SHA-512": encodeKeys(sha512) }),
@@ -35,6 +36,19 @@ export function decodeCredentials(stored: unknown): Credentials {
     ...("SCRAM-SHA-512" in fields && { "SCRAM-SHA-512": decodeKeys(fields, "SCRAM-SHA-512") }),
   };
 }
+
+/** Whether nobody may log in. A text that is none says no, so that a new one can take its place. */
+export function isDisabled(stored: unknown): boolean {
+  try {
+    return parseObject(stored).disabled === true;
+  } catch {
+    return false;
+  }
+}
+
+/** The credentials to log in with; undefined where nobody may. @throws as decodeCredentials does */
+export const usableCredentials = (stored: unknown): Credentials | undefined =>
+  isDisabled(stored) ? undefined : decodeCredentials(stored);
 
 function encodeKeys({ salt, iterations, storedKey, serverKey }: ScramKeys) {
   return {

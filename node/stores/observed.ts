@@ -26,6 +26,8 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
         told("accounts.setCredentials", () => accounts.setCredentials(user, credentials)),
       addKeys: (user, known, credentials) =>
         told("accounts.addKeys", () => accounts.addKeys(user, known, credentials)),
+      setDisabled: (user, isDisabled) =>
+        told("accounts.setDisabled", () => accounts.setDisabled(user, isDisabled)),
       delete: (user) => told("accounts.delete", () => accounts.delete(user)),
       list: (domain) => accounts.list(domain),
     },

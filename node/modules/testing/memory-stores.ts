@@ -14,6 +14,7 @@ import type { Weather } from "./weather.ts";
 export class MemoryStores {
   readonly users = new Map<string, Credentials>();
   readonly rosters = new Map<string, Map<string, RosterItem>>();
+  readonly disabled = new Set<string>();
   readonly versions = new Map<string, number>();
   readonly offline = new Map<string, Map<string, OfflineMessage>>();
   readonly documents = new Map<string, Map<string, Buffer>>();
@@ -66,7 +67,14 @@ export class MemoryStores {
             this.users.set(user, credentials);
             return true;
           }),
-        credentials: (user) => later(() => this.users.get(user)),
+        credentials: (user) =>
+          later(() => (this.disabled.has(user) ? undefined : this.users.get(user))),
+        setDisabled: (user, isDisabled) =>
+          later(() => {
+            if (isDisabled) this.disabled.add(user);
+            else this.disabled.delete(user);
+            return this.users.has(user);
+          }),
         exists: (user) => later(() => this.users.has(user)),
         setCredentials: (user, credentials) =>
           later(() => this.users.has(user) && this.users.set(user, credentials) !== undefined),
@@ -79,7 +87,7 @@ export class MemoryStores {
             this.pubsub.delete(user);
             return this.users.delete(user);
           }),
-        async *list() {},
+        list: (domain) => this.#list(domain),
       },
       rosters: {
         load: (user) => later(() => this.#load(user)),
@@ -133,6 +141,10 @@ export class MemoryStores {
       ping: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
+  }
+
+  async *#list(domain: string): AsyncIterable<string> {
+    for (const user of this.users.keys()) if (user.endsWith(`@${domain}`)) yield user;
   }
 
   #kept(user: string): Map<string, Buffer> {

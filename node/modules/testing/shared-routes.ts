@@ -18,6 +18,10 @@ export class SharedRoutes {
     return { revision: this.revision, routes: [...(this.#users.get(user)?.values() ?? [])] };
   }
 
+  users(): readonly string[] {
+    return [...this.#users].filter(([, routes]) => routes.size > 0).map(([user]) => user);
+  }
+
   /** The lease of a node lapsed. */
   expire(node: string): void {
     this.revision += 1;
@@ -125,6 +129,10 @@ export class NodeRoutes implements Routes {
     const { shared, weather, isLive, self } = this.#parts;
     await weather.wait(isLive);
     return shared.claim(name, self);
+  }
+
+  async *users(): AsyncIterable<string> {
+    yield* this.#parts.shared.users();
   }
 
   ping(): Promise<void> {

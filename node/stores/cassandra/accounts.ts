@@ -6,7 +6,12 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { Accounts } from "../contract.ts";
-import { decodeCredentials, encodeCredentials } from "../credentials.ts";
+import {
+  decodeCredentials,
+  encodeCredentials,
+  isDisabled,
+  usableCredentials,
+} from "../credentials.ts";
 import { deleteDocuments } from "./documents.ts";
 import { deleteMessages } from "./offline.ts";
 import type { Pool } from "./pool.ts";
@@ -65,13 +70,15 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
     },
     async credentials(user) {
       const row = await read(user);
-      return row === null ? undefined : decodeCredentials(row.credentials);
+      return row === null ? undefined : usableCredentials(row.credentials);
     },
     async exists(user) {
       return (await read(user)) !== null;
     },
     async setCredentials(user, credentials) {
-      const values = [encodeCredentials(credentials), user];
+      const row = await read(user);
+      if (row === null) return false;
+      const values = [encodeCredentials(credentials, isDisabled(row.credentials)), user];
       const isDone = await pool.writeIf("change the password", { statement: UPDATE, values });
       // Afterwards, so that a token given for the old password meanwhile goes too.
       if (isDone) await clearTokens(pool, clock, user);
@@ -80,6 +87,14 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
     addKeys(user, known, credentials) {
       const values = [encodeCredentials(credentials), user, encodeCredentials(known)];
       return pool.writeIf("add keys to the account", { statement: ADD_KEYS, values });
+    },
+    async setDisabled(user, disabled) {
+      const row = await read(user);
+      if (row === null) return false;
+      const values = [encodeCredentials(decodeCredentials(row.credentials), disabled), user];
+      const isDone = await pool.writeIf("disable the account", { statement: UPDATE, values });
+      if (isDone && disabled) await clearTokens(pool, clock, user);
+      return isDone;
     },
     async delete(user) {
       // The account last: a deletion that fails half-way can be repeated.

@@ -38,6 +38,7 @@ describe("a Cassandra that does not answer", () => {
           stores.accounts.credentials(user),
           stores.accounts.exists(user),
           stores.accounts.setCredentials(user, someCredentials()),
+          stores.accounts.setDisabled(user, true),
           stores.accounts.delete(user),
           stores.rosters.load(user),
           stores.rosters.item(user, "a@example.org"),

@@ -1,7 +1,12 @@
 /** Accounts in SQLite. */
 import type { Clock } from "../../base/clock.ts";
 import type { Accounts, Credentials } from "../contract.ts";
-import { decodeCredentials, encodeCredentials } from "../credentials.ts";
+import {
+  decodeCredentials,
+  encodeCredentials,
+  isDisabled,
+  usableCredentials,
+} from "../credentials.ts";
 import type { Connection } from "./connection.ts";
 import { tokenClearing } from "./tokens.ts";
 
@@ -49,7 +54,7 @@ export function sqliteAccounts(connection: Connection, clock: Clock): Accounts {
     async credentials(user): Promise<Credentials | undefined> {
       return connection.read("read the account", () => {
         const row = select.get(user);
-        return row === undefined ? undefined : decodeCredentials(row.credentials);
+        return row === undefined ? undefined : usableCredentials(row.credentials);
       });
     },
     async exists(user) {
@@ -57,12 +62,26 @@ export function sqliteAccounts(connection: Connection, clock: Clock): Accounts {
     },
     setCredentials: (user, credentials) =>
       connection.write("change the password", () => {
+        const row = select.get(user);
+        if (row === undefined) return false;
         clearTokens(user);
-        return update.run(encodeCredentials(credentials), user).changes > 0;
+        const text = encodeCredentials(credentials, isDisabled(row.credentials));
+        return update.run(text, user).changes > 0;
+      }),
+    setDisabled: (user, disabled) =>
+      connection.write("disable the account", () => {
+        const row = select.get(user);
+        if (row === undefined) return false;
+        if (disabled) clearTokens(user);
+        const text = encodeCredentials(decodeCredentials(row.credentials), disabled);
+        return update.run(text, user).changes > 0;
       }),
     addKeys: (user, known, credentials) =>
       connection.write("add keys to the account", () => {
-        const [before, after] = [known, credentials].map(encodeCredentials) as [string, string];
+        const [before, after] = [known, credentials].map((one) => encodeCredentials(one)) as [
+          string,
+          string,
+        ];
         return addKeys.run(after, user, before).changes > 0;
       }),
     delete: (user) =>
