@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { systemClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { parseElement } from "../../xml/parser.ts";
 import { MODULES } from "../index.ts";
@@ -16,7 +17,7 @@ function announced() {
     ...parts,
     software,
     stores: {},
-    clock: {},
+    clock: systemClock,
   } as unknown as Parameters<typeof openRouter>[0]);
   const features = parseElement(Buffer.from(`<features>${opened.announced}</features>`));
   return features.getChild("c", "http://jabber.org/protocol/caps")?.attrs ?? {};
