@@ -85,6 +85,7 @@ const fromCounters = (
 
 export const METRICS: readonly NodeMetric[] = [
   gauge("sessions", "Sessions bound on this node.", (s) => s.door.sessions.size),
+  gauge("sessions_waiting", "Sessions kept for clients to resume.", (s) => s.door.detached),
   gauge("connections", "Connections of clients.", (s) => door(s).connections),
   gauge("negotiating", "Streams that have no session yet.", (s) => s.door.negotiating),
   gauge("mesh_links", "Open links to other nodes.", ({ mesh }) => mesh?.stats.linksOpen ?? 0),
@@ -96,6 +97,18 @@ export const METRICS: readonly NodeMetric[] = [
   counter("logins_failed", "Logins that failed.", (s) => door(s).loginsFailed),
   counter("sessions_bound", "Sessions that were bound.", (s) => door(s).sessionsBound),
   counter("sessions_ended", "Sessions that ended.", (s) => door(s).sessionsEnded),
+  counter(
+    "sessions_detached",
+    "Sessions that lost their connection and were kept.",
+    (s) => door(s).sessionsDetached,
+  ),
+  counter("sessions_resumed", "Sessions that were resumed.", (s) => door(s).sessionsResumed),
+  counter(
+    "sessions_expired",
+    "Kept sessions that ended because nobody resumed them, or too many were kept.",
+    (s) => door(s).sessionsExpired,
+  ),
+  counter("resumptions_failed", "Resumptions refused.", (s) => door(s).resumptionsFailed),
   counter("stream_errors", "Streams closed with an error.", (s) => door(s).streamErrors),
   counter("bytes_in", "Bytes read from clients.", (s) => door(s).bytesIn),
   counter("stanzas_in", "Stanzas read from clients.", (s) => door(s).stanzasIn),

@@ -142,6 +142,18 @@ const c2s = section("The door for clients.", {
     min: 10,
     max: 100_000,
   }),
+  resumeSeconds: integer({
+    about: "How long a client that lost its connection may resume its session; 0 for not at all.",
+    default: 300,
+    min: 0,
+    max: 86_400,
+  }),
+  detachedMax: integer({
+    about: "Sessions kept for clients that lost their connection; beyond it the oldest end.",
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+  }),
 });
 
 const mesh = section("Node to node; used when routes.engine is etcd.", {

@@ -167,7 +167,7 @@ test("local to local never leaves the node, and makes no promise on the way", as
     Buffer.from(`<message to='${JULIET}' type='chat' id='1'><body>a</body></message>`),
     new Map([["", "jabber:client"]]),
   );
-  expect(first.router.onStanza(romeo, parsed)).toBeUndefined();
+  expect(first.router.onStanza(romeo, parsed, 1)).toBeUndefined();
   expect(one(juliet, "message").attrs.id).toBe("1");
   expect(first.mesh.frames).toBe(before);
   expect(cluster.shared.revision).toBeGreaterThan(0);

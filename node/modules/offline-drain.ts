@@ -32,6 +32,8 @@ export class Drains {
   readonly #ready = new WeakSet<ClientSession>();
   /** Those of them whose arrival is not over: they release what waits themselves. */
   readonly #arriving = new WeakSet<ClientSession>();
+  /** Those of them that were resumed meanwhile. */
+  readonly #back = new WeakSet<ClientSession>();
   readonly #running = new Map<string, Drain>();
   /** Users with a session here whose drain was put off. */
   readonly #putOff = new Set<string>();
@@ -44,14 +46,23 @@ export class Drains {
 
   /** A session can take messages: first those that were stored, then those that waited. */
   async arrived(session: ClientSession): Promise<void> {
-    const user = session.jid.bare;
     try {
       // The session this one replaced may still be passing on, to the store, what its client never
       // got. Nobody else may wait for that: whoever passes on wakes us and waits for the answer.
       await this.#host.router.predecessorOf(session);
+    } finally {
       this.#ready.add(session);
-      this.#arriving.add(session);
-      for (let attempts = 1; !(await this.#handedOver(user, session)); attempts += 1) {
+      await this.#arrive(session);
+    }
+  }
+
+  async #arrive(session: ClientSession): Promise<void> {
+    const user = session.jid.bare;
+    const isOpen = async () =>
+      !(await this.#handedOver(user, session)) || this.#back.delete(session);
+    this.#arriving.add(session);
+    try {
+      for (let attempts = 1; await isOpen(); attempts += 1) {
         if (!isReachable(session)) break;
         if (attempts >= ARRIVAL_ATTEMPTS_MAX) {
           this.#later(user);
@@ -61,7 +72,7 @@ export class Drains {
       }
     } finally {
       this.#arriving.delete(session);
-      this.#host.router.deliveries.release(session);
+      this.#letOut(session);
     }
   }
 
@@ -71,8 +82,38 @@ export class Drains {
    */
   wake(user: string): void {
     const session = this.#recipient(user);
-    if (session !== undefined) this.#handOverOrLater(user, session);
-    else this.#running.get(user)?.ask();
+    if (session !== undefined) {
+      this.#handOverOrLater(user, session);
+      return;
+    }
+    this.#holdDetached(user);
+    this.#running.get(user)?.ask();
+  }
+
+  /** Its client may never come back: what is stored is for whoever else of the user is there. */
+  detached(session: ClientSession): void {
+    this.#running.get(session.jid.bare)?.ask();
+  }
+
+  /** What was given to it before is not given again; what was stored meanwhile follows. */
+  async resumed(session: ClientSession): Promise<void> {
+    if (!this.#ready.has(session) || !isReachable(session)) return; // Or it is yet to arrive.
+    this.#host.router.deliveries.hold(session);
+    if (this.#arriving.has(session)) this.#back.add(session);
+    else await this.#arrive(session);
+  }
+
+  /**
+   * What its client acknowledged when nobody waited for it any more is removed now, before the next
+   * session can be given it.
+   */
+  async ended(session: ClientSession): Promise<void> {
+    const given = session.state.get(STATE) as Map<string, Given> | undefined;
+    if (given === undefined) return;
+    const all = [...given.values()];
+    await Promise.all(all.map(({ settled }) => settled));
+    const acknowledged = all.filter(({ outcome }) => outcome === "acknowledged");
+    if (acknowledged.length > 0) await this.#remove(session.jid.bare, acknowledged);
   }
 
   /** Tries again what was put off. */
@@ -108,10 +149,23 @@ export class Drains {
   /** Lets out what waited behind the stored messages. */
   #release(drain: Drain, isDone: boolean): void {
     for (const session of drain.recipients) {
-      if (!this.#arriving.has(session)) this.#host.router.deliveries.release(session);
+      if (!this.#arriving.has(session)) this.#letOut(session);
     }
     drain.recipients.clear();
     drain.finish(isDone);
+  }
+
+  /** Live messages go on. Those of a detached session wait for it, behind what is stored. */
+  #letOut(session: ClientSession): void {
+    if (session.isDetached !== true) this.#host.router.deliveries.release(session);
+  }
+
+  /** Nobody is there to be given what is stored: what comes now must not overtake it. */
+  #holdDetached(user: string): void {
+    for (const session of this.#host.sessions().ofUser(user)) {
+      if (session.isDetached !== true || !isReachable(session)) continue;
+      if (this.#ready.has(session)) this.#host.router.deliveries.hold(session);
+    }
   }
 
   async #run(user: string, drain: Drain): Promise<void> {
@@ -139,11 +193,12 @@ export class Drains {
     }
   }
 
-  /** The resource of the highest priority among those of this node that take messages. */
+  /** The resource of the highest priority among those of this node whose clients are there. */
   #recipient(user: string): ClientSession | undefined {
     let best: ClientSession | undefined;
     for (const session of this.#host.sessions().ofUser(user)) {
-      if (!isReachable(session) || !this.#ready.has(session)) continue;
+      if (!isReachable(session) || session.isDetached === true) continue;
+      if (!this.#ready.has(session)) continue;
       if (best === undefined || session.route.priority > best.route.priority) best = session;
     }
     return best;

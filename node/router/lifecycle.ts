@@ -13,6 +13,10 @@ export interface LifecycleHandlers {
   clientState(session: ClientSession, isActive: boolean): Done;
   /** A session of this node is over, its route still published. Started, and awaited last. */
   ended(session: ClientSession): Done;
+  /** Its stream broke; its client may resume it, and until then nobody reads what it gets. */
+  detached(session: ClientSession): Done;
+  /** Its client resumed it. */
+  resumed(session: ClientSession): Done;
   /** Another node is gone, and the routes of its sessions with it. */
   nodeDown(node: NodeRecord): Done;
   /** Something was stored for a user who has a session on this node. */

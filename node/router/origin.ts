@@ -2,6 +2,6 @@
 export interface Origin {
   /** Id of the session that sent it, or of the node that made it. */
   readonly session: string;
-  /** Its place among the stanzas of that session, from 1. */
+  /** Its place among the stanzas of that session, from 1, also when it is sent again. */
   readonly count: number;
 }

@@ -114,8 +114,16 @@ export class Router implements SessionEvents {
 
   // From the client door.
 
-  onStanza(session: ClientSession, parsed: ParsedStanza): void | Promise<void> {
-    return this.#senders.submit(session, parsed);
+  onStanza(session: ClientSession, parsed: ParsedStanza, count: number): void | Promise<void> {
+    return this.#senders.submit(session, parsed, count);
+  }
+
+  onDetached(session: ClientSession): void {
+    this.#logged(this.#lifecycle.tell("detached", session));
+  }
+
+  onResumed(session: ClientSession): void {
+    this.#logged(this.#lifecycle.tell("resumed", session));
   }
 
   onBound(session: ClientSession, replaced: Route | undefined): void {

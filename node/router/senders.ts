@@ -10,8 +10,6 @@ import type { Origin } from "./origin.ts";
 import type { Stages, Verdict } from "./stages.ts";
 
 interface SenderState {
-  /** Stanzas so far. */
-  count: number;
   /** Settles when the decision on the last one is made; undefined when all are. Never rejects. */
   tail: Promise<void> | undefined;
 }
@@ -33,15 +31,14 @@ export class Senders {
   }
 
   /** Takes a client's stanza; resolves when it is accepted. Never rejects. */
-  submit(session: ClientSession, parsed: ParsedStanza): void | Promise<void> {
+  submit(session: ClientSession, parsed: ParsedStanza, count: number): void | Promise<void> {
     const { counters, acceptance, line } = this.#parts;
     counters.stanzasIn += 1;
     const accepted = acceptance.accept(session, parsed);
     if (accepted === undefined) return;
     if (accepted.kind === "refused") return line.reject(accepted.envelope, accepted.condition);
     const sender = this.#stateOf(session);
-    sender.count += 1;
-    const origin = { session: session.id, count: sender.count };
+    const origin = { session: session.id, count };
     const { envelope } = accepted;
     if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
     const verdict = this.#outbound(envelope, session);
@@ -53,7 +50,7 @@ export class Senders {
   #stateOf(session: ClientSession): SenderState {
     let state = this.#states.get(session);
     if (state === undefined) {
-      state = { count: 0, tail: undefined };
+      state = { tail: undefined };
       this.#states.set(session, state);
     }
     return state;

@@ -55,7 +55,7 @@ export async function enableAll(
 async function enable(door: Door, session: Session, request: Element): Promise<string> {
   const namespace = ns(request);
   if (namespace === NS_ACKS) {
-    return isNamed(request, "enable") ? session.enableAcks().toString() : "";
+    return isNamed(request, "enable") ? session.enableAcks(request.attrs).toString() : "";
   }
   const answer = await door.inline.get(namespace)?.enable(session, request);
   return answer === undefined ? "" : serialize(answer);

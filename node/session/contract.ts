@@ -33,6 +33,11 @@ export interface ClientSession {
    * offline store keeps a message until then. Absent: delivered counts as acknowledged.
    */
   whenAcknowledged?(): Promise<boolean>;
+  /**
+   * Its stream broke and its client may resume it (XEP-0198): it takes stanzas, nobody reads them
+   * now.
+   */
+  readonly isDetached?: boolean;
   /** Ends the stream with an error condition of RFC 6120, 4.9.3, or plainly without one. */
   close(condition?: string, text?: string): void;
 }
@@ -43,8 +48,10 @@ export interface SessionEvents {
    * A complete stanza from a bound session. Called in order; the returned promise resolves when the
    * stanza is accepted, that is answered, delivered to the exit node or stored. XEP-0198's `h`
    * counts only accepted stanzas.
+   * @param count its place among the stanzas of this session, from 1; a client that sends it again
+   *   after a resumption sends it at the same place
    */
-  onStanza(session: ClientSession, stanza: ParsedStanza): void | Promise<void>;
+  onStanza(session: ClientSession, stanza: ParsedStanza, count: number): void | Promise<void>;
   /**
    * After the route is committed and before the bind result is sent. A `replaced` session of another
    * node is the router's to end; one of this node has been ended by the door.
@@ -57,6 +64,10 @@ export interface SessionEvents {
    * order, the stanzas that the client did not acknowledge, for rerouting.
    */
   onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void>;
+  /** Its stream is gone, and the session waits for its client: see ClientSession.isDetached. */
+  onDetached?(session: ClientSession): void;
+  /** Its client is back, on another stream. */
+  onResumed?(session: ClientSession): void;
 }
 
 /** What a session can have enabled while it is bound, by XEP-0386. */

@@ -1,5 +1,6 @@
 /** What everything behind one client door shares. Made by openClientDoor. */
 
+import type { LRUCache } from "lru-cache";
 import type { AuthServices } from "../auth/contract.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -8,6 +9,8 @@ import type { AddressGuard } from "../guard/address-guard.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
 import type { InlineFeature, SessionEvents } from "./contract.ts";
+import type { Detached } from "./detached.ts";
+import type { Inbox } from "./inbox.ts";
 import type { Session } from "./session.ts";
 import type { Sessions } from "./table.ts";
 
@@ -31,6 +34,10 @@ export interface ClientDoorConfig {
   readonly negotiationSeconds: number;
   /** Stanzas a client may leave unacknowledged before it is disconnected. */
   readonly outboxStanzasMax: number;
+  /** XEP-0198: how long a client may take to resume its session; 0: it cannot. */
+  readonly resumeSeconds: number;
+  /** Sessions that wait for their clients at once. */
+  readonly detachedMax: number;
 }
 
 /** Bounds that no configuration changes; tests hand in smaller ones. */
@@ -43,6 +50,10 @@ export interface DoorLimits {
   readonly failedLoginsPerStreamMax: number;
   /** Stanzas of one session that may wait for the router. */
   readonly unacceptedMax: number;
+  /** Bytes of stanzas that a client may leave unacknowledged. */
+  readonly outboxBytesMax: number;
+  /** How long a resumption waits for stanzas that are being accepted. */
+  readonly acceptMs: number;
   /** Stanzas that may wait behind a step of the negotiation. */
   readonly queuedStanzasMax: number;
   /** How long a peer gets to end its side of a stream. */
@@ -62,6 +73,8 @@ export const DEFAULT_LIMITS: DoorLimits = {
   waitingBytesMax: 4 * 1024 * 1024,
   failedLoginsPerStreamMax: 5,
   unacceptedMax: 64,
+  outboxBytesMax: 16 * 1024 * 1024,
+  acceptMs: 10_000,
   queuedStanzasMax: 64,
   lingerMs: 2_000,
   sweepMs: 15_000,
@@ -89,10 +102,22 @@ export interface DoorStats extends StreamStats {
   loginsFailed: number;
   sessionsBound: number;
   sessionsEnded: number;
+  sessionsDetached: number;
+  sessionsResumed: number;
+  /** Detached sessions whose clients did not come back in time. */
+  sessionsExpired: number;
+  resumptionsFailed: number;
   /** Stanzas handed back for rerouting when their session ended. */
   stanzasUnacknowledged: number;
   /** Sessions whose end could not be handed over. */
   endingsFailed: number;
+}
+
+/** A resumable session that is over. */
+export interface Former {
+  /** Its bare address. */
+  readonly user: string;
+  readonly inbox: Pick<Inbox, "handled" | "whenAccepted">;
 }
 
 export interface Door {
@@ -115,6 +140,10 @@ export interface Door {
   readonly anonymousDomains: ReadonlySet<string>;
   readonly guard: AddressGuard;
   readonly sessions: Sessions<Session>;
+  /** Those of them that wait for their clients. */
+  readonly detached: Detached<Session>;
+  /** What is remembered of those that were resumable, by id. */
+  readonly formerly: LRUCache<string, Former>;
   readonly log: Logger;
   readonly stats: DoorStats;
   /** Set once: no new streams, and nobody is bound any more. */

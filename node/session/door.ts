@@ -1,5 +1,6 @@
 /** The client door: opens the ports and builds what stands behind them. */
 
+import { LRUCache } from "lru-cache";
 import type { Decoys } from "../auth/decoys.ts";
 import { KeyUpgrades } from "../auth/key-upgrades.ts";
 import { PasswordWork } from "../auth/password-work.ts";
@@ -16,6 +17,7 @@ import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
 import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
 import type { InlineFeature, SessionEvents, SessionTable } from "./contract.ts";
+import { Detached } from "./detached.ts";
 import type {
   ClientDoorConfig,
   Door,
@@ -67,6 +69,8 @@ export interface ClientDoor extends AsyncDisposable {
   readonly port: number;
   readonly directTlsPort: number | undefined;
   readonly sessions: SessionTable;
+  /** Sessions whose clients may still resume them. */
+  readonly detached: number;
   readonly stats: Readonly<DoorStats>;
   /** For transports of other listeners, which keep the same limits. */
   readonly gate: Gate;
@@ -91,17 +95,24 @@ const newStats = (): DoorStats => ({
   loginsFailed: 0,
   sessionsBound: 0,
   sessionsEnded: 0,
+  sessionsDetached: 0,
+  sessionsResumed: 0,
+  sessionsExpired: 0,
+  resumptionsFailed: 0,
   stanzasUnacknowledged: 0,
   endingsFailed: 0,
 });
 
 const NONCE_BYTES = 18;
+/** Sessions whose accepted stanzas are remembered after their end, for who comes too late. */
+const FORMER_MAX = 10_000;
 /** What asyncDispose gives to sessions that nobody drained. */
 const DISPOSE: DrainOptions = { perSecond: Number.MAX_SAFE_INTEGER, deadlineMs: 5_000 };
 
 function makeDoor(options: ClientDoorOptions): Door {
   const { accounts, clock, config, random, passwords = new PasswordWork() } = options;
   const log = options.log.child({ room: "session" });
+  const stats = newStats();
   const keys = { iterations: options.scramIterations, work: passwords };
   return {
     config,
@@ -125,8 +136,16 @@ function makeDoor(options: ClientDoorOptions): Door {
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),
     sessions: new Sessions<Session>(),
+    detached: new Detached({
+      clock,
+      sessionsMax: config.detachedMax,
+      onExpired: () => {
+        stats.sessionsExpired += 1;
+      },
+    }),
+    formerly: new LRUCache({ max: FORMER_MAX }),
     log,
-    stats: newStats(),
+    stats,
     isDraining: false,
     endings: new Set(),
     givingUp: new AbortController(),
@@ -185,6 +204,10 @@ class OpenDoor implements ClientDoor, Gate {
     return this.#door.sessions;
   }
 
+  get detached(): number {
+    return this.#door.detached.size;
+  }
+
   get stats(): Readonly<DoorStats> {
     return this.#door.stats;
   }
@@ -222,6 +245,7 @@ class OpenDoor implements ClientDoor, Gate {
     this.#isClosed = true;
     for (const listener of this.#listeners) listener.close();
     this.#negotiations.stop();
+    this.#door.detached.stop();
     for (const stream of this.#streams) stream.destroy();
   }
 

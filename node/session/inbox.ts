@@ -2,6 +2,8 @@
  * XEP-0198, incoming: counts the stanzas of one session that were accepted, in order. A stanza
  * accepted before an earlier one counts when that one is accepted too.
  */
+import { Waiters } from "./waiters.ts";
+
 export class Inbox {
   #received = 0;
   #accepted = 0;
@@ -12,6 +14,7 @@ export class Inbox {
   /** What had been received at the first and the last question that has no answer yet. */
   #owedFirst: number | undefined;
   #owedLast = 0;
+  #untilAccepted: Waiters | undefined;
 
   /** A stanza came in. @returns its place, for {@link accept} */
   receive(): number {
@@ -43,12 +46,30 @@ export class Inbox {
     this.#accepted += 1;
     while (this.#ahead?.delete(this.#accepted)) this.#accepted += 1;
     if (this.#ahead?.size === 0) this.#ahead = undefined;
+    this.#untilAccepted?.reach(this.#accepted);
+  }
+
+  /** True once everything that has come in so far is accepted. */
+  async whenAccepted(): Promise<boolean> {
+    if (this.unaccepted === 0) return true;
+    this.#untilAccepted ??= new Waiters();
+    return this.#untilAccepted.wait(this.#received);
+  }
+
+  /** The `h` that counts what was accepted. */
+  get handled(): number {
+    return Math.max(0, this.#accepted - (this.#base ?? this.#accepted)) % 2 ** 32;
   }
 
   /** The client asked for an acknowledgement (`<r/>`). */
   request(): void {
     this.#owedFirst ??= this.#received;
     this.#owedLast = this.#received;
+  }
+
+  /** Nobody waits for an answer any more. */
+  forgetRequests(): void {
+    this.#owedFirst = undefined;
   }
 
   /**
@@ -59,6 +80,6 @@ export class Inbox {
     if (this.#base === undefined || this.#owedFirst === undefined) return undefined;
     if (this.#accepted < this.#owedFirst) return undefined;
     this.#owedFirst = this.#accepted < this.#owedLast ? this.#owedLast : undefined;
-    return Math.max(0, this.#accepted - this.#base) % 2 ** 32;
+    return this.handled;
   }
 }

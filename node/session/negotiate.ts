@@ -13,13 +13,15 @@ import { addressFor, bindResource, bindResult, wishedResource } from "./bind.ts"
 import { addressOf, enableAll, inlineNamespaces } from "./bind2.ts";
 import type { Door } from "./door-context.ts";
 import { Login } from "./login.ts";
+import { acksFailed } from "./nonzas.ts";
 import { answerRegistration, isRegistration } from "./register.ts";
 import { iqError, isRequest } from "./replies.ts";
+import { readResume, resumeSession } from "./resume.ts";
 import type { SaslProfile } from "./sasl-profiles.ts";
 import { SASL, saslSuccess } from "./sasl-profiles.ts";
 import type { Wishes } from "./sasl2.ts";
 import { isWhoItClaimed, NO_WISHES, SASL2, success, wishesOf } from "./sasl2.ts";
-import { acksFailed } from "./session.ts";
+import type { Session } from "./session.ts";
 
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
 const TLS_FAILURE = Buffer.from(`<failure xmlns='${NS_TLS}'/>`);
@@ -128,9 +130,10 @@ export class Negotiation implements StreamOwner {
       return;
     }
     if (ns === NS_ACKS && (name === "resume" || name === "enable")) {
-      // XEP-0198, 3 and 5: nothing to resume here, and nothing to count before bind.
-      const condition = name === "resume" ? "item-not-found" : "unexpected-request";
-      stream.write(acksFailed(this.#user === undefined ? "unexpected-request" : condition));
+      const user = this.#user;
+      // XEP-0198, 3 and 5: nobody resumes before logging in, or counts before binding.
+      if (user === undefined || name === "enable") stream.write(acksFailed("unexpected-request"));
+      else this.#step(stream, () => this.#resume(stream, user, stanza));
       return;
     }
     const isStanza = name === "message" || name === "presence" || name === "iq";
@@ -286,13 +289,25 @@ export class Negotiation implements StreamOwner {
     } else this.#end(stream, outcome);
   }
 
+  async #resume(stream: ServerStream, user: Jid, { attributes }: ParsedStanza): Promise<void> {
+    const outcome = await resumeSession(this.#door, stream, user, readResume(attributes));
+    if (outcome.kind === "closed") return;
+    stream.write(outcome.element);
+    if (outcome.kind !== "resumed") return;
+    outcome.begin();
+    this.#handOver(stream, outcome.session);
+  }
+
   /** There is a session, whose the stream is now with what was read already; or the stream ends. */
   #end(stream: ServerStream, outcome: Exclude<BindOutcome, { kind: "refused" }>): void {
     if (outcome.kind === "gone") {
       stream.close({ condition: outcome.condition });
       return;
     }
-    const { session } = outcome;
+    this.#handOver(stream, outcome.session);
+  }
+
+  #handOver(stream: ServerStream, session: Session): void {
     const early = this.#queue;
     this.#queue = [];
     this.#onDone(this);

@@ -3,7 +3,7 @@ import { Outbox } from "./outbox.ts";
 import { bodyOf, message } from "./testing/door-kit.ts";
 
 const filled = (count: number, acknowledged = 0): Outbox => {
-  const outbox = new Outbox(1_000, acknowledged);
+  const outbox = new Outbox({ stanzasMax: 1_000, bytesMax: 1_000_000 }, acknowledged);
   for (let number = 1; number <= count; number += 1) outbox.add(message(`${number}`));
   return outbox;
 };
@@ -44,7 +44,7 @@ test("counters wrap around at 2^32", () => {
 });
 
 test("stanzas not worth rerouting count all the same", () => {
-  const outbox = new Outbox(10);
+  const outbox = new Outbox({ stanzasMax: 10, bytesMax: 1_000_000 });
   outbox.add(undefined);
   outbox.add(message("kept"));
   expect(outbox.size).toBe(2);
@@ -54,7 +54,7 @@ test("stanzas not worth rerouting count all the same", () => {
 });
 
 test("there is one open request at a time, and none without stanzas", () => {
-  const outbox = new Outbox(10);
+  const outbox = new Outbox({ stanzasMax: 10, bytesMax: 1_000_000 });
   expect(outbox.takeRequest()).toBe(false);
   outbox.add(message("1"));
   expect(outbox.takeRequest()).toBe(true);

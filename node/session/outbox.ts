@@ -7,11 +7,22 @@ import type { Envelope } from "../stanza/contract.ts";
 /** Acknowledged entries are cut off when they are this many and half of the array. */
 const COMPACT_FROM = 64;
 
+/**
+ * A stanza that counts: one that is worth rerouting, the bytes of one that is not, or undefined
+ * where nobody can ask for these bytes again.
+ */
+export type Entry = Envelope | Buffer | undefined;
+
+export interface OutboxLimits {
+  readonly stanzasMax: number;
+  readonly bytesMax: number;
+}
+
 export class Outbox {
-  readonly #stanzasMax: number;
-  /** Undefined stands for a stanza that counts but is not worth rerouting. */
-  #entries: (Envelope | undefined)[] = [];
+  readonly #limits: OutboxLimits;
+  #entries: Entry[] = [];
   #head = 0;
+  #bytes = 0;
   /** The client's last `h`. */
   #acknowledged: number;
   /** Stanzas acknowledged since counting began; does not wrap around. */
@@ -20,10 +31,15 @@ export class Outbox {
   /** Of the waiting stanzas, how many the last `<r/>` asked about. */
   #askedAbout = 0;
 
-  /** @param acknowledged where counting starts; 0 except in tests of the wrap-around */
-  constructor(stanzasMax: number, acknowledged = 0) {
-    this.#stanzasMax = stanzasMax;
+  /** @param acknowledged where counting starts; 0 but for a session that comes from elsewhere */
+  constructor(limits: OutboxLimits, acknowledged = 0) {
+    this.#limits = limits;
     this.#acknowledged = acknowledged;
+  }
+
+  /** The client's last `h`. */
+  get acknowledged(): number {
+    return this.#acknowledged;
   }
 
   /** Stanzas without an acknowledgement. */
@@ -32,7 +48,7 @@ export class Outbox {
   }
 
   get isFull(): boolean {
-    return this.size >= this.#stanzasMax;
+    return this.size >= this.#limits.stanzasMax || this.#bytes >= this.#limits.bytesMax;
   }
 
   /** Stanzas sent since counting began, modulo 2^32. */
@@ -50,8 +66,9 @@ export class Outbox {
   }
 
   /** Remembers a stanza that was sent. The caller has seen that the outbox is not full. */
-  add(envelope: Envelope | undefined): void {
-    this.#entries.push(envelope);
+  add(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#bytes += bytesOf(entry)?.length ?? 0;
   }
 
   /**
@@ -65,16 +82,24 @@ export class Outbox {
     return true;
   }
 
+  /** Whether `h` counts no more than was sent. */
+  fits(h: number): boolean {
+    return (h - this.#acknowledged) >>> 0 <= this.size;
+  }
+
   /**
    * Takes the client's `h`. False when it counts more than was sent (section 4: close with
    * handled-count-too-high).
    */
   acknowledge(h: number): boolean {
     const count = (h - this.#acknowledged) >>> 0;
-    if (count > this.size) return false;
+    if (!this.fits(h)) return false;
     this.#acknowledged = h >>> 0;
     this.#acknowledgedTotal += count;
-    this.#entries.fill(undefined, this.#head, this.#head + count);
+    for (let index = this.#head; index < this.#head + count; index += 1) {
+      this.#bytes -= bytesOf(this.#entries[index])?.length ?? 0;
+      this.#entries[index] = undefined;
+    }
     this.#head += count;
     if (this.#head === this.#entries.length) {
       this.#entries = [];
@@ -99,13 +124,23 @@ export class Outbox {
     this.#isAsked = false;
   }
 
+  /** The waiting stanza at that place, from 0. */
+  at(place: number): Entry {
+    return this.#entries[this.#head + place];
+  }
+
+  /** All that wait, in order. */
+  entries(): readonly Entry[] {
+    return this.#entries.slice(this.#head);
+  }
+
   /** What must find another way if the client never comes to acknowledge it. */
   unacknowledged(): Envelope[] {
-    const waiting: Envelope[] = [];
-    for (let index = this.#head; index < this.#entries.length; index += 1) {
-      const envelope = this.#entries[index];
-      if (envelope !== undefined) waiting.push(envelope);
-    }
-    return waiting;
+    return this.entries().flatMap((entry) =>
+      entry === undefined || Buffer.isBuffer(entry) ? [] : [entry],
+    );
   }
 }
+
+export const bytesOf = (entry: Entry): Buffer | undefined =>
+  entry === undefined || Buffer.isBuffer(entry) ? entry : entry.bytes;

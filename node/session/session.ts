@@ -1,31 +1,28 @@
-/** One bound client session: stanzas in and out, XEP-0198 acknowledgements, its end. */
+/** One bound client session: stanzas in and out, XEP-0198, its end, and going on after a break. */
 import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
-import { Jid } from "../stanza/jid.ts";
-import type { StreamCondition, StreamFailure, StreamOwner } from "../stream/contract.ts";
-import {
-  NS_ACKS,
-  NS_BIND,
-  NS_CLIENT,
-  NS_CSI,
-  NS_SESSION,
-  NS_STANZA_ERROR,
-} from "../stream/namespaces.ts";
+import type { Jid } from "../stanza/jid.ts";
+import type { StreamEnd, StreamFailure, StreamOwner } from "../stream/contract.ts";
+import { NS_ACKS, NS_BIND, NS_CSI, NS_SESSION } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { ClientSession } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 import { handOver } from "./ending.ts";
 import { Inbox } from "./inbox.ts";
-import { Outbox } from "./outbox.ts";
+import { acksFailed, answer, countTooHigh, enabled, readCount } from "./nonzas.ts";
+import { Outgoing } from "./outgoing.ts";
 import { iqError, iqResult, isRequest } from "./replies.ts";
-import { Waiters } from "./waiters.ts";
+import { grantedSeconds, mayResumeAfter } from "./resumption.ts";
+import { violationOf } from "./violation.ts";
 
 /**
  * binding: the route is committed, the client does not know yet, what comes for it is held.
  * closing: our side has ended, the client's has not.
+ * leaving: the same, but the client may resume: what comes is kept for then.
+ * detached: the stream is gone, and the client may resume.
  */
-type Phase = "binding" | "live" | "closing" | "ended";
+type Phase = "binding" | "live" | "closing" | "leaving" | "detached" | "ended";
 
 /** What a bind that was committed gives a session. */
 export interface Bound {
@@ -34,52 +31,33 @@ export interface Bound {
   readonly revision: number;
 }
 
-interface Held {
-  readonly bytes: Buffer;
-  readonly envelope: Envelope | undefined;
-}
-
-interface Unflushed {
-  readonly envelope: Envelope;
-  /** Given back when `writesOut` never came this far. */
-  readonly write: number;
-}
-
-const REQUEST = Buffer.from(`<r xmlns='${NS_ACKS}'/>`);
-const ENABLED = Buffer.from(`<enabled xmlns='${NS_ACKS}'/>`);
-
-/** XEP-0198, 3: the answer to what cannot be enabled or resumed. */
-export const acksFailed = (condition: string): Buffer =>
-  Buffer.from(`<failed xmlns='${NS_ACKS}'><${condition} xmlns='${NS_STANZA_ERROR}'/></failed>`);
-
 export class Session implements ClientSession, StreamOwner {
   readonly jid: Jid;
   route: Route;
   /** Of the routes engine, when it committed the route: tells which of two binds came later. */
   readonly revision: number;
   readonly #door: Door;
-  readonly #stream: ServerStream;
+  /** Undefined while detached. */
+  #stream: ServerStream | undefined;
   readonly #inbox = new Inbox();
+  readonly #outgoing = new Outgoing();
   #phase: Phase = "binding";
   #state: Map<string, unknown> | undefined;
-  /** Exists once the client enabled acknowledgements. */
-  #outbox: Outbox | undefined;
-  #held: Held[] | undefined;
+  #lang: string | undefined;
   /** Read, but more than the router is to have at once. At most what one chunk held. */
   #backlog: ParsedStanza[] | undefined;
   /** A loop over the backlog is running: acceptance at once must not start another. */
   #isTaking = false;
-  /** Without acknowledgements: written behind a blocked write, so certainly not sent yet. */
-  #unflushed: Unflushed[] | undefined;
   #ending: Promise<void> | undefined;
-  /** For `whenAcknowledged`: until the bind result, by write, and by acknowledgement. */
-  #untilLive: Waiters | undefined;
-  #untilWritten: Waiters | undefined;
-  #untilAcknowledged: Waiters | undefined;
+  /** How long its client may stay away; 0: it cannot resume. */
+  #windowMs = 0;
+  /** The newest stream that wants to go on with this session. */
+  #claimant: ServerStream | undefined;
 
   constructor(door: Door, stream: ServerStream, { jid, route, revision }: Bound) {
     this.#door = door;
     this.#stream = stream;
+    this.#lang = stream.lang;
     this.jid = jid;
     this.route = route;
     this.revision = revision;
@@ -95,7 +73,7 @@ export class Session implements ClientSession, StreamOwner {
   }
 
   get lang(): string | undefined {
-    return this.#stream.lang;
+    return this.#lang;
   }
 
   /** Settles when everything is handed over; undefined while the session has not ended. */
@@ -112,72 +90,70 @@ export class Session implements ClientSession, StreamOwner {
   }
 
   close(condition?: string, text?: string): void {
-    if (this.#phase === "closing" || this.#phase === "ended") return;
+    const phase = this.#phase;
+    if (phase === "closing" || phase === "ended") return;
     const failure: StreamFailure | undefined =
       condition === undefined ? undefined : { condition, ...(text === undefined ? {} : { text }) };
-    // Whoever lost its address has usually lost its network: the new session should not wait.
-    if (this.#phase === "binding" || condition === "conflict") {
-      this.#stream.close(failure);
+    const mayResume = phase !== "binding" && this.#mayResumeAfter({ kind: "ended", condition });
+    if (mayResume && phase !== "live") return;
+    const stream = this.#stream;
+    if (phase === "detached" || phase === "leaving" || stream === undefined) {
+      this.#end();
+      stream?.close(failure);
       return;
     }
-    this.askForAcknowledgement();
-    this.#phase = "closing";
-    this.#stream.closeGently(failure);
+    // Whoever lost its address has usually lost its network: the new session should not wait.
+    if (phase === "binding" || condition === "conflict") {
+      stream.close(failure);
+      return;
+    }
+    this.#outgoing.ask(stream);
+    this.#phase = mayResume ? "leaving" : "closing";
+    stream.closeGently(failure);
   }
 
-  async whenAcknowledged(): Promise<boolean> {
-    if (this.#phase === "ended") return false;
-    if (this.#phase === "binding" && this.#held !== undefined) {
-      this.#untilLive ??= new Waiters();
-      return (await this.#untilLive.wait(0)) && this.whenAcknowledged();
-    }
-    if (this.#outbox !== undefined) {
-      if (this.#outbox.size === 0) return true;
-      this.#untilAcknowledged ??= new Waiters();
-      return this.#untilAcknowledged.wait(this.#outbox.sentTotal);
-    }
-    const { writesDone, writesNeeded } = this.#stream.transport;
-    if (writesDone >= writesNeeded) return true;
-    this.#untilWritten ??= new Waiters();
-    return this.#untilWritten.wait(writesNeeded);
+  whenAcknowledged(): Promise<boolean> {
+    return this.#outgoing.whenAcknowledged(this.#stream, this.#phase === "binding");
   }
 
   get hasAcks(): boolean {
-    return this.#outbox !== undefined;
+    return this.#outgoing.isEnabled;
   }
 
-  /** XEP-0198, 3: from now on both ends count; what to answer. */
-  enableAcks(): Buffer {
-    if (this.#outbox !== undefined) return acksFailed("unexpected-request");
+  /** XEP-0198, 3: from now on both ends count; what to answer to `<enable/>`. */
+  enableAcks(attributes: Readonly<Record<string, unknown>>): Buffer {
+    if (this.#outgoing.isEnabled) return acksFailed("unexpected-request");
+    const { config, limits } = this.#door;
+    const maxSeconds = grantedSeconds(attributes, config.resumeSeconds);
+    if (maxSeconds === undefined) return acksFailed("bad-request");
     this.#inbox.enable();
-    this.#outbox = new Outbox(this.#door.config.outboxStanzasMax);
-    return ENABLED;
+    this.#windowMs = maxSeconds * 1_000;
+    const bounds = { stanzasMax: config.outboxStanzasMax, bytesMax: limits.outboxBytesMax };
+    this.#outgoing.enable(bounds, this.isResumable);
+    return enabled(this.isResumable ? { id: this.id, maxSeconds } : undefined);
   }
 
   /** Stanzas sent that the client was to acknowledge and has not. */
   get unacknowledgedCount(): number {
-    return this.#outbox?.size ?? 0;
+    return this.#outgoing.unacknowledgedCount;
   }
 
   /** Sends `<r/>` unless nothing waits or an answer is owed already. */
   askForAcknowledgement(): void {
-    if (this.#outbox?.takeRequest()) this.#stream.write(REQUEST);
+    if (this.#stream !== undefined) this.#outgoing.ask(this.#stream);
   }
 
   /** Answers the bind request, lets out what was held, and takes over the stream. */
   goLive(bindResult: Buffer): void {
-    this.#stream.owner = this;
-    if (this.#stream.isOver) {
+    const stream = this.#stream;
+    if (stream === undefined || stream.isOver) {
       this.#end();
       return;
     }
+    stream.owner = this;
     this.#phase = "live";
-    this.#stream.write(bindResult);
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const { bytes, envelope } of held) this.#write(bytes, envelope);
-    this.#untilLive?.reach(0);
-    this.#untilLive = undefined;
+    stream.write(bindResult);
+    this.#outgoing.release(stream);
   }
 
   /** Ends a session that could not be bound after all. */
@@ -187,92 +163,150 @@ export class Session implements ClientSession, StreamOwner {
 
   /** Looks after a quiet connection; called every `sweepMs`. */
   sweep(): void {
-    const { transport } = this.#stream;
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    const { transport } = stream;
     const { unansweredSweeps, keepAliveSweeps } = this.#door.limits;
     transport.sweep();
     if (transport.stalledSweeps >= unansweredSweeps) {
-      this.#stream.destroy();
+      stream.destroy();
       return;
     }
     if (this.unacknowledgedCount > 0) {
       if (transport.silentSweeps >= unansweredSweeps) {
-        this.#stream.close({ condition: "connection-timeout" });
+        stream.close({ condition: "connection-timeout" });
         return;
       }
-      this.#outbox?.forgetRequest();
-      this.askForAcknowledgement();
+      this.#outgoing.askAgain(stream);
     } else if (transport.silentSweeps % keepAliveSweeps === 0) {
-      this.#stream.keepAlive();
+      stream.keepAlive();
     }
+  }
+
+  // XEP-0198, section 5: the session goes on with another stream.
+
+  get isDetached(): boolean {
+    return this.#phase === "detached";
+  }
+
+  get isResumable(): boolean {
+    return this.#windowMs > 0 && this.#phase !== "ended";
+  }
+
+  /** Somebody is resuming it at this moment. */
+  get isClaimed(): boolean {
+    return this.#claimant !== undefined;
+  }
+
+  /** Stanzas of its client that are not accepted yet. */
+  get unacceptedCount(): number {
+    return this.#inbox.unaccepted;
+  }
+
+  /** What it has accepted, as the `h` of section 5. */
+  get handled(): number {
+    return this.#inbox.handled;
+  }
+
+  /** Stanzas sent since counting began, modulo 2^32. */
+  get sentCount(): number {
+    return this.#outgoing.sentCount;
+  }
+
+  /**
+   * Prepares for going on with `stream`: the old one ends, what the client has is forgotten.
+   * Of several claims the newest holds. @returns false when `h` counts more than was sent
+   */
+  claim(stream: ServerStream, h: number): boolean {
+    if (!this.#outgoing.fits(h)) return false;
+    this.#claimant = stream;
+    const old = this.#stream;
+    if (old !== undefined) {
+      this.#detach();
+      old.close({ condition: "conflict", text: "Resumed by a new connection" });
+    }
+    if (this.#outgoing.fits(h)) this.#outgoing.acknowledge(h);
+    return true;
+  }
+
+  isClaimedBy(stream: ServerStream): boolean {
+    return this.#claimant === stream && this.#phase === "detached";
+  }
+
+  /** The claim is given up: another stream may come. */
+  disclaim(stream: ServerStream): void {
+    if (this.#claimant === stream) this.#claimant = undefined;
+  }
+
+  /** Resolves with true once all that its client has sent is accepted. */
+  whenAccepted(): Promise<boolean> {
+    return this.#inbox.whenAccepted();
+  }
+
+  /** Goes on with the stream that claims it, whose client has been told. */
+  resume(stream: ServerStream): void {
+    this.#claimant = undefined;
+    stream.owner = this;
+    if (stream.isOver) return; // It stays detached, for as long as it would have.
+    this.#door.detached.remove(this);
+    this.#door.stats.sessionsResumed += 1;
+    this.#phase = "live";
+    this.#stream = stream;
+    this.#lang = stream.lang;
+    this.#outgoing.writeAgain(stream);
+    this.#door.events.onResumed?.(this);
+    this.#door.events.onClientState(this, true); // XEP-0352, 5.2: until it says otherwise.
   }
 
   onOpen(): void {}
 
-  onDrained(): void {
-    const { writesDone, writesOut } = this.#stream.transport;
-    const left = this.#unflushed?.filter(({ write }) => write > writesOut) ?? [];
-    this.#unflushed = left.length === 0 ? undefined : left;
-    this.#untilWritten?.reach(writesDone);
+  onDrained(stream: ServerStream): void {
+    if (stream === this.#stream) this.#outgoing.drained(stream);
   }
 
-  onStanza(_stream: ServerStream, stanza: ParsedStanza): void {
-    if (this.#phase === "ended") return;
+  onStanza(stream: ServerStream, stanza: ParsedStanza): void {
+    if (this.#phase === "ended" || stream !== this.#stream) return;
     const isFull = this.#inbox.unaccepted >= this.#door.limits.unacceptedMax;
     if (this.#backlog === undefined && !isFull) {
       this.#take(stanza);
       return;
     }
-    this.#stream.pause(); // Each time: ending our side has made it read again.
+    stream.pause(); // Each time: ending our side has made it read again.
     this.#backlog ??= [];
     this.#backlog.push(stanza);
   }
 
-  onOver(): void {
-    this.#end();
+  onOver(stream: ServerStream, end: StreamEnd): void {
+    if (stream !== this.#stream || this.#phase === "ended") return;
+    if (this.#mayResumeAfter(end)) this.#detach();
+    else this.#end();
   }
 
   #write(bytes: Buffer, envelope: Envelope | undefined): boolean {
-    if (this.#phase === "binding") return this.#hold({ bytes, envelope });
-    if (this.#phase !== "live") return false;
-    const outbox = this.#outbox;
-    if (outbox?.isFull) {
+    const phase = this.#phase;
+    const outgoing = this.#outgoing;
+    if (phase === "binding") {
+      return outgoing.hold(bytes, envelope, this.#door.config.outboxStanzasMax);
+    }
+    if (phase === "closing" || phase === "ended") return false;
+    if (outgoing.isFull) {
+      // With or without a stream: it ends, and all that it has is passed on.
       this.close("policy-violation", "Too many stanzas without an acknowledgement");
       return false;
     }
-    const isBehind = this.#stream.isBacklogged;
-    if (!this.#stream.write(bytes)) return false;
-    this.#door.stats.stanzasOut += 1;
-    if (outbox !== undefined) {
-      outbox.add(envelope);
-      this.askForAcknowledgement();
-    } else if (isBehind && envelope !== undefined) {
-      this.#unflushed ??= [];
-      this.#unflushed.push({ envelope, write: this.#stream.transport.writesNeeded });
+    if (phase !== "live" || this.#stream === undefined) {
+      outgoing.keep(bytes, envelope);
+      return true;
     }
+    if (!outgoing.write(this.#stream, bytes, envelope)) return false;
+    this.#door.stats.stanzasOut += 1;
     return true;
-  }
-
-  #hold(held: Held): boolean {
-    this.#held ??= [];
-    if (this.#held.length >= this.#door.config.outboxStanzasMax) return false;
-    this.#held.push(held);
-    return true;
-  }
-
-  /** RFC 6120, 4.9.3.24 and 8.1.2.1: what ends the stream instead of being routed. */
-  #violation({ name, ns, attributes }: ParsedStanza): StreamCondition | undefined {
-    if (ns === NS_ACKS) return undefined;
-    if (ns === NS_CSI && (name === "active" || name === "inactive")) return undefined;
-    const isStanza = name === "message" || name === "presence" || name === "iq";
-    if (!isStanza || ns !== NS_CLIENT) return "unsupported-stanza-type";
-    const { from } = attributes;
-    return from === undefined || this.#isOwn(from) ? undefined : "invalid-from";
   }
 
   #take(stanza: ParsedStanza): void {
-    const condition = this.#violation(stanza);
+    const condition = violationOf(stanza, this.jid);
     if (condition !== undefined) {
-      this.#stream.close({ condition });
+      this.#stream?.close({ condition });
       return;
     }
     if (stanza.ns === NS_ACKS) {
@@ -289,7 +323,7 @@ export class Session implements ClientSession, StreamOwner {
       return;
     }
     try {
-      const accepted = this.#door.events.onStanza(this, stanza);
+      const accepted = this.#door.events.onStanza(this, stanza, place + 1);
       if (accepted === undefined) {
         this.#accepted(place);
         return;
@@ -297,16 +331,6 @@ export class Session implements ClientSession, StreamOwner {
       accepted.then(() => this.#accepted(place)).catch((error: unknown) => this.#fault(error));
     } catch (error) {
       this.#fault(error);
-    }
-  }
-
-  #isOwn(from: string): boolean {
-    if (from === this.jid.full || from === this.jid.bare) return true;
-    try {
-      const { full } = Jid.parse(from);
-      return full === this.jid.full || full === this.jid.bare;
-    } catch {
-      return false; // Not an address, so not the client's.
     }
   }
 
@@ -322,9 +346,9 @@ export class Session implements ClientSession, StreamOwner {
   #takeAcks(stanza: ParsedStanza): void {
     if (stanza.name === "a") this.#takeAcknowledgement(stanza.attributes.h);
     else if (stanza.name === "r") this.#takeRequest();
-    else if (stanza.name === "enable") this.#stream.write(this.enableAcks());
-    else if (stanza.name === "resume") this.#stream.write(acksFailed("unexpected-request"));
-    else this.#stream.close({ condition: "unsupported-stanza-type" });
+    else if (stanza.name === "enable") this.#stream?.write(this.enableAcks(stanza.attributes));
+    else if (stanza.name === "resume") this.#stream?.write(acksFailed("unexpected-request"));
+    else this.#stream?.close({ condition: "unsupported-stanza-type" });
   }
 
   #takeRequest(): void {
@@ -334,25 +358,26 @@ export class Session implements ClientSession, StreamOwner {
   }
 
   #takeAcknowledgement(text: string | undefined): void {
-    const outbox = this.#outbox;
-    if (outbox === undefined) return;
-    const h = /^\d{1,10}$/.test(text ?? "") ? Number(text) : Number.NaN;
-    if (!(h < 2 ** 32)) {
-      this.#stream.close({ condition: "bad-format" });
+    const outgoing = this.#outgoing;
+    const stream = this.#stream;
+    if (!outgoing.isEnabled || stream === undefined) return;
+    const h = readCount(text);
+    if (h === undefined) {
+      stream.close({ condition: "bad-format" });
       return;
     }
-    if (!outbox.acknowledge(h)) {
-      const counts = `h='${h}' send-count='${outbox.sentCount}'`;
-      const application = `<handled-count-too-high xmlns='${NS_ACKS}' ${counts}/>`;
-      this.#stream.close({ condition: "undefined-condition", application });
+    if (!outgoing.fits(h)) {
+      const application = countTooHigh(h, outgoing.sentCount);
+      stream.close({ condition: "undefined-condition", application });
       return;
     }
-    this.#untilAcknowledged?.reach(outbox.acknowledgedTotal);
-    if (this.#phase === "closing" && outbox.size === 0) {
-      this.#stream.close();
+    outgoing.acknowledge(h);
+    const isLeaving = this.#phase === "closing" || this.#phase === "leaving";
+    if (isLeaving && outgoing.unacknowledgedCount === 0) {
+      stream.close();
       return;
     }
-    if (outbox.hasUnasked) this.askForAcknowledgement();
+    if (outgoing.hasUnasked) outgoing.ask(stream);
   }
 
   #accepted(place: number): void {
@@ -364,7 +389,7 @@ export class Session implements ClientSession, StreamOwner {
 
   #answerRequests(): void {
     const h = this.#inbox.takeAnswer();
-    if (h !== undefined) this.#stream.write(Buffer.from(`<a xmlns='${NS_ACKS}' h='${h}'/>`));
+    if (h !== undefined) this.#stream?.write(answer(h));
   }
 
   /** Goes on with what was read too early, as far as the router may have it. */
@@ -386,32 +411,46 @@ export class Session implements ClientSession, StreamOwner {
     backlog.splice(0, taken);
     if (this.#phase === "ended" || backlog.length > 0) return;
     this.#backlog = undefined;
-    this.#stream.resume();
+    this.#stream?.resume();
   }
 
   /** The router broke its word: what it did not accept must not be acknowledged by a later count. */
   #fault(error: unknown): void {
     this.#door.log.error({ session: this.id, err: error }, "stanza-not-accepted");
-    this.#stream.close({ condition: "internal-server-error" });
+    if (this.#stream === undefined) this.close();
+    else this.#stream.close({ condition: "internal-server-error" });
+  }
+
+  #mayResumeAfter(end: StreamEnd): boolean {
+    const isPossible = this.#windowMs > 0 && !this.#door.isDraining;
+    return isPossible && mayResumeAfter(end);
+  }
+
+  /** The stream is over, the session is not: its client has its window to come back. */
+  #detach(): void {
+    this.#finishBacklog();
+    if (this.#phase === "ended") return;
+    this.#phase = "detached";
+    this.#stream = undefined;
+    this.#outgoing.detach();
+    this.#inbox.forgetRequests();
+    const { detached, events, stats } = this.#door;
+    stats.sessionsDetached += 1;
+    detached.add(this, this.#windowMs);
+    if (this.#phase === "detached") events.onDetached?.(this);
   }
 
   #end(): void {
     if (this.#phase === "ended") return;
     this.#finishBacklog();
+    if (this.#windowMs > 0) {
+      this.#door.detached.remove(this);
+      this.#door.formerly.set(this.id, { user: this.jid.bare, inbox: this.#inbox });
+    }
     this.#phase = "ended";
     this.#door.sessions.remove(this);
     this.#door.stats.sessionsEnded += 1;
-    const held = (this.#held ?? []).flatMap(({ envelope }) => envelope ?? []);
-    const waiting = this.#outbox?.unacknowledged() ?? [];
-    const unflushed = (this.#unflushed ?? []).map(({ envelope }) => envelope);
-    const left = [...unflushed, ...waiting, ...held];
-    this.#held = undefined;
-    this.#unflushed = undefined;
-    this.#outbox = undefined;
-    for (const waiters of [this.#untilLive, this.#untilWritten, this.#untilAcknowledged]) {
-      waiters?.end();
-    }
-    this.#ending = handOver(this.#door, this, left);
+    this.#ending = handOver(this.#door, this, this.#outgoing.end());
   }
 
   /** Sent before the end and read by us: it counts, whether the router has room for it or not. */
@@ -421,8 +460,9 @@ export class Session implements ClientSession, StreamOwner {
     if (this.#isTaking) return; // The end is about one of them: nothing behind it counts.
     this.#isTaking = true;
     for (const stanza of backlog) {
-      if (this.#violation(stanza) !== undefined) return;
+      if (violationOf(stanza, this.jid) !== undefined) break;
       this.#take(stanza);
     }
+    this.#isTaking = false;
   }
 }

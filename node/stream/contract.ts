@@ -16,8 +16,17 @@ export interface StreamOwner {
   /** The peer has taken more of what was written: see `Transport.writesDone`. */
   onDrained(stream: ServerStream): void;
   /** Nothing will be read or delivered any more. Called once. */
-  onOver(stream: ServerStream): void;
+  onOver(stream: ServerStream, end: StreamEnd): void;
 }
+
+/** Who ended a stream: whoever spoke first. */
+export type StreamEnd =
+  /** The peer, with its end tag. */
+  | { readonly kind: "closed" }
+  /** We did, with an error unless there is no condition. */
+  | { readonly kind: "ended"; readonly condition: string | undefined }
+  /** Nobody said a word: the connection broke, or was dropped. */
+  | { readonly kind: "lost" };
 
 /** A stream error condition of RFC 6120, 4.9.3. */
 export type StreamCondition =

@@ -9,6 +9,7 @@ import type { ParsedStanza } from "../xml/contract.ts";
 import { XmlError } from "../xml/errors.ts";
 import type {
   PeerHeader,
+  StreamEnd,
   StreamFailure,
   StreamOwner,
   Transport,
@@ -46,11 +47,16 @@ export interface StreamStats {
 
 type State = "header" | "open" | "closing" | "over";
 
+const CLOSED: StreamEnd = { kind: "closed" };
+const LOST: StreamEnd = { kind: "lost" };
+
 export class ServerStream implements TransportOwner {
   readonly transport: Transport;
   readonly #settings: StreamSettings;
   #owner: StreamOwner;
   #state: State = "header";
+  /** Set by whoever ends the stream first. */
+  #end: StreamEnd | undefined;
   #isHeaderSent = false;
   #domain = "";
   #lang: string | undefined;
@@ -206,6 +212,7 @@ export class ServerStream implements TransportOwner {
     if (this.#state === "over") return;
     if (this.#state === "open") this.transport.writeEnd(undefined); // RFC 6120, 4.4.
     this.transport.end();
+    this.#end ??= CLOSED;
     this.#over();
     this.#destroyLater();
   }
@@ -236,6 +243,7 @@ export class ServerStream implements TransportOwner {
   #farewell(failure: StreamFailure | undefined): void {
     if (this.#state === "closing") return;
     this.#sendHeader(undefined);
+    this.#end ??= { kind: "ended", condition: failure?.condition };
     if (failure !== undefined) this.#settings.stats.streamErrors += 1;
     this.transport.writeEnd(failure);
     this.#state = "closing";
@@ -254,6 +262,6 @@ export class ServerStream implements TransportOwner {
     if (this.#state === "over") return;
     this.#state = "over";
     this.transport.stop();
-    this.#owner.onOver(this);
+    this.#owner.onOver(this, this.#end ?? LOST);
   }
 }

@@ -20,7 +20,11 @@ export class TestSession implements ClientSession {
   readonly received: Element[] = [];
   /** What the client acknowledged: it has it for good. */
   readonly acknowledged: Envelope[] = [];
+  /** Stanzas it has sent. */
+  sent = 0;
   isOver = false;
+  /** Its connection is broken, and it may come back to this session. */
+  isDetached = false;
   closedWith: string | undefined;
   onClose: (() => void) | undefined;
   #waiting: { left: number; done: (is: boolean) => void }[] = [];
@@ -57,6 +61,7 @@ export class TestSession implements ClientSession {
   }
 
   acknowledge(count = this.outbox.length): void {
+    if (this.isDetached) return;
     this.acknowledged.push(...this.outbox.splice(0, count));
     for (const one of this.#waiting) {
       one.left -= count;

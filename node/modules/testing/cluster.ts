@@ -99,13 +99,28 @@ export class TestNode {
 
   /** What a client sends; resolves when the server accepted it. */
   async send(session: TestSession, xml: string): Promise<void> {
-    await this.router.onStanza(session, parseStanza(Buffer.from(xml), SCOPE));
+    session.sent += 1;
+    await this.router.onStanza(session, parseStanza(Buffer.from(xml), SCOPE), session.sent);
   }
 
   /** The process is gone. */
   kill(): void {
     this.isAlive = false;
     this.#died.resolve();
+  }
+
+  /** The connection of a client broke; the session waits for it. */
+  detach(session: TestSession): void {
+    if (session.isOver || session.isDetached) return;
+    session.isDetached = true;
+    this.router.onDetached(session);
+  }
+
+  /** The client is back. */
+  resume(session: TestSession): void {
+    if (session.isOver || !session.isDetached) return;
+    session.isDetached = false;
+    this.router.onResumed(session);
   }
 
   /** The connection of a client is gone. */

@@ -1,5 +1,5 @@
 /**
- * A story of users who write to each other while their sessions come, go and move and nodes die,
+ * A story of users who write to each other while their sessions come, go, break, go on and move and nodes die,
  * told by one seed, and what must hold afterwards.
  */
 import type { TestSession } from "./client.ts";
@@ -89,9 +89,13 @@ export class Run {
     const dice = weather.fraction();
     if (device.session === undefined) {
       if (dice < 0.5) void this.#login(device);
+    } else if (device.session.isDetached) {
+      if (dice < 0.6) device.node?.resume(device.session);
+      else if (dice < 0.7) this.#drop(device);
     } else if (dice < 0.6) this.#send(device);
     else if (dice < 0.85) device.session.acknowledge(1 + Math.floor(weather.fraction() * 5));
-    else if (dice < 0.95) this.#drop(device);
+    else if (dice < 0.9) this.#drop(device);
+    else if (dice < 0.95) device.node?.detach(device.session);
     else if (this.#hasDeaths && this.#dead.length === 0 && dice < 0.97) this.#kill(step);
   }
 
@@ -168,6 +172,7 @@ export class Run {
     // Whoever is online goes and comes back, so that nothing is left anywhere but with clients.
     for (const device of this.devices) {
       if (device.session?.isOver === true) device.session = undefined;
+      if (device.session !== undefined) device.node?.resume(device.session);
       if (device.session === undefined) await this.#loginNow(device);
     }
     await this.#calm();

@@ -36,6 +36,8 @@ export const CONFIG: ClientDoorConfig = {
   failedLoginsPerAddressPerMinute: 0,
   negotiationSeconds: 30,
   outboxStanzasMax: 1_000,
+  resumeSeconds: 300,
+  detachedMax: 1_000,
 };
 
 const authority = await makeAuthority("test authority");
@@ -75,6 +77,8 @@ export interface Ended {
 /** What the router would do, as far as the door can see. */
 export class TestRouter implements SessionEvents {
   readonly stanzas: ParsedStanza[] = [];
+  /** Of each stanza: its session and its place there. */
+  readonly counts: string[] = [];
   readonly bound: { session: ClientSession; replaced: Route | undefined }[] = [];
   readonly ended: Ended[] = [];
   /** What happened, in order, for tests about order. */
@@ -83,8 +87,9 @@ export class TestRouter implements SessionEvents {
   welcome: (session: ClientSession) => void | Promise<void> = () => {};
   part: (ended: Ended) => Promise<void> = async () => {};
 
-  onStanza(_session: ClientSession, stanza: ParsedStanza): void | Promise<void> {
+  onStanza(session: ClientSession, stanza: ParsedStanza, count: number): void | Promise<void> {
     this.stanzas.push(stanza);
+    this.counts.push(`${session.id} ${count}`);
     return this.accept(stanza);
   }
 
@@ -96,6 +101,14 @@ export class TestRouter implements SessionEvents {
 
   onClientState(session: ClientSession, isActive: boolean): void {
     this.order.push(`${isActive ? "active" : "inactive"} ${session.id}`);
+  }
+
+  onDetached(session: ClientSession): void {
+    this.order.push(`detached ${session.id}`);
+  }
+
+  onResumed(session: ClientSession): void {
+    this.order.push(`resumed ${session.id}`);
   }
 
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {

@@ -1,0 +1,111 @@
+/** XEP-0198, section 5: a client that has logged in goes on with a session whose stream broke. */
+import type { Jid } from "../stanza/jid.ts";
+import type { ServerStream } from "../stream/stream.ts";
+import type { Door } from "./door-context.ts";
+import { settledWithin } from "./ending.ts";
+import { acksFailed, countTooHigh, readCount, resumed } from "./nonzas.ts";
+import type { Session } from "./session.ts";
+
+/** What a `<resume/>` says. */
+export interface ResumeRequest {
+  readonly previd: string;
+  readonly h: number;
+}
+
+export type ResumeOutcome =
+  | {
+      readonly kind: "resumed";
+      readonly session: Session;
+      /** `<resumed/>`, which must reach the client before `begin` is called, in the same turn. */
+      readonly element: Buffer;
+      /** The session takes over the stream, and what the client has not got follows. */
+      readonly begin: () => void;
+    }
+  /** `<failed/>`: the client may bind instead (section 5). */
+  | { readonly kind: "failed"; readonly element: Buffer }
+  /** The stream is over, or has just been closed with an error: nothing is left to say. */
+  | { readonly kind: "closed" };
+
+/** Undefined when it is not valid. */
+export function readResume({
+  previd,
+  h,
+}: Readonly<Record<string, string>>): ResumeRequest | undefined {
+  const count = readCount(h);
+  return !previd || count === undefined ? undefined : { previd, h: count };
+}
+
+/**
+ * Resumes a session of `user`, who has logged in on `stream` and has not bound a resource there.
+ * The stream's owner stays in charge of it until `begin`.
+ * @param request what readResume made of the `<resume/>`
+ */
+export async function resumeSession(
+  door: Door,
+  stream: ServerStream,
+  user: Jid,
+  request: ResumeRequest | undefined,
+): Promise<ResumeOutcome> {
+  const { config, stats } = door;
+  if (config.resumeSeconds === 0) return failed("feature-not-implemented");
+  if (request === undefined) return failed("bad-request");
+  const { previd, h } = request;
+  const session = door.sessions
+    .ofUser(user.bare)
+    .find(({ id, isResumable }) => id === previd && isResumable);
+  const outcome =
+    session === undefined
+      ? await notFound(door, user, previd)
+      : await goOn(door, stream, session, h);
+  if (outcome.kind !== "resumed") stats.resumptionsFailed += 1;
+  return outcome;
+}
+
+async function goOn(
+  door: Door,
+  stream: ServerStream,
+  session: Session,
+  h: number,
+): Promise<ResumeOutcome> {
+  const { jid, id } = session;
+  if (!session.claim(stream, h)) {
+    // Section 4: it lost count, and would again. As when it says so on a live stream.
+    const application = countTooHigh(h, session.sentCount);
+    session.close();
+    stream.close({ condition: "undefined-condition", application });
+    return { kind: "closed" };
+  }
+  // `h` tells the client what to send again: none of it may be accepted after all.
+  await settledWithin(door.clock, door.limits.acceptMs, session.whenAccepted());
+  if (!session.isResumable) return notFound(door, jid, id);
+  if (!session.isClaimedBy(stream)) {
+    stream.close({ condition: "conflict", text: "Resumed by a new connection" });
+    return { kind: "closed" };
+  }
+  if (session.unacceptedCount > 0) {
+    session.disclaim(stream);
+    // Not <failed/>: the client would send everything again in a new session.
+    const text = "What you sent before is still being handled: resume again";
+    stream.close({ condition: "resource-constraint", text });
+    return { kind: "closed" };
+  }
+  if (stream.isOver) {
+    session.disclaim(stream);
+    return { kind: "closed" };
+  }
+  const element = resumed(id, session.handled);
+  return { kind: "resumed", session, element, begin: () => session.resume(stream) };
+}
+
+/** There is no such session, or none of this user. If there was, what it accepted is said. */
+async function notFound(door: Door, user: Jid, previd: string): Promise<ResumeOutcome> {
+  const former = door.formerly.get(previd);
+  if (former?.user !== user.bare) return failed("item-not-found");
+  await settledWithin(door.clock, door.limits.acceptMs, former.inbox.whenAccepted());
+  return failed("item-not-found", former.inbox.handled);
+}
+
+const failed = (condition: string, h?: number): ResumeOutcome => ({
+  kind: "failed",
+  element: acksFailed(condition, h),
+});
