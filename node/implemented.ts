@@ -36,6 +36,7 @@ const NAMES: Readonly<Record<number, string>> = {
   388: "Extensible SASL Profile (without tasks)",
   440: "SASL Channel-Binding Type Capability",
   474: "SASL SCRAM Downgrade Protection",
+  484: "Fast Authentication Streamlining Tokens (without TLS 0-RTT)",
   377: "Blocking Command Reports",
 };
 
@@ -49,6 +50,7 @@ const DOOR = [
   { xep: 388, version: "1.0.0", where: "session" },
   { xep: 440, version: "0.4.1", where: "stream" },
   { xep: 474, version: "0.5.0", where: "auth" },
+  { xep: 484, version: "0.1.0", where: "auth" },
 ];
 
 export const IMPLEMENTED: readonly Implemented[] = [

@@ -7,6 +7,7 @@ import { openClusterSecret } from "./auth/cluster-secret.ts";
 import { makeCredentials } from "./auth/credentials.ts";
 import { makeDecoys } from "./auth/decoys.ts";
 import { PasswordWork } from "./auth/password-work.ts";
+import { TokenKeeper } from "./auth/tokens.ts";
 import { systemClock as clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { persist } from "./base/persist.ts";
@@ -238,6 +239,27 @@ const connectRouter = ({
       }),
   });
 
+const DAY_MS = 86_400_000;
+
+/** Undefined: none are given. */
+function openTokens(
+  { auth }: Configuration,
+  { tokens: store }: Stores,
+  secret: ClusterSecret,
+): TokenKeeper | undefined {
+  const { lifetimeDays, clientsMax } = auth.tokens;
+  if (lifetimeDays === 0) return undefined;
+  const lifetimeMs = lifetimeDays * DAY_MS;
+  return new TokenKeeper({
+    store,
+    clock,
+    random,
+    secret: secret.keyFor("tokens"),
+    lifetimeMs,
+    clientsMax,
+  });
+}
+
 interface DoorParts extends Parts {
   readonly opened: OpenedRouter;
   readonly tls: TlsContexts;
@@ -255,6 +277,7 @@ const openDoor = ({ configuration, stores, opened, incarnation, secret, ...parts
       iterations: configuration.auth.scramIterations,
     }),
     resourceSecret: secret.keyFor("resources"),
+    tokens: openTokens(configuration, stores, secret),
     inline: opened.inline,
     anonymousDomains: configuration.auth.anonymousDomains,
     registration: registrationOf(configuration, opened),

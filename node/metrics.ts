@@ -95,6 +95,8 @@ export const METRICS: readonly NodeMetric[] = [
   counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),
   counter("logins_succeeded", "Logins that succeeded.", (s) => door(s).loginsSucceeded),
   counter("logins_failed", "Logins that failed.", (s) => door(s).loginsFailed),
+  counter("logins_by_token", "Logins with a token (XEP-0484).", (s) => door(s).loginsByToken),
+  counter("tokens_given", "Tokens given to clients.", (s) => door(s).tokensGiven),
   counter("sessions_bound", "Sessions that were bound.", (s) => door(s).sessionsBound),
   counter("sessions_ended", "Sessions that ended.", (s) => door(s).sessionsEnded),
   counter(

@@ -39,6 +39,11 @@ export class SaslAttempt {
     return new SaslAttempt(EXCHANGES[name](context));
   }
 
+  /** One with a mechanism that is not among the usual ones. */
+  static with(exchange: Exchange): SaslAttempt {
+    return new SaslAttempt(exchange);
+  }
+
   /** RFC 6120, 6.4.2: a mechanism whose client speaks first is asked for its message. */
   start(): Step {
     return { kind: "challenge", data: Buffer.alloc(0) };

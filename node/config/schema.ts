@@ -209,6 +209,20 @@ const nodeOptions = {
       min: 0,
       max: 1_000,
     }),
+    tokens: section("Tokens that clients log in with instead of a password (XEP-0484).", {
+      lifetimeDays: integer({
+        about: "How long a client may stay away and still log in with its token; 0 for no tokens.",
+        default: 21,
+        min: 0,
+        max: 365,
+      }),
+      clientsMax: integer({
+        about: "Clients of one user that may have a token; the one with the oldest makes room.",
+        default: 20,
+        min: 1,
+        max: 1_000,
+      }),
+    }),
     clientCertificates: section("SASL EXTERNAL with client certificates (XEP-0178).", {
       authority: file(
         "PEM file of who may sign them, for the address in id-on-xmppAddr; not asked for without.",

@@ -6,6 +6,9 @@ import { setDefaultCACertificates } from "node:tls";
 import { client, xml } from "@xmpp/client";
 import { expect, test } from "vitest";
 import { makeCredentials } from "../auth/credentials.ts";
+import { TokenKeeper } from "../auth/tokens.ts";
+import { systemClock } from "../base/clock.ts";
+import { systemRandom } from "../base/random.ts";
 import { openSqliteStores } from "../stores/sqlite/sqlite.ts";
 import { AUTHORITY, message, openKit, until } from "./testing/door-kit.ts";
 
@@ -16,9 +19,18 @@ async function openReal() {
   const stores = await openSqliteStores({ directory });
   await stores.accounts.create("juliet@localhost", await makeCredentials("Röschen"));
   const config = { tls: "required", plaintextAuthOnLoopback: false } as const;
-  const kit = await openKit({ accounts: stores.accounts, config });
+  const tokens = new TokenKeeper({
+    store: stores.tokens,
+    clock: systemClock,
+    random: systemRandom,
+    secret: Buffer.from("of the cluster"),
+    lifetimeMs: 3_600_000,
+    clientsMax: 20,
+  });
+  const kit = await openKit({ accounts: stores.accounts, config, tokens });
   return {
     kit,
+    stores,
     async [Symbol.asyncDispose]() {
       await kit[Symbol.asyncDispose]();
       await stores[Symbol.asyncDispose]();
@@ -61,6 +73,23 @@ test("xmpp.js logs in over STARTTLS, speaks, hears, acknowledges and leaves", as
   await until(() => router.ended.length === 1, "it leaves");
   expect(router.ended[0]?.unacknowledged).toEqual([]);
   expect(real.kit.complaints).toEqual([]);
+});
+
+test("xmpp.js comes back with a token, to the same address, until its password changes", async () => {
+  await using real = await openReal();
+  const { door } = real.kit;
+  const xmpp = startClient(door.port);
+  const addresses = [`${await xmpp.start()}`];
+  await xmpp.stop();
+  expect(door.stats).toMatchObject({ tokensGiven: 1, loginsByToken: 0 });
+  addresses.push(`${await xmpp.start()}`);
+  await xmpp.stop();
+  expect(door.stats).toMatchObject({ loginsSucceeded: 2, loginsByToken: 1 });
+  expect(addresses[1]).toBe(addresses[0]);
+  await real.stores.accounts.setCredentials("juliet@localhost", await makeCredentials("Röschen"));
+  await xmpp.start(); // Its token is refused, and it falls back to the password by itself.
+  await xmpp.stop();
+  expect(door.stats).toMatchObject({ loginsSucceeded: 3, loginsByToken: 1, tokensGiven: 2 });
 });
 
 test("xmpp.js is told that its password is wrong", async () => {

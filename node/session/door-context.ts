@@ -2,6 +2,7 @@
 
 import type { LRUCache } from "lru-cache";
 import type { AuthServices } from "../auth/contract.ts";
+import type { TokenKeeper } from "../auth/tokens.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -100,6 +101,9 @@ export interface DoorStats extends StreamStats {
   connectionsRefused: number;
   loginsSucceeded: number;
   loginsFailed: number;
+  /** Of those that succeeded. */
+  loginsByToken: number;
+  tokensGiven: number;
   sessionsBound: number;
   sessionsEnded: number;
   sessionsDetached: number;
@@ -136,6 +140,8 @@ export interface Door {
   /** The same on all nodes: names resources that stay the same. */
   readonly resourceSecret: Buffer;
   readonly auth: AuthServices;
+  /** Undefined: clients are given no tokens. */
+  readonly tokens: TokenKeeper | undefined;
   /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */
   readonly anonymousDomains: ReadonlySet<string>;
   readonly guard: AddressGuard;

@@ -4,6 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Decoys } from "../auth/decoys.ts";
 import { KeyUpgrades } from "../auth/key-upgrades.ts";
 import { PasswordWork } from "../auth/password-work.ts";
+import type { TokenKeeper } from "../auth/tokens.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -57,6 +58,7 @@ export interface ClientDoorOptions {
   readonly decoys: Decoys;
   /** Known to all nodes and to nobody else. */
   readonly resourceSecret: Buffer;
+  readonly tokens?: TokenKeeper | undefined;
   /** XEP-0386: what others enable. */
   readonly inline?: readonly InlineFeature[];
   /** Some of `domains`; none if left out. */
@@ -93,6 +95,8 @@ const newStats = (): DoorStats => ({
   connectionsRefused: 0,
   loginsSucceeded: 0,
   loginsFailed: 0,
+  loginsByToken: 0,
+  tokensGiven: 0,
   sessionsBound: 0,
   sessionsEnded: 0,
   sessionsDetached: 0,
@@ -133,6 +137,7 @@ function makeDoor(options: ClientDoorOptions): Door {
       passwords,
       upgrades: new KeyUpgrades(accounts, keys, log),
     },
+    tokens: options.tokens,
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),
     sessions: new Sessions<Session>(),

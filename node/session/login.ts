@@ -1,21 +1,29 @@
 /** Logging in on one stream, whichever profile of SASL it speaks: what is offered, and the attempts. */
 import type { AuthContext, SaslCondition, Step } from "../auth/contract.ts";
 import { certifiedUsers } from "../auth/external.ts";
+import { HashedTokenExchange } from "../auth/hashed-token.ts";
 import type { Offer } from "../auth/offer.ts";
 import { NO_OFFER, offerFor } from "../auth/offer.ts";
 import { SaslAttempt } from "../auth/sasl.ts";
+import type { TokenMechanism } from "../auth/token-mechanisms.ts";
+import { tokenMechanismsFor } from "../auth/token-mechanisms.ts";
+import type { GivenToken } from "../auth/tokens.ts";
 import { Unavailable } from "../base/errors.ts";
 import { isLoopback } from "../guard/address.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Credentials } from "../stores/contract.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { Door } from "./door-context.ts";
+import type { FastWish, Wishes } from "./sasl2.ts";
 
 export class Login {
   readonly #door: Door;
   readonly #stream: ServerStream;
   #offer: Offer = NO_OFFER;
   #attempt: SaslAttempt | undefined;
+  /** The running attempt's, when it is one with a token. */
+  #token: HashedTokenExchange | undefined;
+  #beganMs = 0;
   #failures = 0;
 
   constructor(door: Door, stream: ServerStream) {
@@ -58,14 +66,26 @@ export class Login {
     return this.#prepareFor(claimed);
   }
 
+  /** What a token can be had for here (XEP-0484, 6: never without TLS). */
+  get tokenMechanisms(): readonly TokenMechanism[] {
+    const isPossible = this.#door.tokens !== undefined && this.#stream.isSecure;
+    return isPossible && !this.isAnonymous ? tokenMechanismsFor(this.#offer.channelBindings) : [];
+  }
+
   /**
    * Begins an attempt.
    * @param initial the client's first message in base64, if it sent one
    */
-  begin(mechanism: string, initial: string | undefined): Promise<Step> | Step {
+  begin(mechanism: string, initial: string | undefined, wishes: Wishes): Promise<Step> | Step {
     const refusal = this.#refusal();
     if (refusal !== undefined) return { kind: "failure", condition: refusal };
-    const attempt = SaslAttempt.begin(mechanism, this.#context());
+    this.#beganMs = this.#door.clock.nowMs();
+    const { fast } = wishes;
+    if (Number.isNaN(fast?.count)) return { kind: "failure", condition: "malformed-request" };
+    const attempt =
+      fast === undefined
+        ? SaslAttempt.begin(mechanism, this.#context())
+        : this.#withToken(mechanism, wishes, fast);
     if (attempt === undefined) return { kind: "failure", condition: "invalid-mechanism" };
     this.#attempt = attempt;
     return initial === undefined ? attempt.start() : attempt.respond(initial);
@@ -81,8 +101,39 @@ export class Login {
   }
 
   succeeded(): void {
-    this.forget();
-    this.#door.stats.loginsSucceeded += 1;
+    const { stats } = this.#door;
+    this.#attempt = undefined;
+    stats.loginsSucceeded += 1;
+    if (this.#token?.proved !== undefined) stats.loginsByToken += 1;
+  }
+
+  /**
+   * What becomes of the client's tokens; one for it to keep.
+   * @throws Unavailable when a token that must not be used again still can be
+   */
+  async settleTokens(user: Jid, wishes: Wishes): Promise<GivenToken | undefined> {
+    const { tokens, log, stats } = this.#door;
+    const { userAgent, fast, tokenMechanism } = wishes;
+    if (tokens === undefined || userAgent === undefined) return undefined;
+    const mayHave = this.tokenMechanisms.find((name) => name === tokenMechanism);
+    const settling = tokens.settle({
+      user: user.bare,
+      userAgent,
+      beganMs: this.#beganMs,
+      proved: this.#token?.proved,
+      isInvalidating: fast?.isInvalidating ?? false,
+      requested: mayHave,
+    });
+    try {
+      const given = await settling;
+      if (given !== undefined) stats.tokensGiven += 1;
+      return given;
+    } catch (error) {
+      const isNeeded = fast?.isInvalidating || fast?.count !== undefined;
+      if (isNeeded || !(error instanceof Unavailable)) throw error;
+      log.warn({ code: error.code }, "tokens-not-settled"); // It has logged in all the same.
+      return undefined;
+    }
   }
 
   /** Counts a failure; true when the stream has had enough of them. */
@@ -100,6 +151,21 @@ export class Login {
   /** Ends the running attempt, if there is one. */
   forget(): void {
     this.#attempt = undefined;
+    this.#token = undefined;
+  }
+
+  /** XEP-0484, 5: only a client that says who it is can have a token. */
+  #withToken(name: string, { userAgent }: Wishes, fast: FastWish): SaslAttempt | undefined {
+    const { tokens } = this.#door;
+    const mechanism = this.tokenMechanisms.find((one) => one === name);
+    if (tokens === undefined || mechanism === undefined || userAgent === undefined) {
+      return undefined;
+    }
+    const { domain, transport } = this.#stream;
+    const context = { domain, channelBindings: transport.channelBindings() };
+    const use = { mechanism, userAgent, count: fast.count };
+    this.#token = new HashedTokenExchange(tokens, context, use);
+    return SaslAttempt.with(this.#token);
   }
 
   #refusal(): SaslCondition | undefined {

@@ -1,6 +1,7 @@
 /** From the first header to a bound session: STARTTLS, SASL, bind (RFC 6120, sections 5 to 7). */
 
 import type { SaslCondition, Step } from "../auth/contract.ts";
+import { Unavailable } from "../base/errors.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
 import { boundFeatures, entryFeatures, sessionFeatures } from "../stream/features.ts";
@@ -20,7 +21,7 @@ import { readResume, resumeSession } from "./resume.ts";
 import type { SaslProfile } from "./sasl-profiles.ts";
 import { SASL, saslSuccess } from "./sasl-profiles.ts";
 import type { Wishes } from "./sasl2.ts";
-import { isWhoItClaimed, NO_WISHES, SASL2, success, wishesOf } from "./sasl2.ts";
+import { isWhoItClaimed, NO_WISHES, SASL2, success, tokenElement, wishesOf } from "./sasl2.ts";
 import type { Session } from "./session.ts";
 
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
@@ -115,6 +116,7 @@ export class Negotiation implements StreamOwner {
       ...login.offer,
       registration: registers && !login.isAnonymous,
       inline: inlineNamespaces(this.#door),
+      tokenMechanisms: login.tokenMechanisms,
     });
   }
 
@@ -206,7 +208,7 @@ export class Negotiation implements StreamOwner {
     this.#step(stream, async () => {
       const step = login.isRunning
         ? login.respond(textOf(stanza.element()))
-        : login.begin(attributes.mechanism ?? "", profile.initial(stanza));
+        : login.begin(attributes.mechanism ?? "", profile.initial(stanza), this.#wishes);
       await this.#answer(stream, profile, await step);
     });
   }
@@ -252,24 +254,37 @@ export class Negotiation implements StreamOwner {
       return;
     }
     login.succeeded();
+    const wishes = this.#wishes;
     if (bind === undefined) {
-      this.#user = user;
-      stream.authenticated();
-      stream.write(success(user.bare, data, ""));
-      stream.write(boundFeatures(this.#door.announced));
+      await this.#succeedUnbound(stream, user, data);
       return;
     }
-    const address = addressOf(this.#door, user, this.#wishes);
+    const address = addressOf(this.#door, user, wishes);
     const outcome = await bindResource(this.#door, stream, address, async (session) => {
       const bound = await enableAll(this.#door, session, bind);
+      const token = tokenElement(await login.settleTokens(user, wishes));
       stream.authenticated();
       return Buffer.concat([
-        success(session.jid.full, data, bound),
+        success(session.jid.full, data, bound + token),
         sessionFeatures(this.#door.announced, session.hasAcks),
       ]);
     });
     if (outcome.kind === "refused") this.#refuse(stream, SASL2, "temporary-auth-failure");
     else this.#end(stream, outcome);
+  }
+
+  /** A resource is bound later, as RFC 6120 says. */
+  async #succeedUnbound(stream: ServerStream, user: Jid, data: Buffer | undefined): Promise<void> {
+    try {
+      const token = await this.#loginOf(stream).settleTokens(user, this.#wishes);
+      this.#user = user;
+      stream.authenticated();
+      stream.write(success(user.bare, data, tokenElement(token)));
+      stream.write(boundFeatures(this.#door.announced));
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      this.#refuse(stream, SASL2, "temporary-auth-failure");
+    }
   }
 
   #refuse(stream: ServerStream, profile: SaslProfile, condition: SaslCondition): void {

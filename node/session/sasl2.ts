@@ -1,7 +1,10 @@
 /** XEP-0388, the other way XMPP carries SASL: reading the request, writing the answers. */
 import type { SaslCondition } from "../auth/contract.ts";
+import type { TokenMechanism } from "../auth/token-mechanisms.ts";
+import { tokenMechanismNamed } from "../auth/token-mechanisms.ts";
+import type { GivenToken } from "../auth/tokens.ts";
 import type { Jid } from "../stanza/jid.ts";
-import { NS_BIND2, NS_SASL, NS_SASL2 } from "../stream/namespaces.ts";
+import { NS_BIND2, NS_FAST, NS_SASL, NS_SASL2 } from "../stream/namespaces.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { Element } from "../xml/element.ts";
 import { child, children, localName, ns, text } from "../xml/names.ts";
@@ -28,6 +31,16 @@ export interface Wishes {
   readonly userAgent: string | undefined;
   /** XEP-0386. */
   readonly bind: BindWish | undefined;
+  /** XEP-0484: it logs in with a token. */
+  readonly fast: FastWish | undefined;
+  /** XEP-0484: it wants a token for this mechanism. */
+  readonly tokenMechanism: TokenMechanism | undefined;
+}
+
+export interface FastWish {
+  /** NaN: it is not valid. */
+  readonly count: number | undefined;
+  readonly isInvalidating: boolean;
 }
 
 export interface BindWish {
@@ -36,7 +49,12 @@ export interface BindWish {
   readonly features: readonly Element[];
 }
 
-export const NO_WISHES: Wishes = { userAgent: undefined, bind: undefined };
+export const NO_WISHES: Wishes = {
+  userAgent: undefined,
+  bind: undefined,
+  fast: undefined,
+  tokenMechanism: undefined,
+};
 
 /** XEP-0388, 2.4: a UUID. Anything else could be guessed, and counts as none. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -50,6 +68,20 @@ export function wishesOf(request: ParsedStanza): Wishes {
   return {
     userAgent: UUID.test(id) ? id : undefined,
     bind: bind === undefined ? undefined : bindWishOf(bind),
+    fast: fastWishOf(child(element, "fast", NS_FAST)),
+    tokenMechanism: tokenMechanismNamed(
+      String(child(element, "request-token", NS_FAST)?.attrs.mechanism),
+    ),
+  };
+}
+
+function fastWishOf(fast: Element | undefined): FastWish | undefined {
+  if (fast === undefined) return undefined;
+  const { count, invalidate } = fast.attrs;
+  const isCount = /^[1-9]\d{0,14}$/.test(String(count));
+  return {
+    count: count === undefined ? undefined : isCount ? Number(count) : Number.NaN,
+    isInvalidating: invalidate === "true" || invalidate === "1",
   };
 }
 
@@ -71,6 +103,13 @@ export function success(address: string, data: Buffer | undefined, extensions: s
     data === undefined ? "" : `<additional-data>${data.toString("base64")}</additional-data>`;
   const identifier = `<authorization-identifier>${escapeText(address)}</authorization-identifier>`;
   return Buffer.from(`${start("success")}${additional}${identifier}${extensions}</success>`);
+}
+
+/** XEP-0484, 3.3. */
+export function tokenElement(given: GivenToken | undefined): string {
+  if (given === undefined) return "";
+  const expiry = new Date(given.expiresMs).toISOString();
+  return `<token xmlns='${NS_FAST}' expiry='${expiry}' token='${given.token}'/>`;
 }
 
 /** XEP-0388, 2.1: who claims an address in the header must not log in to another. */

@@ -1,5 +1,14 @@
 /** What a stream offers at each stage (RFC 6120, 4.3.2). */
-import { NS_ACKS, NS_BIND, NS_BIND2, NS_SASL, NS_SASL2, NS_SESSION, NS_TLS } from "./namespaces.ts";
+import {
+  NS_ACKS,
+  NS_BIND,
+  NS_BIND2,
+  NS_FAST,
+  NS_SASL,
+  NS_SASL2,
+  NS_SESSION,
+  NS_TLS,
+} from "./namespaces.ts";
 
 export interface EntryFeatures {
   /** Undefined where TLS is on already or cannot be had. */
@@ -10,6 +19,8 @@ export interface EntryFeatures {
   readonly registration: boolean;
   /** Namespaces of what XEP-0386 can enable; undefined where XEP-0388 is not spoken. */
   readonly inline: readonly string[] | undefined;
+  /** Mechanisms of XEP-0484 that a token can be had for; empty for none. */
+  readonly tokenMechanisms: readonly string[];
 }
 
 const wrap = (content: string): Buffer =>
@@ -21,7 +32,7 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
   const startTls =
     offer.startTls === undefined ? "" : `<starttls xmlns='${NS_TLS}'>${required}</starttls>`;
   if (offer.mechanisms.length === 0) return wrap(startTls);
-  const mechanisms = offer.mechanisms.map((name) => `<mechanism>${name}</mechanism>`).join("");
+  const mechanisms = listed(offer.mechanisms);
   const bindings = offer.channelBindings.map((type) => `<channel-binding type='${type}'/>`);
   // XEP-0440: which types -PLUS can be used with.
   const binding =
@@ -32,17 +43,27 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
     ? "<register xmlns='http://jabber.org/features/iq-register'/>"
     : "";
   const sasl = `<mechanisms xmlns='${NS_SASL}'>${mechanisms}</mechanisms>`;
-  const sasl2 = offer.inline === undefined ? "" : authentication(mechanisms, offer.inline);
+  const sasl2 = offer.inline === undefined ? "" : authentication(offer, offer.inline);
   return wrap(`${startTls}${sasl}${sasl2}${binding}${register}`);
 }
 
+const listed = (mechanisms: readonly string[]): string =>
+  mechanisms.map((name) => `<mechanism>${name}</mechanism>`).join("");
+
 /** XEP-0388, 2.1, and what can be done along with it. */
-function authentication(mechanisms: string, inline: readonly string[]): string {
+function authentication(
+  { mechanisms, tokenMechanisms }: EntryFeatures,
+  inline: readonly string[],
+): string {
   const features = inline.map((ns) => `<feature var='${ns}'/>`).join("");
   const bind = `<bind xmlns='${NS_BIND2}'><inline>${features}</inline></bind>`;
+  const fast =
+    tokenMechanisms.length === 0
+      ? ""
+      : `<fast xmlns='${NS_FAST}'>${listed(tokenMechanisms)}</fast>`;
   return (
-    `<authentication xmlns='${NS_SASL2}'>${mechanisms}` +
-    `<inline>${bind}</inline></authentication>`
+    `<authentication xmlns='${NS_SASL2}'>${listed(mechanisms)}` +
+    `<inline>${bind}${fast}</inline></authentication>`
   );
 }
 

@@ -15,3 +15,4 @@ export const NS_SASL2 = "urn:xmpp:sasl:2";
 export const NS_BIND2 = "urn:xmpp:bind:0";
 /** RFC 7395. */
 export const NS_FRAMING = "urn:ietf:params:xml:ns:xmpp-framing";
+export const NS_FAST = "urn:xmpp:fast:0";
