@@ -110,6 +110,12 @@ export interface RosterChange {
   readonly version: string;
 }
 
+/** Published by presence/. */
+export interface PresenceService {
+  /** Called when a session has become available, with its user's roster. For `setup`. */
+  watch(watcher: (session: ClientSession, roster: Roster) => void): void;
+}
+
 /** Published by caps/. */
 export interface CapsService {
   /**
@@ -160,6 +166,7 @@ export interface VcardService {
 export interface Services {
   readonly roster: RosterService;
   readonly caps: CapsService;
+  readonly presence: PresenceService;
   readonly blocking: BlockingService;
   readonly vcard: VcardService;
 }

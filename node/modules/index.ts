@@ -13,6 +13,7 @@ import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
 import { presence } from "./presence/module.ts";
 import { privateStorage } from "./private.ts";
+import { pep } from "./pubsub/module.ts";
 import { register } from "./register.ts";
 import { roster } from "./roster/module.ts";
 import { time } from "./time.ts";
@@ -24,6 +25,7 @@ export const MODULES: readonly Module[] = [
   blocking,
   roster,
   presence,
+  pep,
   offline,
   csi,
   privateStorage,

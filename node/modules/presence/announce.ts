@@ -33,6 +33,7 @@ export class Announcer {
   readonly #roster: RosterService;
   readonly #blocking: BlockingService;
   readonly #limits: Limits;
+  readonly #watchers: ((session: ClientSession, roster: Roster) => void)[] = [];
 
   constructor(
     host: Host,
@@ -43,6 +44,10 @@ export class Announcer {
     this.#roster = roster;
     this.#blocking = blocking;
     this.#limits = limits;
+  }
+
+  watch(watcher: (session: ClientSession, roster: Roster) => void): void {
+    this.#watchers.push(watcher);
   }
 
   /**
@@ -120,6 +125,7 @@ export class Announcer {
     if (roster !== undefined) {
       told.push(this.#probe(session, roster));
       deliverPending(session, roster);
+      for (const watcher of this.#watchers) watcher(session, roster);
     }
     return Promise.all(told).then(() => {});
   }

@@ -1,7 +1,7 @@
 /** RFC 6121, sections 3 and 4: who is there, and who may know. */
 import { integer } from "../../config/options.ts";
 import type { ClientSession, Envelope } from "../contract.ts";
-import { CONSUME, defineModule, EARLY, FIRST, on, PASS, stage } from "../contract.ts";
+import { CONSUME, defineModule, EARLY, FIRST, on, PASS, service, stage } from "../contract.ts";
 import { Announcer } from "./announce.ts";
 import { PresenceArrivals } from "./arrivals.ts";
 import { isSubscription } from "./subscription.ts";
@@ -11,6 +11,7 @@ export const presence = defineModule({
   name: "presence",
   about: "Presence and subscriptions to it.",
   needs: ["roster", "blocking"],
+  provides: ["presence"],
   options: {
     directedMax: integer({
       about: "Addresses outside the roster that one session may send its presence to.",
@@ -49,6 +50,7 @@ export const presence = defineModule({
       return envelope.type === "probe" ? subscriptions.probed(envelope) : PASS;
     };
     return [
+      service("presence", { watch: (watcher) => announcer.watch(watcher) }),
       stage("outbound", EARLY, send),
       stage("inbound", EARLY, receive),
       stage("delivery", FIRST, (envelope, session, fromNode) =>

@@ -14,7 +14,7 @@ import type { Losses, MeshEnd } from "./memory-mesh.ts";
 import { MemoryMesh } from "./memory-mesh.ts";
 import { MemoryStores } from "./memory-stores.ts";
 import { NodeRoutes, SharedRoutes } from "./shared-routes.ts";
-import { Weather } from "./weather.ts";
+import { seeded, Weather } from "./weather.ts";
 
 export const DOMAIN = "capulet.example";
 const SCOPE = new Map([["", "jabber:client"]]);
@@ -59,7 +59,7 @@ export class TestNode {
       mesh: this.mesh,
       sessions: () => this.sessions,
       clock: cluster.clock,
-      random: { bytes: (count) => Buffer.alloc(count, 7), fraction: weather.fraction },
+      random: { bytes: cluster.bytes, fraction: weather.fraction },
       log: silentLog,
       modules: options.modules ?? MODULES,
       options: options.options ?? {},
@@ -143,6 +143,8 @@ export class Cluster {
   readonly losses: Losses;
   readonly nodes: TestNode[] = [];
   #ids = 0;
+  /** Its own line of chance, so that what is drawn for ids does not change the weather. */
+  readonly #octets = seeded(7);
 
   constructor(options: ClusterOptions = {}) {
     this.weather = new Weather(options.seed ?? 1, options.isCalm ?? true);
@@ -160,6 +162,9 @@ export class Cluster {
       }
     }
   }
+
+  readonly bytes = (count: number): Buffer =>
+    Buffer.from(Array.from({ length: count }, () => Math.floor(this.#octets() * 256)));
 
   nextId(): number {
     this.#ids += 1;
