@@ -1,13 +1,12 @@
 /** XEP-0163 Personal Eventing Protocol: publish-subscribe (XEP-0060) on every account. */
 import { randomId } from "../../base/random.ts";
 import { integer } from "../../config/options.ts";
-import { Jid } from "../../stanza/jid.ts";
-import { child, children } from "../../xml/names.ts";
-import type { ClientSession, Envelope, Request } from "../contract.ts";
-import { CONSUME, counter, defineModule, disco, iq, LATE, PASS, stage } from "../contract.ts";
+import type { Request } from "../contract.ts";
+import { counter, defineModule, disco, iq, LATE, stage } from "../contract.ts";
+import { Delivery } from "./delivery.ts";
 import { dispatch } from "./dispatch.ts";
 import { LastItems } from "./last-items.ts";
-import { EVENT, OWNER, PUBSUB, SHIM } from "./names.ts";
+import { OWNER, PUBSUB } from "./names.ts";
 import type { Service } from "./node.ts";
 import { Personal } from "./personal.ts";
 import { describeNode, listItems, listNodes } from "./retrieve.ts";
@@ -51,35 +50,6 @@ const FEATURES = [
   "rsm",
   "subscribe",
 ].map((feature) => `${PUBSUB}#${feature}`);
-
-const NOTIFY = "+notify";
-/** Nodes that one client is told of; more than any asks for. */
-const WANTED_MAX = 200;
-const STATE = "pep";
-
-const wantedOf = (features: ReadonlySet<string>): readonly string[] =>
-  [...features]
-    .filter((feature) => feature.endsWith(NOTIFY))
-    .map((feature) => feature.slice(0, -NOTIFY.length))
-    .slice(0, WANTED_MAX);
-
-/** The nodes that events are about, read once for all who are sent one. */
-const nodesOfEvents = new WeakMap<Envelope["children"], string>();
-
-/** The node of an event that its recipient did not subscribe to by name; undefined for all else. */
-function implicitNodeOf(envelope: Envelope): string | undefined {
-  const { kind, from, to, children: parts } = envelope;
-  if (kind !== "message" || !from.isBare || to.isBare) return undefined;
-  if (!parts.some(({ name, ns }) => name === "event" && ns === EVENT)) return undefined;
-  if (parts.some(({ ns }) => ns === SHIM)) return undefined;
-  // All stanzas made from one template share their list of children.
-  const known = nodesOfEvents.get(parts);
-  if (known !== undefined) return known;
-  const event = child(envelope.element(), "event", EVENT);
-  const node = String((event && children(event)[0])?.attrs.node ?? "");
-  nodesOfEvents.set(parts, node);
-  return node;
-}
 
 export const pep = defineModule({
   name: "pep",
@@ -159,52 +129,9 @@ export const pep = defineModule({
       return dispatch(service, type, { owner: to.bare, from, pubsub: payload });
     };
 
-    /** Sends what the session wants and was not sent since it came online. */
-    function arrived(session: ClientSession, contacts: Iterable<string>, isNew: boolean): void {
-      const features = caps.features(session);
-      if (features === undefined) return;
-      const sent = isNew ? new Set() : ((session.state.get(STATE) as Set<string>) ?? new Set());
-      const wanted = wantedOf(features);
-      session.state.set(STATE, new Set(wanted));
-      const names = wanted.filter((name) => !sent.has(name));
-      const owners = [...contacts].filter(
-        (contact) => !blocking.isBlocked(session, Jid.prepared(contact)),
-      );
-      lastItems.send(session, [session.jid.bare, ...owners], names);
-    }
-    const seenBy = (items: readonly { readonly contact: string; readonly to: boolean }[]) =>
-      items.filter((item) => item.to).map((item) => item.contact);
-
-    presence.watch((session, { items }) => arrived(session, seenBy(items), true));
-    caps.watch((session) => {
-      // Before it is available, its first presence is still to come.
-      if (!session.route.available) return;
-      roster.load(session.jid.bare).then(
-        ({ items }) => arrived(session, seenBy(items), false),
-        (error: unknown) => host.log.warn({ err: error }, "cannot send last items"),
-      );
-    });
-
-    function deliver(envelope: Envelope, session: ClientSession) {
-      const { from } = envelope;
-      if (
-        envelope.kind === "presence" &&
-        envelope.type === "subscribed" &&
-        session.route.available
-      ) {
-        lastItems.send(session, [from.bare], wantedOf(caps.features(session) ?? new Set()));
-        return PASS;
-      }
-      const node = implicitNodeOf(envelope);
-      if (node === undefined || !host.domains.includes(from.domain)) return PASS;
-      const isWanted = caps.features(session)?.has(`${node}${NOTIFY}`) === true;
-      if (!isWanted || blocking.isBlocked(session, from)) {
-        counts.filtered += 1;
-        return CONSUME;
-      }
-      lastItems.heard(session, from.bare, node);
-      return PASS;
-    }
+    const delivery = new Delivery({ blocking, caps, roster, lastItems, counts, ...host });
+    presence.watch((session, { items }) => delivery.available(session, items));
+    caps.watch((session) => delivery.known(session));
 
     const asking = ({ from, to }: Request) => ({ owner: to.bare, from });
     return [
@@ -212,7 +139,7 @@ export const pep = defineModule({
       iq.set("account", PUBSUB, "pubsub", answer("set")),
       iq.get("account", OWNER, "pubsub", answer("get")),
       iq.set("account", OWNER, "pubsub", answer("set")),
-      stage("delivery", LATE, deliver),
+      stage("delivery", LATE, (envelope, session) => delivery.deliver(envelope, session)),
       disco("account", {
         identities: [{ category: "pubsub", type: "pep" }],
         features: [PUBSUB, ...FEATURES],

@@ -179,3 +179,27 @@ export class Scene {
     return new Client(await coming, at, this.cluster);
   }
 }
+
+/**
+ * Romeo, who has the nodes "n" for his contacts and "open" for all; juliet, a contact; and tybalt,
+ * a stranger. Small limits.
+ */
+export async function verona() {
+  const pep = {
+    itemsMax: 4,
+    nodesMax: 4,
+    nameBytesMax: 64,
+    payloadBytesMax: 1_024,
+    subscriptionsMax: 2,
+    affiliationsMax: 2,
+    answerBytesMax: 1_024,
+  };
+  const scene = new Scene({ nodes: 2, options: { pep } });
+  scene.friends("romeo", "juliet");
+  const romeo = await scene.client("romeo", 0);
+  const juliet = await scene.client("juliet", 1);
+  const tybalt = await scene.client("tybalt", 1);
+  await romeo.publish("n", "a");
+  await romeo.publish("open", "o", options({ "pubsub#access_model": "open" }));
+  return { scene, romeo, juliet, tybalt };
+}
