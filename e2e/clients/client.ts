@@ -121,8 +121,10 @@ export class Client implements AsyncDisposable {
 }
 
 function isReachable(events: readonly ClientEvent[]): boolean {
-  const at = events.findLastIndex(({ event }) => event === "online" || event === "offline");
+  const told = new Set(["online", "resumed", "offline"]);
+  const at = events.findLastIndex(({ event }) => told.has(event));
   const last = events[at];
+  if (last?.event === "resumed") return true; // Its presence never went.
   if (last?.event !== "online") return false;
   return events
     .slice(Math.max(0, at - 5)) // The answer may be read before "online" is told.

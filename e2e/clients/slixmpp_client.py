@@ -18,7 +18,10 @@ class Driver(slixmpp.ClientXMPP):
         super().__init__(config["address"], config["password"])
         self.config = config
         self.closing = False
+        self.online = False
         self.unsent = []
+        # What the server had not acknowledged when the connection broke.
+        self.unacked = []
         # slixmpp's defaults for roster requests: accept them, and ask back.
         self.auto_authorize = True
         self.auto_subscribe = True
@@ -33,6 +36,7 @@ class Driver(slixmpp.ClientXMPP):
         for name, handler in (
             ("session_start", self.on_start),
             ("session_resumed", self.on_resumed),
+            ("sm_failed", self.on_not_resumed),
             ("message", self.on_message),
             ("presence", self.on_presence),
             ("stanza_acked", self.on_acked),
@@ -55,12 +59,30 @@ class Driver(slixmpp.ClientXMPP):
         # Initial presence first: the server may have messages waiting that are older than ours.
         self.send_presence()
         emit("online", address=self.boundjid.full)
+        self.write_unsent()
+
+    async def on_resumed(self, _):
+        # The library sends again what the server had not handled.
+        self.unacked = []
+        emit("resumed")
+        self.write_unsent()
+
+    def on_not_resumed(self, _):
+        self.send_later(self.unacked)
+        self.unacked = []
+
+    def write_unsent(self):
+        self.online = True
         waiting, self.unsent = self.unsent, []
         for fields in waiting:
             self.message(fields)
 
-    async def on_resumed(self, _):
-        emit("resumed")
+    def send_later(self, stanzas):
+        for stanza in stanzas:
+            if isinstance(stanza, slixmpp.Message) and stanza["body"]:
+                self.unsent.append(
+                    {"to": str(stanza["to"]), "body": stanza["body"], "id": stanza["id"]})
+                emit("resent", id=stanza["id"])
 
     def on_message(self, stanza):
         if stanza["type"] == "error":
@@ -89,14 +111,13 @@ class Driver(slixmpp.ClientXMPP):
 
     async def on_disconnected(self, reason):
         emit("offline", reason=str(reason))
+        self.online = False
         sm = self["xep_0198"]
+        if sm.unacked_queue:
+            self.unacked = [stanza for _, stanza in sm.unacked_queue]
         if sm.sm_id is None:
             # Not resumable: what the server did not acknowledge is ours to send again.
-            for _, stanza in sm.unacked_queue:
-                if isinstance(stanza, slixmpp.Message) and stanza["body"]:
-                    self.unsent.append(
-                        {"to": str(stanza["to"]), "body": stanza["body"], "id": stanza["id"]})
-                    emit("resent", id=stanza["id"])
+            self.on_not_resumed(None)
             self.event("session_end")
         if self.closing:
             return
@@ -111,7 +132,7 @@ class Driver(slixmpp.ClientXMPP):
     async def command(self, fields):
         do = fields["do"]
         if do == "message":
-            if self.is_connected() and self.sessionstarted:
+            if self.is_connected() and self.online:
                 self.message(fields)
             else:
                 self.unsent.append(fields)

@@ -26,6 +26,8 @@ declare module "@xmpp/client" {
     readonly reconnect: { delay: number; stop(): void };
     readonly streamManagement: Emitter & {
       readonly enabled: boolean;
+      /** Of the session that can be resumed; "" for none. */
+      readonly id: string;
       outbound: number;
       readonly outbound_q: { readonly stanza: Element }[];
     };

@@ -60,17 +60,29 @@ xmpp.on("online", (address: { toString(): string }) => {
 xmpp.on("disconnect", () => {
   if (isOnline) emit("offline", { reason: "disconnect" });
   isOnline = false;
-  // Not resumable: what the server did not acknowledge is ours to send again.
-  for (const { stanza } of sm.outbound_q.splice(0)) {
-    const body = stanza.getChildText("body");
-    if (!stanza.is("message") || !body) continue;
-    const { to, id } = stanza.attrs;
-    unsent.push({ do: "message", to, id, body });
-    emit("resent", { id });
+  if (sm.id === "") {
+    for (const { stanza } of sm.outbound_q.splice(0)) sendLater(stanza);
+    sm.outbound = 0;
   }
-  sm.outbound = 0;
   xmpp.options.service = service();
 });
+// The library resumes by itself, and sends again what the server had not handled.
+sm.on("resumed", () => {
+  isOnline = true;
+  emit("resumed");
+  for (const fields of unsent.splice(0)) sendMessage(fields);
+});
+sm.on("fail", (stanza: Element) => sendLater(stanza));
+
+/** Not resumable: what the server did not acknowledge is ours to send again. */
+function sendLater(stanza: Element): void {
+  const body = stanza.getChildText("body");
+  if (!stanza.is("message") || !body) return;
+  const { to, id } = stanza.attrs;
+  unsent.push({ do: "message", to, id, body });
+  emit("resent", { id });
+}
+
 sm.on("ack", (stanza: Element) => {
   if (stanza.is("message")) emit("acked", { id: stanza.attrs.id });
 });
