@@ -6,6 +6,7 @@ import { ChaosClient } from "./client.ts";
 const STARTS_PER_TICK = 10;
 const START_TICK_MS = 100;
 const SETTLE_MS = 1_000;
+const SUBSCRIBE_MS = 5_000;
 
 export class Town {
   readonly people: readonly ChaosClient[];
@@ -47,11 +48,18 @@ export class Town {
       }
       await sleep(SETTLE_MS);
     }
-    for (const one of this.people) one.subscribe();
-    while (!this.people.every(({ seen }) => seen.size > 1)) {
-      if (this.#world.nowMs() > untilMs) throw new Error("Cannot begin: not all became contacts");
-      await sleep(SETTLE_MS);
+    for (let lonely = this.#lonely; lonely.length > 0; lonely = this.#lonely) {
+      if (this.#world.nowMs() > untilMs) {
+        throw new Error(`Cannot begin: ${lonely.length} people see no contact`);
+      }
+      for (const one of lonely) one.subscribe(); // Again: a busy store may have refused the first.
+      await sleep(SUBSCRIBE_MS);
     }
+  }
+
+  /** Those who see nobody but themselves. */
+  get #lonely(): readonly ChaosClient[] {
+    return this.people.filter(({ seen }) => seen.size < 2);
   }
 
   /** Letters a second, by people drawn at random, until `rest`. */

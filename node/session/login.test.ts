@@ -197,6 +197,19 @@ test.each([
   expect(await client.read("</iq>")).toContain(`<${condition} xmlns`);
 });
 
+test("a registration that the store does not answer is refused for now, and the stream goes on", async () => {
+  const register = () => Promise.reject(new Unavailable("store-timeout", "Cannot create: late"));
+  await using kit = await openKit({ registration: { enabled: true, register } });
+  const client = await kit.connect();
+  await client.open();
+  client.send(fields("juliet", "secret"));
+  const answer = await client.read("</iq>");
+  expect(answer).toContain("type='wait'");
+  expect(answer).toContain("<resource-constraint xmlns");
+  client.send(`<iq type='get' id='f' to='localhost'><query xmlns='${REGISTER}'/></iq>`);
+  expect(await client.read("</iq>")).toContain("<username/><password/>");
+});
+
 test("a registration without a name or password, or with an impossible name, is not acceptable", async () => {
   const { kit, client, asked } = await registering("created");
   await using _ = kit;

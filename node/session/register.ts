@@ -1,5 +1,6 @@
 /** XEP-0077 before login: making an account on the stream that will log in to it. */
 import { userOf } from "../auth/lookup.ts";
+import { Unavailable } from "../base/errors.ts";
 import { NS_REGISTER } from "../stream/namespaces.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { child, text } from "../xml/names.ts";
@@ -19,6 +20,19 @@ function field(stanza: ParsedStanza, name: string): string | undefined {
   const query = child(stanza.element(), "query", NS_REGISTER);
   const found = query === undefined ? undefined : child(query, name, NS_REGISTER);
   return found === undefined ? undefined : text(found);
+}
+
+/** The store may be away, which is no reason to lose the connection. */
+async function registered(
+  registration: Registration,
+  ...account: Parameters<Registration["register"]>
+) {
+  try {
+    return await registration.register(...account);
+  } catch (error) {
+    if (error instanceof Unavailable) return "unavailable";
+    throw error;
+  }
 }
 
 /**
@@ -42,8 +56,10 @@ export async function answerRegistration(
   // XEP-0077, 3.1.1: what is required and missing, or cannot be, is "not acceptable".
   const user = username === undefined ? undefined : userOf(username, domain);
   if (user === undefined || !password) return iqError(stanza, "modify", "not-acceptable");
-  const outcome = await registration.register(user.bare, password, address);
+  const outcome = await registered(registration, user.bare, password, address);
   switch (outcome) {
+    case "unavailable":
+      return iqError(stanza, "wait", "resource-constraint");
     case "created":
       return iqResult(stanza);
     case "exists":
