@@ -1,17 +1,16 @@
 /** From the first header to a bound session: STARTTLS, SASL, bind (RFC 6120, sections 5 to 7). */
 
 import type { SaslCondition, Step } from "../auth/contract.ts";
-import { Unavailable } from "../base/errors.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
-import { boundFeatures, entryFeatures, sessionFeatures } from "../stream/features.ts";
+import { boundFeatures, entryFeatures } from "../stream/features.ts";
 import { NS_ACKS, NS_BIND, NS_CLIENT, NS_TLS } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { text as textOf } from "../xml/names.ts";
-import type { BindOutcome } from "./bind.ts";
+import { finishAtOnce } from "./at-once.ts";
 import { addressFor, bindResource, bindResult, wishedResource } from "./bind.ts";
-import { addressOf, enableAll, inlineNamespaces } from "./bind2.ts";
+import { inlineNamespaces } from "./bind2.ts";
 import type { Door } from "./door-context.ts";
 import { Login } from "./login.ts";
 import { acksFailed } from "./nonzas.ts";
@@ -21,7 +20,7 @@ import { readResume, resumeSession } from "./resume.ts";
 import type { SaslProfile } from "./sasl-profiles.ts";
 import { SASL, saslSuccess } from "./sasl-profiles.ts";
 import type { Wishes } from "./sasl2.ts";
-import { isWhoItClaimed, NO_WISHES, SASL2, success, tokenElement, wishesOf } from "./sasl2.ts";
+import { isWhoItClaimed, NO_WISHES, SASL2, wishesOf } from "./sasl2.ts";
 import type { Session } from "./session.ts";
 
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
@@ -117,6 +116,7 @@ export class Negotiation implements StreamOwner {
       registration: registers && !login.isAnonymous,
       inline: inlineNamespaces(this.#door),
       tokenMechanisms: login.tokenMechanisms,
+      canResume: this.#door.config.resumeSeconds > 0,
     });
   }
 
@@ -245,45 +245,34 @@ export class Negotiation implements StreamOwner {
     stream.restart();
   }
 
-  /** XEP-0388: no new header; what was asked for along with the login is done before it is told. */
+  /** XEP-0388: no new header, and what was asked for along with the login is done. */
   async #succeedAtOnce(stream: ServerStream, user: Jid, data: Buffer | undefined): Promise<void> {
     const login = this.#loginOf(stream);
-    const { bind } = this.#wishes;
     if (!login.isAnonymous && !isWhoItClaimed(user, stream.peer)) {
       this.#refuse(stream, SASL2, "invalid-authzid");
       return;
     }
     login.succeeded();
     const wishes = this.#wishes;
-    if (bind === undefined) {
-      await this.#succeedUnbound(stream, user, data);
-      return;
-    }
-    const address = addressOf(this.#door, user, wishes);
-    const outcome = await bindResource(this.#door, stream, address, async (session) => {
-      const bound = await enableAll(this.#door, session, bind);
-      const token = tokenElement(await login.settleTokens(user, wishes));
-      stream.authenticated();
-      return Buffer.concat([
-        success(session.jid.full, data, bound + token),
-        sessionFeatures(this.#door.announced, session.hasAcks),
-      ]);
-    });
-    if (outcome.kind === "refused") this.#refuse(stream, SASL2, "temporary-auth-failure");
-    else this.#end(stream, outcome);
-  }
-
-  /** A resource is bound later, as RFC 6120 says. */
-  async #succeedUnbound(stream: ServerStream, user: Jid, data: Buffer | undefined): Promise<void> {
-    try {
-      const token = await this.#loginOf(stream).settleTokens(user, this.#wishes);
-      this.#user = user;
-      stream.authenticated();
-      stream.write(success(user.bare, data, tokenElement(token)));
-      stream.write(boundFeatures(this.#door.announced));
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      this.#refuse(stream, SASL2, "temporary-auth-failure");
+    const outcome = await finishAtOnce(this.#door, stream, login, { user, data, wishes });
+    switch (outcome.kind) {
+      case "session":
+        this.#handOver(stream, outcome.session);
+        return;
+      case "unbound":
+        this.#user = user;
+        return;
+      case "refused":
+        this.#refuse(stream, SASL2, "temporary-auth-failure");
+        return;
+      case "gone":
+        stream.close({ condition: outcome.condition });
+        return;
+      case "closed":
+        return;
+      default:
+        outcome satisfies never;
+        return;
     }
   }
 
@@ -301,7 +290,9 @@ export class Negotiation implements StreamOwner {
     if (outcome.kind === "refused") {
       const type = outcome.condition === "bad-request" ? "modify" : "wait";
       stream.write(iqError(stanza, type, outcome.condition));
-    } else this.#end(stream, outcome);
+    }
+    if (outcome.kind === "gone") stream.close({ condition: outcome.condition });
+    if (outcome.kind === "bound") this.#handOver(stream, outcome.session);
   }
 
   async #resume(stream: ServerStream, user: Jid, { attributes }: ParsedStanza): Promise<void> {
@@ -313,15 +304,7 @@ export class Negotiation implements StreamOwner {
     this.#handOver(stream, outcome.session);
   }
 
-  /** There is a session, whose the stream is now with what was read already; or the stream ends. */
-  #end(stream: ServerStream, outcome: Exclude<BindOutcome, { kind: "refused" }>): void {
-    if (outcome.kind === "gone") {
-      stream.close({ condition: outcome.condition });
-      return;
-    }
-    this.#handOver(stream, outcome.session);
-  }
-
+  /** The stream is the session's now, with what was read already. */
   #handOver(stream: ServerStream, session: Session): void {
     const early = this.#queue;
     this.#queue = [];

@@ -1,8 +1,10 @@
 /** XEP-0388 and XEP-0386: one round trip from the features to a bound session. */
 import { expect, test } from "vitest";
+import { makeCredentials } from "../auth/credentials.ts";
 import { Unavailable } from "../base/errors.ts";
 import { el } from "../xml/element.ts";
 import type { ClientSession } from "./contract.ts";
+import type { Kit } from "./testing/door-kit.ts";
 import { message, openKit, testRoutes, until } from "./testing/door-kit.ts";
 import type { RawClient } from "./testing/raw-client.ts";
 import { base64, HEADER, SASL, SASL2 } from "./testing/raw-client.ts";
@@ -29,7 +31,8 @@ test("the features say what a client can have at once, after TLS alone", async (
   expect(authentication).toContain(`<authentication xmlns='${SASL2}'><mechanism>`);
   expect(authentication).toContain("<mechanism>SCRAM-SHA-512-PLUS</mechanism>");
   expect(authentication).toContain(
-    `<inline><bind xmlns='${BIND2}'><inline><feature var='urn:xmpp:sm:3'/></inline></bind></inline>`,
+    `<inline><bind xmlns='${BIND2}'><inline><feature var='urn:xmpp:sm:3'/></inline></bind>` +
+      "<sm xmlns='urn:xmpp:sm:3'/></inline>",
   );
 });
 
@@ -318,4 +321,94 @@ test("a guest is bound along with its login, too", async () => {
   client.authenticate("ANONYMOUS", "", bind("<tag>Guest</tag>"));
   const answer = await client.read(/<success.*<\/stream:features>/s);
   expect(identifier(answer)).toMatch(/^[0-9a-f]{32}@example\.org\/Guest\/[\w-]{16}$/);
+});
+
+const ACKS = "urn:xmpp:sm:3";
+
+/** A session with two stanzas that its client never got, and whose stream broke. */
+async function leftBehind(kit: Kit) {
+  const client = await kit.connect();
+  await client.open();
+  const enable = `<enable xmlns='${ACKS}' resume='true'/>`;
+  const answer = await client.plain2("romeo", "secret", agent() + bind(enable));
+  const [, id = ""] = /<enabled [^>]*id='([^']*)'/.exec(answer) ?? [];
+  const session = kit.router.bound.at(-1)?.session;
+  client.send("<presence/>");
+  await until(() => kit.router.stanzas.length === 1, "presence");
+  client.destroy();
+  await until(() => session?.isDetached === true, "detached");
+  for (const body of ["one", "two"]) session?.deliver(message(body));
+  return { id, address: session?.jid.full ?? "" };
+}
+
+const resume = (previd: string, h = 0) => `<resume xmlns='${ACKS}' previd='${previd}' h='${h}'/>`;
+
+test("a session is resumed along with the login, and the wish to bind is passed over", async () => {
+  await using kit = await openKit();
+  const { id, address } = await leftBehind(kit);
+  const client = await kit.connect();
+  await client.open();
+  const answer = await client.scram2("SCRAM-SHA-256", "romeo", "secret", {
+    extensions: agent() + bind() + resume(id),
+  });
+  expect(identifier(answer)).toBe(address);
+  expect(answer).toContain(`<resumed xmlns='${ACKS}' previd='${id}' h='1'/></success>`);
+  expect(answer).not.toContain("<bound");
+  await client.read(/one.*two/s);
+  client.send(`<message id='m'/><r xmlns='${ACKS}'/>`);
+  expect(await client.read(/<a [^>]*>/)).toContain("h='2'");
+  expect(kit.router.bound).toHaveLength(1);
+  expect(kit.router.ended).toEqual([]);
+});
+
+test("everything at once: header, login, resumption and new stanzas", async () => {
+  await using kit = await openKit();
+  const { id } = await leftBehind(kit);
+  const client = await kit.connect();
+  client.send(
+    `${HEADER}<authenticate xmlns='${SASL2}' mechanism='PLAIN'><initial-response>${PLAIN_ROMEO}` +
+      `</initial-response>${resume(id)}</authenticate><message id='new'/><r xmlns='${ACKS}'/>`,
+  );
+  expect(await client.read(/<success.*one.*two.*<a [^>]*>/s)).toMatch(/<resumed .*h='2'\/>$/s);
+});
+
+test.each([
+  ["a session nobody has", "nothing", "<item-not-found"],
+  ["no session", "", "<bad-request"],
+])("who cannot resume %s is told why, and bound", async (_, previd, condition) => {
+  await using kit = await openKit();
+  const client = await kit.connect();
+  await client.open();
+  const answer = await client.plain2("romeo", "secret", resume(previd) + bind());
+  expect(answer).toMatch(RegExp(`<failed xmlns='${ACKS}'>${condition}[^>]*></failed><bound`));
+  expect(identifier(answer)).toMatch(/^romeo@localhost\/./);
+  const other = await kit.connect();
+  await other.open();
+  const unbound = await other.plain2("romeo", "secret", resume(previd));
+  expect(unbound).toContain(`${condition} `);
+  expect(identifier(unbound)).toBe("romeo@localhost");
+  expect(await other.bind("orchard")).toContain("romeo@localhost/orchard");
+});
+
+test("nobody resumes another user's session", async () => {
+  await using kit = await openKit();
+  const { id } = await leftBehind(kit);
+  kit.accounts.users.set(
+    "juliet@localhost",
+    await makeCredentials("secret", { iterations: 4_096 }),
+  );
+  const client = await kit.connect();
+  await client.open();
+  const answer = await client.plain2("juliet", "secret", resume(id) + bind());
+  expect(answer).toContain("<item-not-found");
+  expect(identifier(answer)).toContain("juliet@localhost/");
+});
+
+test("a resumption behind a wrong password is not done", async () => {
+  await using kit = await openKit();
+  const { id } = await leftBehind(kit);
+  const client = await kit.connect();
+  await client.open();
+  expect(await client.plain2("romeo", "wrong", resume(id))).toContain("<not-authorized");
+  expect(kit.router.bound[0]?.session.isDetached).toBe(true);
 });

@@ -4,11 +4,13 @@ import type { TokenMechanism } from "../auth/token-mechanisms.ts";
 import { tokenMechanismNamed } from "../auth/token-mechanisms.ts";
 import type { GivenToken } from "../auth/tokens.ts";
 import type { Jid } from "../stanza/jid.ts";
-import { NS_BIND2, NS_FAST, NS_SASL, NS_SASL2 } from "../stream/namespaces.ts";
+import { NS_ACKS, NS_BIND2, NS_FAST, NS_SASL, NS_SASL2 } from "../stream/namespaces.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { Element } from "../xml/element.ts";
 import { child, children, localName, ns, text } from "../xml/names.ts";
 import { escapeText } from "../xml/write.ts";
+import type { ResumeRequest } from "./resume.ts";
+import { readResume } from "./resume.ts";
 import type { SaslProfile } from "./sasl-profiles.ts";
 
 const start = (name: string): string => `<${name} xmlns='${NS_SASL2}'>`;
@@ -31,6 +33,8 @@ export interface Wishes {
   readonly userAgent: string | undefined;
   /** XEP-0386. */
   readonly bind: BindWish | undefined;
+  /** XEP-0198: it goes on with a session; the request is undefined where it is not valid. */
+  readonly resume: { readonly request: ResumeRequest | undefined } | undefined;
   /** XEP-0484: it logs in with a token. */
   readonly fast: FastWish | undefined;
   /** XEP-0484: it wants a token for this mechanism. */
@@ -52,6 +56,7 @@ export interface BindWish {
 export const NO_WISHES: Wishes = {
   userAgent: undefined,
   bind: undefined,
+  resume: undefined,
   fast: undefined,
   tokenMechanism: undefined,
 };
@@ -65,9 +70,11 @@ export function wishesOf(request: ParsedStanza): Wishes {
   const agent = child(element, "user-agent", NS_SASL2)?.attrs.id;
   const id = typeof agent === "string" ? agent.toLowerCase() : "";
   const bind = child(element, "bind", NS_BIND2);
+  const resume = child(element, "resume", NS_ACKS);
   return {
     userAgent: UUID.test(id) ? id : undefined,
     bind: bind === undefined ? undefined : bindWishOf(bind),
+    resume: resume === undefined ? undefined : { request: readResume(resume.attrs) },
     fast: fastWishOf(child(element, "fast", NS_FAST)),
     tokenMechanism: tokenMechanismNamed(
       String(child(element, "request-token", NS_FAST)?.attrs.mechanism),

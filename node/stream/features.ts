@@ -21,7 +21,11 @@ export interface EntryFeatures {
   readonly inline: readonly string[] | undefined;
   /** Mechanisms of XEP-0484 that a token can be had for; empty for none. */
   readonly tokenMechanisms: readonly string[];
+  /** Whether a session can be resumed along with the login (XEP-0198). */
+  readonly canResume: boolean;
 }
+
+const ACKS = `<sm xmlns='${NS_ACKS}'/>`;
 
 const wrap = (content: string): Buffer =>
   Buffer.from(`<stream:features>${content}</stream:features>`);
@@ -52,7 +56,7 @@ const listed = (mechanisms: readonly string[]): string =>
 
 /** XEP-0388, 2.1, and what can be done along with it. */
 function authentication(
-  { mechanisms, tokenMechanisms }: EntryFeatures,
+  { mechanisms, tokenMechanisms, canResume }: EntryFeatures,
   inline: readonly string[],
 ): string {
   const features = inline.map((ns) => `<feature var='${ns}'/>`).join("");
@@ -63,14 +67,13 @@ function authentication(
       : `<fast xmlns='${NS_FAST}'>${listed(tokenMechanisms)}</fast>`;
   return (
     `<authentication xmlns='${NS_SASL2}'>${listed(mechanisms)}` +
-    `<inline>${bind}${fast}</inline></authentication>`
+    `<inline>${bind}${canResume ? ACKS : ""}${fast}</inline></authentication>`
   );
 }
 
 /** What RFC 6121 wants announced (2.6.1 and 3.4.1). */
 const ROSTER =
   "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>";
-const ACKS = `<sm xmlns='${NS_ACKS}'/>`;
 
 /** After login: what is negotiated, and what others announce. */
 export const boundFeatures = (announced: string): Buffer =>
