@@ -22,6 +22,7 @@ const NAMES: Readonly<Record<number, string>> = {
   128: "Service Discovery Extensions",
   133: "Service Administration",
   157: "Contact Addresses for XMPP Services",
+  124: "Bidirectional-streams Over Synchronous HTTP (without key sequences, multiple streams, script syntax)",
   160: "Best Practices for Handling Offline Messages",
   163: "Personal Eventing Protocol",
   191: "Blocking Command",
@@ -32,6 +33,7 @@ const NAMES: Readonly<Record<number, string>> = {
   202: "Entity Time",
   203: "Delayed Delivery",
   223: "Persistent Storage of Private Data via PubSub",
+  206: "XMPP Over BOSH",
   237: "Roster Versioning",
   352: "Client State Indication",
   368: "SRV records for XMPP over TLS (direct TLS)",
@@ -45,9 +47,11 @@ const NAMES: Readonly<Record<number, string>> = {
 
 /** Spoken at the client door, before any module has a say. */
 const DOOR = [
+  { xep: 124, version: "1.11.2", where: "stream/bosh" },
   { xep: 175, version: "1.2", where: "auth" },
   { xep: 178, version: "1.2", where: "auth" },
   { xep: 198, version: "1.6.3", where: "session" },
+  { xep: 206, version: "1.4", where: "stream/bosh" },
   { xep: 368, version: "1.1.0", where: "stream" },
   { xep: 386, version: "1.0.0", where: "session" },
   { xep: 388, version: "1.0.0", where: "session" },

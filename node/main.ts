@@ -83,12 +83,12 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     { name: "store", check: () => stores.ping() },
     { name: "routes", check: () => routes.ping() },
   ]);
-  const sources: MetricSources = { door, router, mesh, routes, modules: opened.counts };
+  const web = starting.use(await openWebDoors({ ...parts, door, tls }));
+  const sources: MetricSources = { door, web, router, mesh, routes, modules: opened.counts };
   const http = starting.use(await openPages(configuration, health, sources));
   starting.use(
     watchCertificate(configuration, certificate, (renewed) => door.setSecureContext(renewed), log),
   );
-  const web = starting.use(await openWebDoors({ configuration, door, tls, log }));
   health.hold(undefined);
   const running = starting.move();
   log.info(

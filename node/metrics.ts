@@ -5,9 +5,12 @@ import type { Metric } from "./observe/metrics.ts";
 import type { Router } from "./router/router.ts";
 import type { Routes } from "./routes/contract.ts";
 import type { ClientDoor } from "./session/door.ts";
+import type { WebDoors } from "./web-doors.ts";
 
 export interface MetricSources {
   readonly door: ClientDoor;
+  /** Undefined where no port for web clients is configured. */
+  readonly web: WebDoors | undefined;
   readonly router: Router;
   /** What the modules count, by module name. */
   readonly modules: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -87,6 +90,14 @@ export const METRICS: readonly NodeMetric[] = [
   gauge("sessions", "Sessions bound on this node.", (s) => s.door.sessions.size),
   gauge("sessions_waiting", "Sessions kept for clients to resume.", (s) => s.door.detached),
   gauge("connections", "Connections of clients.", (s) => door(s).connections),
+  gauge("web_connections", "HTTP connections of clients.", ({ web }) => web?.connections ?? 0),
+  gauge("bosh_sessions", "Sessions of BOSH.", ({ web }) => web?.bosh?.sessions ?? 0),
+  gauge("bosh_held", "BOSH requests that wait.", ({ web }) => web?.bosh?.held ?? 0),
+  counter(
+    "bosh_elsewhere",
+    "BOSH requests for sessions of other nodes: the load balancer is not sticky.",
+    ({ web }) => web?.bosh?.elsewhere ?? 0,
+  ),
   gauge("negotiating", "Streams that have no session yet.", (s) => s.door.negotiating),
   gauge("mesh_links", "Open links to other nodes.", ({ mesh }) => mesh?.stats.linksOpen ?? 0),
   gauge("mesh_unanswered", "Frames not answered yet.", ({ mesh }) => mesh?.stats.unanswered ?? 0),

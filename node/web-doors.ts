@@ -1,46 +1,79 @@
 /** What is mounted on the listener for web clients, as the configuration has it. */
 import { systemClock as clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
+import { systemRandom as random } from "./base/random.ts";
 import type { Configuration } from "./config/schema.ts";
 import { AddressGuard } from "./guard/address-guard.ts";
 import type { WebPath, WebServer } from "./http/web.ts";
 import { openWeb } from "./http/web.ts";
 import type { ClientDoor } from "./session/door.ts";
+import type { BoshDoor, BoshStats } from "./stream/bosh/door.ts";
+import { openBoshDoor } from "./stream/bosh/door.ts";
 import { Origins } from "./stream/origins.ts";
 import type { TlsContexts } from "./stream/tls.ts";
 import { openWebSocketDoor } from "./stream/websocket.ts";
 
-export const WEBSOCKET_PATH = "/xmpp-websocket";
+const WEBSOCKET_PATH = "/xmpp-websocket";
+const BOSH_PATH = "/http-bind";
+
+export interface WebDoors extends WebServer {
+  /** Undefined where it is switched off. */
+  readonly bosh: BoshStats | undefined;
+}
 
 export interface WebParts {
   readonly configuration: Configuration;
   readonly door: ClientDoor;
   readonly tls: TlsContexts;
+  readonly incarnation: string;
   readonly log: Logger;
 }
 
 /** Undefined where no port is configured. @throws ConfigError when it cannot be listened on */
-export async function openWebDoors(parts: WebParts): Promise<WebServer | undefined> {
+export async function openWebDoors(parts: WebParts): Promise<WebDoors | undefined> {
   const { configuration, tls, log } = parts;
   const { port, ...web } = configuration.web;
   if (port === undefined) return undefined;
   const guard = new AddressGuard(configuration.c2s, clock);
-  return openWeb({
+  const { paths, bosh } = mount(parts);
+  const server = await openWeb({
     ...web,
     port,
     tls: web.tls ? tls : undefined,
-    paths: pathsOf(parts),
+    paths,
     admit: (address) => guard.admit(address),
     release: (address) => guard.release(address),
     onFault: (error) => log.error({ room: "web", err: error }, "request-fault"),
   });
+  return {
+    port: server.port,
+    get connections() {
+      return server.connections;
+    },
+    get bosh() {
+      return bosh?.stats;
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
 }
 
-function pathsOf({ configuration, door }: WebParts): Readonly<Record<string, WebPath>> {
-  const { web } = configuration;
+interface Mounted {
+  readonly paths: Readonly<Record<string, WebPath>>;
+  readonly bosh: BoshDoor | undefined;
+}
+
+function mount({ configuration, door, incarnation }: WebParts): Mounted {
+  const { websocket, bosh: options, ...web } = configuration.web;
   const origins = new Origins(web.origins);
   const shared = { gate: door.gate, limits: door.limits, origins };
+  const bosh = options.enabled
+    ? openBoshDoor({ ...shared, ...options, clock, random, incarnation })
+    : undefined;
   return {
-    ...(web.websocket && { [WEBSOCKET_PATH]: openWebSocketDoor(shared) }),
+    bosh,
+    paths: {
+      ...(websocket && { [WEBSOCKET_PATH]: openWebSocketDoor(shared) }),
+      ...(bosh !== undefined && { [BOSH_PATH]: bosh }),
+    },
   };
 }

@@ -29,5 +29,20 @@ export const web = section("What browsers use: WebSocket, BOSH, and how to find 
     min: 1,
     max: 1_000_000,
   }),
+  bosh: section("XEP-0124 at /http-bind.", {
+    enabled: flag({ about: "Whether clients may use it.", default: true }),
+    waitSecondsMax: integer({
+      about: "How long a request is held when there is nothing to say.",
+      default: 60,
+      min: 1,
+      max: 600,
+    }),
+    inactivitySeconds: integer({
+      about: "How long a client may have no request waiting before its session ends.",
+      default: 60,
+      min: 5,
+      max: 600,
+    }),
+  }),
   websocket: flag({ about: "RFC 7395 at /xmpp-websocket.", default: true }),
 });

@@ -20,7 +20,11 @@ export interface WebPeer {
 
 /** What stands at one path. */
 export interface WebPath {
-  onRequest?(request: IncomingMessage, response: ServerResponse, peer: WebPeer): void;
+  onRequest?(
+    request: IncomingMessage,
+    response: ServerResponse,
+    peer: WebPeer,
+  ): Promise<void> | undefined;
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, peer: WebPeer): void;
 }
 
@@ -133,13 +137,16 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
       maxHeaderSize: HEADER_BYTES_MAX,
     },
     (request, response) => {
+      const onFault = (error: unknown) => {
+        options.onFault(error);
+        response.destroy();
+      };
       try {
         const onRequest = pathOf(request)?.onRequest;
         if (onRequest === undefined) sendText(response, 404, "nothing is here");
-        else onRequest(request, response, peerOf(request, proxies));
+        else onRequest(request, response, peerOf(request, proxies))?.catch(onFault);
       } catch (error) {
-        options.onFault(error);
-        response.destroy();
+        onFault(error);
       }
     },
   );

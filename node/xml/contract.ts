@@ -71,5 +71,7 @@ export interface StreamOpen {
   readonly scope: Scope;
   /** Unprefixed attributes, decoded. A null-prototype object. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** Prefixed attributes but xml's and xmlns's, by "namespace name". */
+  readonly qualified: ReadonlyMap<string, string>;
   readonly lang: string | undefined;
 }

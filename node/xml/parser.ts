@@ -60,7 +60,14 @@ export function parseStreamOpen(startTag: Buffer): StreamOpen {
     else if (name.startsWith("xmlns:")) scope.set(name.slice(colon + 1), value);
   }
   const { name, ns, attributes } = reader;
-  return { name, ns, scope, attributes: unprefixed(attributes), lang: langOf(attributes) };
+  return {
+    name,
+    ns,
+    scope,
+    attributes: unprefixed(attributes),
+    qualified: qualified(attributes, scope),
+    lang: langOf(attributes),
+  };
 }
 
 function decode(bytes: Buffer): string {
@@ -74,6 +81,16 @@ function unprefixed(attributes: readonly Attribute[]): Record<string, string> {
   const found: Record<string, string> = Object.create(null);
   for (const { name, colon, value } of attributes) {
     if (colon === -1 && name !== "xmlns") found[name] = detach(value);
+  }
+  return found;
+}
+
+function qualified(attributes: readonly Attribute[], scope: Scope): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const { name, colon, value } of attributes) {
+    const prefix = colon === -1 ? "xmlns" : name.slice(0, colon);
+    if (prefix === "xmlns" || prefix === "xml") continue;
+    found.set(`${scope.get(prefix)} ${name.slice(colon + 1)}`, detach(value));
   }
   return found;
 }

@@ -1,12 +1,16 @@
 /** A door that is also reached over HTTP, and a client that says exactly what it is told to. */
 import { once } from "node:events";
 import { WebSocket } from "ws";
-import type { WebOptions, WebPath, WebServer } from "../../http/web.ts";
+import { systemClock } from "../../base/clock.ts";
+import { systemRandom } from "../../base/random.ts";
+import type { WebOptions, WebServer } from "../../http/web.ts";
 import { openWeb } from "../../http/web.ts";
+import type { BoshStats } from "../../stream/bosh/door.ts";
+import { openBoshDoor } from "../../stream/bosh/door.ts";
 import { Origins } from "../../stream/origins.ts";
 import { openWebSocketDoor } from "../../stream/websocket.ts";
 import type { ClientSession } from "../contract.ts";
-import type { ClientDoor } from "../door.ts";
+import { BoshClient } from "./bosh-client.ts";
 import type { Kit } from "./door-kit.ts";
 import { openKit } from "./door-kit.ts";
 import { base64, SASL } from "./raw-client.ts";
@@ -19,6 +23,8 @@ export interface WebKit extends AsyncDisposable {
   readonly kit: Kit;
   readonly web: WebServer;
   connect(options?: object): Promise<WebClient>;
+  bosh(): BoshClient;
+  readonly boshStats: BoshStats;
   /** A client that is logged in and bound as romeo@localhost/`resource`. */
   bound(resource?: string): Promise<{ client: WebClient; session: ClientSession }>;
 }
@@ -27,13 +33,24 @@ interface WebKitOptions {
   readonly door?: Parameters<typeof openKit>[0];
   readonly origins?: readonly string[];
   readonly web?: Partial<WebOptions>;
-  readonly paths?: (door: ClientDoor, origins: Origins) => Readonly<Record<string, WebPath>>;
+  readonly bosh?: { readonly waitSecondsMax?: number; readonly inactivitySeconds?: number };
 }
 
 export async function openWebKit(options: WebKitOptions = {}): Promise<WebKit> {
   const kit = await openKit(options.door);
   const origins = new Origins(options.origins ?? ["*"]);
   const { gate, limits } = kit.door;
+  const bosh = openBoshDoor({
+    gate,
+    limits,
+    origins,
+    clock: options.door?.clock ?? systemClock,
+    random: systemRandom,
+    incarnation: "this-node-incarnation",
+    waitSecondsMax: 60,
+    inactivitySeconds: 60,
+    ...options.bosh,
+  });
   const web = await openWeb({
     host: "127.0.0.1",
     port: 0,
@@ -42,7 +59,7 @@ export async function openWebKit(options: WebKitOptions = {}): Promise<WebKit> {
     connectionsMax: 1_000,
     paths: {
       "/xmpp-websocket": openWebSocketDoor({ gate, limits, origins }),
-      ...options.paths?.(kit.door, origins),
+      "/http-bind": bosh,
     },
     admit: () => true,
     release() {},
@@ -54,6 +71,10 @@ export async function openWebKit(options: WebKitOptions = {}): Promise<WebKit> {
     kit,
     web,
     connect,
+    get boshStats() {
+      return bosh.stats;
+    },
+    bosh: () => new BoshClient(web.port),
     async bound(resource = "orchard") {
       const client = await connect();
       await client.logIn();
