@@ -34,8 +34,10 @@ const NAMES: Readonly<Record<number, string>> = {
   203: "Delayed Delivery",
   223: "Persistent Storage of Private Data via PubSub",
   206: "XMPP Over BOSH",
+  215: "External Service Discovery",
   237: "Roster Versioning",
   352: "Client State Indication",
+  357: "Push Notifications",
   368: "SRV records for XMPP over TLS (direct TLS)",
   386: "Bind 2",
   388: "Extensible SASL Profile (without tasks)",
@@ -43,6 +45,8 @@ const NAMES: Readonly<Record<number, string>> = {
   474: "SASL SCRAM Downgrade Protection",
   484: "Fast Authentication Streamlining Tokens (without TLS 0-RTT)",
   377: "Blocking Command Reports",
+  455: "Service Outage Status",
+  478: "Stream Limits Advertisement",
 };
 
 /** Spoken at the client door, before any module has a say. */
@@ -52,6 +56,7 @@ const DOOR = [
   { xep: 178, version: "1.2", where: "auth" },
   { xep: 198, version: "1.6.3", where: "session" },
   { xep: 206, version: "1.4", where: "stream/bosh" },
+  { xep: 478, version: "0.1.0", where: "stream" },
   { xep: 368, version: "1.1.0", where: "stream" },
   { xep: 386, version: "1.0.0", where: "session" },
   { xep: 388, version: "1.0.0", where: "session" },

@@ -8,12 +8,14 @@ import { contacts } from "./contacts.ts";
 import type { Module } from "./contract.ts";
 import { csi } from "./csi.ts";
 import { disco } from "./disco.ts";
+import { externalServices } from "./external-services.ts";
 import { last } from "./last.ts";
 import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
 import { presence } from "./presence/module.ts";
 import { privateStorage } from "./private.ts";
 import { pep } from "./pubsub/module.ts";
+import { push } from "./push/module.ts";
 import { register } from "./register.ts";
 import { roster } from "./roster/module.ts";
 import { time } from "./time.ts";
@@ -34,6 +36,8 @@ export const MODULES: readonly Module[] = [
   adhoc,
   admin,
   contacts,
+  externalServices,
+  push,
   ping,
   disco,
   version,

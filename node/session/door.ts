@@ -12,6 +12,7 @@ import { AddressGuard } from "../guard/address-guard.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
+import { streamLimits } from "../stream/features.ts";
 import type { Listener } from "../stream/listener.ts";
 import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
@@ -127,7 +128,7 @@ function makeDoor(options: ClientDoorOptions): Door {
     selfIncarnation: options.selfIncarnation,
     events: options.events,
     registration: options.registration,
-    announced: options.announced ?? "",
+    announced: `${options.announced ?? ""}${streamLimits(config.stanzaBytesMax)}`,
     inline: new Map((options.inline ?? []).map((one) => [one.ns, one])),
     resourceSecret: options.resourceSecret,
     auth: {

@@ -117,6 +117,7 @@ export class Negotiation implements StreamOwner {
       inline: inlineNamespaces(this.#door),
       tokenMechanisms: login.tokenMechanisms,
       canResume: this.#door.config.resumeSeconds > 0,
+      stanzaBytesMax: this.#door.limits.unauthenticatedStanzaBytesMax,
     });
   }
 

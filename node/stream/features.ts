@@ -17,6 +17,8 @@ export interface EntryFeatures {
   readonly mechanisms: readonly string[];
   readonly channelBindings: readonly string[];
   readonly registration: boolean;
+  /** Of what is read before login. */
+  readonly stanzaBytesMax: number;
   /** Namespaces of what XEP-0386 can enable; undefined where XEP-0388 is not spoken. */
   readonly inline: readonly string[] | undefined;
   /** Mechanisms of XEP-0484 that a token can be had for; empty for none. */
@@ -27,6 +29,10 @@ export interface EntryFeatures {
 
 const ACKS = `<sm xmlns='${NS_ACKS}'/>`;
 
+/** XEP-0478: what is too large for a stream at this point. */
+export const streamLimits = (bytesMax: number): string =>
+  `<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>${bytesMax}</max-bytes></limits>`;
+
 const wrap = (content: string): Buffer =>
   Buffer.from(`<stream:features>${content}</stream:features>`);
 
@@ -35,7 +41,8 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
   const required = offer.startTls === "required" ? "<required/>" : "";
   const startTls =
     offer.startTls === undefined ? "" : `<starttls xmlns='${NS_TLS}'>${required}</starttls>`;
-  if (offer.mechanisms.length === 0) return wrap(startTls);
+  const limits = streamLimits(offer.stanzaBytesMax);
+  if (offer.mechanisms.length === 0) return wrap(`${startTls}${limits}`);
   const mechanisms = listed(offer.mechanisms);
   const bindings = offer.channelBindings.map((type) => `<channel-binding type='${type}'/>`);
   // XEP-0440: which types -PLUS can be used with.
@@ -48,7 +55,7 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
     : "";
   const sasl = `<mechanisms xmlns='${NS_SASL}'>${mechanisms}</mechanisms>`;
   const sasl2 = offer.inline === undefined ? "" : authentication(offer, offer.inline);
-  return wrap(`${startTls}${sasl}${sasl2}${binding}${register}`);
+  return wrap(`${startTls}${sasl}${sasl2}${binding}${register}${limits}`);
 }
 
 const listed = (mechanisms: readonly string[]): string =>
