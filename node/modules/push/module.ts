@@ -166,7 +166,9 @@ function watched(session: ClientSession): Watched {
   return made;
 }
 
+/** Its client said so, or has lost its stream. */
 const isUnseen = (session: ClientSession): boolean =>
+  session.isDetached === true ||
   (session.state.get(STATE) as Watched | undefined)?.isInactive === true;
 
 /** The name of the defined condition of an error stanza. */

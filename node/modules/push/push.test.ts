@@ -103,6 +103,19 @@ describe.each([1, 3])("push on %i node(s)", (nodes) => {
   });
 });
 
+test("a client whose stream broke is notified until it is back", async () => {
+  const { enable, sends, juliet, service, writes } = await scene();
+  await sends(juliet, "<presence/>");
+  await enable();
+  take(service);
+  juliet.isDetached = true;
+  await writes("m1");
+  expect(take(service, "iq")).toHaveLength(1);
+  juliet.isDetached = false;
+  await writes("m2");
+  expect(take(service, "iq")).toEqual([]);
+});
+
 test("sender and words are told where the configuration says so", async () => {
   const { enable, leaves, writes, service } = await scene({ withSender: true, withBody: true });
   await enable();
