@@ -114,6 +114,37 @@ export interface RosterChange {
 export interface PresenceService {
   /** Called when a session has become available, with its user's roster. For `setup`. */
   watch(watcher: (session: ClientSession, roster: Roster) => void): void;
+  /** Called with each available presence of a session before anybody sees it. For `setup`. */
+  decorate(decorator: (session: ClientSession, presence: Envelope) => Decorated): void;
+  /** Tells everybody who sees the session its last presence again, decorated anew. */
+  renew(session: ClientSession): Promise<void>;
+}
+
+type Decorated = Envelope | Promise<Envelope>;
+
+/** An item of a node of personal eventing. */
+export interface PepItem {
+  readonly id: string;
+  readonly payload: Element | undefined;
+}
+
+export interface PepChange {
+  readonly user: string;
+  /** The item that was published; undefined when items, or all of them, were removed. */
+  readonly published: PepItem | undefined;
+}
+
+/** Published by pubsub/: nodes of users, in the users' own names. */
+export interface PepService {
+  /** Undefined when there is no such node; otherwise its items, the oldest first. */
+  items(user: string, node: string): Promise<readonly PepItem[] | undefined>;
+  /** Makes the node if need be, as it is by default. @throws StanzaError; Unavailable */
+  publish(user: string, node: string, item: { id: string; payload: Element }): Promise<void>;
+  retract(user: string, node: string, ids: readonly string[]): Promise<void>;
+  /** Called after items of a node have changed, on the node where it was. For `setup`. */
+  watch(node: string, watcher: (change: PepChange) => Promise<void>): void;
+  /** Called for every available session of a user, where it is, after the same. For `setup`. */
+  watchSessions(node: string, watcher: (session: ClientSession) => void): void;
 }
 
 /** Published by caps/. */
@@ -162,6 +193,19 @@ export interface VcardService {
   watch(watcher: (user: string, photo: Photo | undefined) => void | Promise<void>): void;
 }
 
+/** What stands in for an element of private storage. `stored` is what private storage has itself. */
+export interface PrivateKeeper {
+  read(user: string, stored: Element | undefined): Promise<Element | undefined>;
+  /** Answers with what private storage keeps. */
+  write(user: string, element: Element): Promise<Element>;
+}
+
+/** Published by private. */
+export interface PrivateStorageService {
+  /** For `setup`. */
+  keepElsewhere(name: string, ns: string, keeper: PrivateKeeper): void;
+}
+
 /** Services by name; a module that says `needs` receives them beside the host. */
 export interface Services {
   readonly roster: RosterService;
@@ -169,6 +213,8 @@ export interface Services {
   readonly presence: PresenceService;
   readonly blocking: BlockingService;
   readonly vcard: VcardService;
+  readonly pep: PepService;
+  readonly private: PrivateStorageService;
 }
 
 export type ServiceName = keyof Services;

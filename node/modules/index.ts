@@ -2,7 +2,9 @@
 import { section } from "../config/options.ts";
 import { adhoc } from "./adhoc.ts";
 import { admin } from "./admin/module.ts";
+import { avatars } from "./avatars.ts";
 import { blocking } from "./blocking/module.ts";
+import { bookmarks } from "./bookmarks.ts";
 import { caps } from "./caps/module.ts";
 import { contacts } from "./contacts.ts";
 import type { Module } from "./contract.ts";
@@ -32,6 +34,8 @@ export const MODULES: readonly Module[] = [
   csi,
   privateStorage,
   vcard,
+  avatars,
+  bookmarks,
   last,
   adhoc,
   admin,

@@ -6,8 +6,8 @@ import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import { children, localName, ns } from "../xml/names.ts";
 import { parseElement } from "../xml/parser.ts";
-import type { Request } from "./contract.ts";
-import { defineModule, iq } from "./contract.ts";
+import type { PrivateKeeper, PrivateStorageService, Request } from "./contract.ts";
+import { defineModule, iq, service } from "./contract.ts";
 
 const NS = "jabber:iq:private";
 
@@ -42,16 +42,19 @@ export const privateStorage = defineModule({
       max: 67_108_864,
     }),
   },
+  provides: ["private"],
   setup({ documents }, { bytesMax }) {
+    const keepers = new Map<string, PrivateKeeper>();
     async function get({ from, payload }: Request) {
       const [asked, ...others] = elementsOf(payload);
       if (asked === undefined || others.length > 0) {
         throw new StanzaError("not-acceptable", "Cannot read private storage: one at a time");
       }
       const kept = await documents.get(from.bare, "private", keyOf(asked));
-      const found =
-        kept === undefined ? el(localName(asked), { xmlns: ns(asked) }) : parseElement(kept);
-      return el("query", { xmlns: NS }, found);
+      const stored = kept === undefined ? undefined : parseElement(kept);
+      const keeper = keepers.get(keyOf(asked));
+      const found = keeper === undefined ? stored : await keeper.read(from.bare, stored);
+      return el("query", { xmlns: NS }, found ?? el(localName(asked), { xmlns: ns(asked) }));
     }
     async function set({ from, payload }: Request) {
       const changes = new Map<string, Buffer>();
@@ -63,6 +66,11 @@ export const privateStorage = defineModule({
         changes.set(key, detachedBytes(element));
       }
       await checkRoom(from.bare, changes);
+      for (const element of elementsOf(payload)) {
+        const keeper = keepers.get(keyOf(element));
+        if (keeper === undefined) continue;
+        changes.set(keyOf(element), detachedBytes(await keeper.write(from.bare, element)));
+      }
       await documents.change(from.bare, "private", changes);
       return undefined;
     }
@@ -80,7 +88,11 @@ export const privateStorage = defineModule({
     const refuse = () => {
       throw new StanzaError("forbidden"); // Nobody else's.
     };
+    const storage: PrivateStorageService = {
+      keepElsewhere: (name, namespace, keeper) => keepers.set(`${namespace} ${name}`, keeper),
+    };
     return [
+      service("private", storage),
       iq.get("self", NS, "query", get),
       iq.set("self", NS, "query", set),
       iq.get("account", NS, "query", refuse),

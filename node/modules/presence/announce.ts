@@ -28,12 +28,15 @@ export interface Limits {
   readonly seenMax: number;
 }
 
+type Decorator = (session: ClientSession, presence: Envelope) => Envelope | Promise<Envelope>;
+
 export class Announcer {
   readonly #host: Host;
   readonly #roster: RosterService;
   readonly #blocking: BlockingService;
   readonly #limits: Limits;
   readonly #watchers: ((session: ClientSession, roster: Roster) => void)[] = [];
+  readonly #decorators: Decorator[] = [];
 
   constructor(
     host: Host,
@@ -50,6 +53,38 @@ export class Announcer {
     this.#watchers.push(watcher);
   }
 
+  decorate(decorator: Decorator): void {
+    this.#decorators.push(decorator);
+  }
+
+  /** Available presence with what others add to it. Never rejects; without a promise if it can. */
+  decorated(session: ClientSession, presence: Envelope): Envelope | Promise<Envelope> {
+    let decorated: Envelope | Promise<Envelope> = presence;
+    for (const decorator of this.#decorators) {
+      decorated =
+        decorated instanceof Promise
+          ? decorated.then((late) => decorator(session, late))
+          : decorator(session, decorated);
+    }
+    if (!(decorated instanceof Promise)) return decorated;
+    return decorated.catch((error: unknown) => {
+      this.#host.log.warn({ err: error }, "cannot add to presence");
+      return presence;
+    });
+  }
+
+  /** The last presence once more, with what others add to it now. */
+  async renew(session: ClientSession): Promise<void> {
+    const { last } = stateOf(session);
+    if (last === undefined) return;
+    const renewed = await this.decorated(session, last);
+    const state = stateOf(session);
+    // Another presence came meanwhile, or the end.
+    if (state.last !== last || renewed === last) return;
+    state.last = renewed;
+    await this.#host.router.broadcast(renewed, [session.jid.bare, ...state.audience]);
+  }
+
   /**
    * Presence without `to` and without a type. Resolves when it is decided and on its way; accepted
    * when the others have it.
@@ -62,7 +97,8 @@ export class Announcer {
     const { route } = session;
     const isArriving = priority >= 0 && !(route.available && route.priority >= 0);
     if (isArriving) await router.tell("arriving", session);
-    const template = templateOf(envelope);
+    const decorated = this.decorated(session, envelope);
+    const template = templateOf(decorated instanceof Promise ? await decorated : decorated);
     try {
       if (isInitial) state.changes = new Map();
       await router.publish(session, true, priority);

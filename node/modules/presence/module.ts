@@ -1,7 +1,17 @@
 /** RFC 6121, sections 3 and 4: who is there, and who may know. */
 import { integer } from "../../config/options.ts";
 import type { ClientSession, Envelope } from "../contract.ts";
-import { CONSUME, defineModule, EARLY, FIRST, on, PASS, service, stage } from "../contract.ts";
+import {
+  CONSUME,
+  consume,
+  defineModule,
+  EARLY,
+  FIRST,
+  on,
+  PASS,
+  service,
+  stage,
+} from "../contract.ts";
 import { Announcer } from "./announce.ts";
 import { PresenceArrivals } from "./arrivals.ts";
 import { isSubscription } from "./subscription.ts";
@@ -36,13 +46,22 @@ export const presence = defineModule({
       if (envelope.type === "unavailable") return announcer.unavailable(sender, envelope);
       return CONSUME;
     };
+    /** Directed presence goes its way as it is, or as others want it. */
+    const directed = (envelope: Envelope, sender: ClientSession) => {
+      const decorated = announcer.decorated(sender, envelope);
+      if (decorated === envelope) return PASS;
+      return Promise.resolve(decorated).then((late) =>
+        late === envelope ? PASS : consume(Promise.resolve(host.router.route(late))),
+      );
+    };
     const send = (envelope: Envelope, sender: ClientSession) => {
       if (envelope.kind !== "presence") return PASS;
       if (isSubscription(envelope.type)) {
         return subscriptions.outbound(envelope, sender, envelope.type);
       }
       if (envelope.to.full === sender.jid.bare) return own(envelope, sender);
-      return announcer.direct(sender, envelope) ? PASS : CONSUME;
+      if (!announcer.direct(sender, envelope)) return CONSUME;
+      return envelope.type === "available" ? directed(envelope, sender) : PASS;
     };
     const receive = (envelope: Envelope) => {
       if (envelope.kind !== "presence") return PASS;
@@ -50,7 +69,7 @@ export const presence = defineModule({
       return envelope.type === "probe" ? subscriptions.probed(envelope) : PASS;
     };
     return [
-      service("presence", { watch: (watcher) => announcer.watch(watcher) }),
+      service("presence", announcer),
       stage("outbound", EARLY, send),
       stage("inbound", EARLY, receive),
       stage("delivery", FIRST, (envelope, session, fromNode) =>

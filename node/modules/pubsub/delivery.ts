@@ -55,6 +55,10 @@ export interface DeliveryParts {
 
 export class Delivery {
   readonly #parts: DeliveryParts;
+  readonly #watchers: {
+    readonly node: string;
+    readonly watcher: (session: ClientSession) => void;
+  }[] = [];
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -92,6 +96,10 @@ export class Delivery {
     lastItems.send(session, [session.jid.bare, ...owners], names);
   }
 
+  watchSessions(node: string, watcher: (session: ClientSession) => void): void {
+    this.#watchers.push({ node, watcher });
+  }
+
   deliver(envelope: Envelope, session: ClientSession) {
     const { caps, blocking, lastItems, domains, counts } = this.#parts;
     const { kind, type, from } = envelope;
@@ -101,6 +109,9 @@ export class Delivery {
     }
     const node = implicitNodeOf(envelope);
     if (node === undefined || !domains.includes(from.domain)) return PASS;
+    if (from.full === session.jid.bare) {
+      for (const one of this.#watchers) if (one.node === node) one.watcher(session);
+    }
     const isWanted = caps.features(session)?.has(`${node}${NOTIFY}`) === true;
     if (!isWanted || blocking.isBlocked(session, from)) {
       counts.filtered += 1;

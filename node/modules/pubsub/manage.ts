@@ -107,6 +107,7 @@ export async function remove(service: Service, call: Call): Promise<undefined> {
   const node = await ownNode(service, call);
   const redirect = child(call.wish, "redirect", OWNER);
   await service.store.remove(call.owner, node.stored);
+  await service.owners.changed(node, undefined);
   if (node.config.notifyDelete) {
     const uri = redirect && attributeOf(redirect, "uri");
     await service.owners.tell(node, deleteEvent(node.name, uri));
@@ -119,6 +120,7 @@ export async function purge(service: Service, call: Call): Promise<undefined> {
   const node = await ownNode(service, call);
   if (!node.config.persistItems) throw unsupported("persistent-items");
   await service.store.removeItems(call.owner, node.stored, "all", undefined);
+  await service.owners.changed(node, undefined);
   if (node.config.notifyRetract) await service.owners.tell(node, purgeEvent(node.name));
   return undefined;
 }

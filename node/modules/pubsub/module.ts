@@ -1,13 +1,14 @@
 /** XEP-0163 Personal Eventing Protocol: publish-subscribe (XEP-0060) on every account. */
 import { randomId } from "../../base/random.ts";
 import { integer } from "../../config/options.ts";
-import type { Request } from "../contract.ts";
-import { counter, defineModule, disco, iq, LATE, stage } from "../contract.ts";
+import type { PepService, Request } from "../contract.ts";
+import { counter, defineModule, disco, iq, LATE, service as provide, stage } from "../contract.ts";
 import { Delivery } from "./delivery.ts";
 import { dispatch } from "./dispatch.ts";
 import { LastItems } from "./last-items.ts";
 import { OWNER, PUBSUB } from "./names.ts";
 import type { Service } from "./node.ts";
+import { ownNodes } from "./own-nodes.ts";
 import { Personal } from "./personal.ts";
 import { describeNode, listItems, listNodes } from "./retrieve.ts";
 
@@ -55,6 +56,7 @@ export const pep = defineModule({
   name: "pep",
   about: "Personal eventing: what users publish about themselves, and bookmarks.",
   needs: ["blocking", "caps", "presence", "roster"],
+  provides: ["pep"],
   implements: [
     { xep: 60, version: "1.27.0" },
     { xep: 163, version: "1.2.2" },
@@ -133,8 +135,15 @@ export const pep = defineModule({
     presence.watch((session, { items }) => delivery.available(session, items));
     caps.watch((session) => delivery.known(session));
 
+    const published: PepService = {
+      ...ownNodes(service),
+      watch: (node, watcher) => owners.watch(node, watcher),
+      watchSessions: (node, watcher) => delivery.watchSessions(node, watcher),
+    };
+
     const asking = ({ from, to }: Request) => ({ owner: to.bare, from });
     return [
+      provide("pep", published),
       iq.get("account", PUBSUB, "pubsub", answer("get")),
       iq.set("account", PUBSUB, "pubsub", answer("set")),
       iq.get("account", OWNER, "pubsub", answer("get")),

@@ -1,6 +1,11 @@
 /** A node as its rules see it, and who somebody is at it. */
 import type { Jid } from "../../stanza/jid.ts";
-import type { Pubsub, PubsubNode, PubsubNodeWithLast } from "../../stores/contract.ts";
+import type {
+  PublishedItem,
+  Pubsub,
+  PubsubNode,
+  PubsubNodeWithLast,
+} from "../../stores/contract.ts";
 import type { Element } from "../../xml/element.ts";
 import type { Affiliation, Asker } from "./access.ts";
 import { AFFILIATIONS } from "./access.ts";
@@ -47,6 +52,8 @@ export interface Owners {
   readonly relation: (owner: string, bare: string) => Promise<Relation>;
   /** Tells all who may hear of it. Resolves when it is on its way, in order. Never rejects. */
   readonly tell: (node: Node, event: Element) => Promise<void>;
+  /** Called when items have changed, before anybody is told. Never rejects. */
+  readonly changed: (node: Node, published: PublishedItem | undefined) => Promise<void>;
   /** Tells one subscription, whatever it would hear of otherwise. */
   readonly tellOne: (node: Node, to: Addressee, event: Element) => void;
 }

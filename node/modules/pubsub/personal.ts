@@ -8,10 +8,11 @@ import { newTemplate } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
-import type { RosterItem } from "../../stores/contract.ts";
+import type { PublishedItem, RosterItem } from "../../stores/contract.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
-import type { BlockingService, Host } from "../contract.ts";
+import { parseElement } from "../../xml/parser.ts";
+import type { BlockingService, Host, PepItem, PepService } from "../contract.ts";
 import { readingRefusal } from "./access.ts";
 import type { NodeConfig } from "./config.ts";
 import { SHIM } from "./names.ts";
@@ -21,6 +22,14 @@ import { askerOf, bareOf, knownAffiliation } from "./node.ts";
 /** Nodes that hold what concerns nobody but the user, also when a client does not say so. */
 const PRIVATE_NODES: ReadonlySet<string> = new Set(["storage:bookmarks", "urn:xmpp:bookmarks:1"]);
 
+type Watcher = Parameters<PepService["watch"]>[1];
+
+/** An item as other modules see it. */
+export const itemOf = ({ id, payload }: Pick<PublishedItem, "id" | "payload">): PepItem => ({
+  id,
+  payload: payload.length === 0 ? undefined : parseElement(payload),
+});
+
 type PersonalHost = Pick<Host, "rosters" | "router" | "random" | "log" | "sessions"> & {
   readonly blocking: BlockingService;
 };
@@ -28,6 +37,7 @@ type PersonalHost = Pick<Host, "rosters" | "router" | "random" | "log" | "sessio
 export class Personal implements Owners {
   readonly #host: PersonalHost;
   readonly #limits: Limits;
+  readonly #watchers: { readonly node: string; readonly watcher: Watcher }[] = [];
 
   constructor(host: PersonalHost, limits: Limits) {
     this.#host = host;
@@ -48,7 +58,7 @@ export class Personal implements Owners {
     deliverNotifications: true,
     deliverPayloads: true,
     notifyRetract: name === "urn:xmpp:bookmarks:1",
-    notifyDelete: false,
+    notifyDelete: name === "urn:xmpp:bookmarks:1",
     notifyConfig: false,
     notificationType: "headline",
     presenceBasedDelivery: true,
@@ -58,6 +68,23 @@ export class Personal implements Owners {
 
   readonly relation = async (owner: string, bare: string): Promise<Relation> =>
     relationOf(await this.#host.rosters.item(owner, bare));
+
+  watch(node: string, watcher: Watcher): void {
+    this.#watchers.push({ node, watcher });
+  }
+
+  readonly changed = async (node: Node, published: PublishedItem | undefined): Promise<void> => {
+    const item = published && itemOf(published);
+    for (const one of this.#watchers) {
+      if (one.node !== node.name) continue;
+      try {
+        await one.watcher({ user: node.owner, published: item });
+      } catch (error) {
+        // What was published stands, also where something made of it does not.
+        this.#host.log.warn({ err: error, node: node.name }, "cannot pass on a published item");
+      }
+    }
+  };
 
   readonly tell = async (node: Node, event: Element): Promise<void> => {
     if (!node.config.deliverNotifications) return;

@@ -24,7 +24,7 @@ import {
   optionsIn,
 } from "./requests.ts";
 
-type Found = Node & { readonly stored: PubsubNodeWithLast };
+export type Found = Node & { readonly stored: PubsubNodeWithLast };
 
 /** 7.1. Answers with the id of what was published. */
 export async function publish(service: Service, call: Call): Promise<Element> {
@@ -41,8 +41,8 @@ export async function publish(service: Service, call: Call): Promise<Element> {
   }
   const item = readItem(service, call, config);
   const node = found ?? (await createNode(service, call.owner, name, config));
-  if (item !== undefined) await store(service, node, item);
-  await service.owners.tell(node, item === undefined ? bareEvent(name) : itemEvent(node, item));
+  if (item === undefined) await service.owners.tell(node, bareEvent(name));
+  else await publishAt(service, node, item);
   const said = item === undefined ? [] : [el("item", { id: item.id })];
   return el("pubsub", { xmlns: PUBSUB }, el("publish", { node: name }, said));
 }
@@ -63,7 +63,8 @@ function configFor(
   return { ...defaults, ...readChanges(options, limits) };
 }
 
-type NewItem = Omit<PublishedItem, "publishedUs">;
+type ItemId = { readonly id: string };
+export type NewItem = Omit<PublishedItem, "publishedUs">;
 
 /** 7.1.3: the item of a publication, if the node takes one as it is. */
 function readItem(service: Service, { wish, from }: Call, config: NodeConfig): NewItem | undefined {
@@ -100,8 +101,15 @@ function readPayload(item: Element, config: NodeConfig): Buffer | undefined {
   return bytes;
 }
 
+/** Publishes an item that is known to be right at a node that is there. */
+export async function publishAt(service: Service, node: Node, item: NewItem): Promise<void> {
+  const publishedUs = await store(service, node, item);
+  await service.owners.changed(node, { ...item, publishedUs });
+  await service.owners.tell(node, itemEvent(node, item));
+}
+
 /** Publishes in the store; what is too many makes room, the oldest first (7.1.2). */
-async function store(service: Service, node: Node, item: NewItem): Promise<void> {
+async function store(service: Service, node: Node, item: NewItem): Promise<number> {
   const { owner, name, config, stored } = node;
   const isKept = config.persistItems;
   const itemsMax = itemsMaxOf(config, service.limits);
@@ -112,7 +120,7 @@ async function store(service: Service, node: Node, item: NewItem): Promise<void>
     const others = (await service.store.itemIds(owner, name)).filter(({ id }) => id !== item.id);
     removes = others.slice(0, Math.max(0, others.length + 1 - itemsMax)).map(({ id }) => id);
   }
-  await service.store.publish(owner, stored, item, { isKept, removes });
+  return await service.store.publish(owner, stored, item, { isKept, removes });
 }
 
 /** 7.2. */
@@ -128,13 +136,22 @@ export async function retract(service: Service, call: Call): Promise<undefined> 
   const isPublisherOfAll = wanted.every(({ publisher }) => bareOf(publisher) === call.from.bare);
   if (!mayRetract(asker, isPublisherOfAll && wanted.length > 0)) throw new StanzaError("forbidden");
   if (wanted.length < ids.length) throw new StanzaError("item-not-found");
+  const isToldOf = isTrue(attributeOf(call.wish, "notify")) || node.config.notifyRetract;
+  await retractAt(service, node, { ids, all, isToldOf });
+  return undefined;
+}
+
+/** Removes items that are there. @param all the ids of all items, the oldest first */
+export async function retractAt(
+  service: Service,
+  node: Found,
+  { ids, all, isToldOf }: { ids: readonly string[]; all: readonly ItemId[]; isToldOf: boolean },
+): Promise<void> {
   const left = all.filter(({ id }) => !ids.includes(id));
   const last = await lastOf(service, node, ids, left.at(-1));
-  await service.store.removeItems(call.owner, node.stored, ids, last);
-  if (isTrue(attributeOf(call.wish, "notify")) || node.config.notifyRetract) {
-    await service.owners.tell(node, retractEvent(name, ids));
-  }
-  return undefined;
+  await service.store.removeItems(node.owner, node.stored, ids, last);
+  await service.owners.changed(node, undefined);
+  if (isToldOf) await service.owners.tell(node, retractEvent(node.name, ids));
 }
 
 /** The last item of a node once `ids` are gone and `newest` is the newest that is left. */
@@ -142,7 +159,7 @@ async function lastOf(
   { store }: Service,
   { owner, name, stored }: Found,
   ids: readonly string[],
-  newest: { readonly id: string } | undefined,
+  newest: ItemId | undefined,
 ): Promise<PublishedItem | undefined> {
   if (stored.last === undefined || !ids.includes(stored.last.id)) return stored.last;
   if (newest === undefined) return undefined;

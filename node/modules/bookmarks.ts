@@ -1,0 +1,159 @@
+/**
+ * XEP-0402 bookmarks are the bookmarks: what older clients keep as one list (XEP-0048), in private
+ * storage (XEP-0049) or at a node of their own, is made of them and taken apart into them.
+ */
+import { Jid, JidError } from "../stanza/jid.ts";
+import type { Element } from "../xml/element.ts";
+import { el } from "../xml/element.ts";
+import { child, children, localName, text } from "../xml/names.ts";
+import { serialize } from "../xml/write.ts";
+import type { PepItem, PepService } from "./contract.ts";
+import { defineModule, disco } from "./contract.ts";
+
+const NODE = "urn:xmpp:bookmarks:1";
+const OLD = "storage:bookmarks";
+
+/** A room that is bookmarked, as both forms can say it. */
+interface Bookmark {
+  readonly name: string | undefined;
+  readonly autojoin: boolean;
+  readonly nick: string | undefined;
+  readonly password: string | undefined;
+}
+
+const isTrue = (value: unknown): boolean => value === "1" || value === "true";
+const textOf = (element: Element, name: string, ns: string): string | undefined => {
+  const found = child(element, name, ns);
+  return found === undefined ? undefined : text(found);
+};
+
+const read = (conference: Element, ns: string): Bookmark => ({
+  name: typeof conference.attrs.name === "string" ? conference.attrs.name : undefined,
+  autojoin: isTrue(conference.attrs.autojoin),
+  nick: textOf(conference, "nick", ns),
+  password: textOf(conference, "password", ns),
+});
+
+const contentOf = ({ nick, password }: Bookmark): Element[] => [
+  ...(nick === undefined ? [] : [el("nick", {}, nick)]),
+  ...(password === undefined ? [] : [el("password", {}, password)]),
+];
+
+const isSame = (one: Bookmark, other: Bookmark): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
+
+/** The rooms of an old list by address. The address of an item is what tells items apart. */
+function roomsOf(storage: Element): ReadonlyMap<string, Bookmark> {
+  const rooms = new Map<string, Bookmark>();
+  for (const conference of children(storage, "conference", OLD)) {
+    const room = addressOf(conference.attrs.jid);
+    if (room !== undefined) rooms.set(room, read(conference, OLD));
+  }
+  return rooms;
+}
+
+function addressOf(jid: unknown): string | undefined {
+  try {
+    return Jid.parse(String(jid)).bare;
+  } catch (error) {
+    if (error instanceof JidError) return undefined;
+    throw error;
+  }
+}
+
+class Bookmarks {
+  readonly #pep: PepService;
+  /** Users whose old list is being taken apart: what is published meanwhile comes from it. */
+  readonly #taking = new Set<string>();
+
+  constructor(pep: PepService) {
+    this.#pep = pep;
+  }
+
+  /** The old list of a user's bookmarks; undefined for a user who has none in the new form. */
+  async list(user: string, others: readonly Element[]): Promise<Element | undefined> {
+    const items = await this.#pep.items(user, NODE);
+    if (items === undefined) return undefined;
+    const conferences = items.flatMap(({ id, payload }) => {
+      if (payload === undefined) return [];
+      const bookmark = read(payload, NODE);
+      const { name, autojoin } = bookmark;
+      const attributes = { jid: id, name, autojoin: autojoin ? "true" : "false" };
+      return [el("conference", attributes, contentOf(bookmark))];
+    });
+    return el("storage", { xmlns: OLD }, conferences, others);
+  }
+
+  /** Makes the bookmarks what an old list says. What they say beyond it stays. */
+  async take(user: string, storage: Element): Promise<void> {
+    const rooms = roomsOf(storage);
+    const items = new Map(((await this.#pep.items(user, NODE)) ?? []).map((one) => [one.id, one]));
+    this.#taking.add(user);
+    try {
+      for (const [room, bookmark] of rooms) {
+        const known = items.get(room)?.payload;
+        if (known !== undefined && isSame(read(known, NODE), bookmark)) continue;
+        const payload = conferenceOf(bookmark, known);
+        await this.#pep.publish(user, NODE, { id: room, payload });
+      }
+      const gone = [...items.keys()].filter((id) => !rooms.has(id));
+      if (gone.length > 0) await this.#pep.retract(user, NODE, gone);
+    } finally {
+      this.#taking.delete(user);
+    }
+  }
+
+  /** Bookmarks changed: a node with the old list, where a client has made one, says the same. */
+  async changed(user: string): Promise<void> {
+    if (this.#taking.has(user)) return;
+    const kept = (await this.#pep.items(user, OLD))?.at(-1)?.payload;
+    if (kept === undefined) return;
+    const payload = await this.list(user, urlsOf(kept));
+    if (payload === undefined || serialize(payload) === serialize(kept)) return;
+    await this.#pep.publish(user, OLD, { id: "current", payload });
+  }
+
+  /** A client published the old list at its node. */
+  async oldPublished(user: string, item: PepItem | undefined): Promise<void> {
+    if (item?.payload !== undefined) await this.take(user, item.payload);
+  }
+}
+
+/** The payload of an item of XEP-0402: what `known` has besides is kept. */
+function conferenceOf(bookmark: Bookmark, known: Element | undefined): Element {
+  const { name, autojoin } = bookmark;
+  const besides = (known === undefined ? [] : children(known)).filter(
+    (one) => localName(one) !== "nick" && localName(one) !== "password",
+  );
+  const attributes = { xmlns: NODE, name, autojoin: autojoin ? "true" : "false" };
+  return el("conference", attributes, contentOf(bookmark), besides);
+}
+
+/** Bookmarked web pages, for which XEP-0402 has no place. */
+const urlsOf = (storage: Element): Element[] => children(storage, "url", OLD);
+
+export const bookmarks = defineModule({
+  name: "bookmarks",
+  about: "Bookmarks of rooms, the same for clients of every age.",
+  needs: ["pep", "private"],
+  implements: [
+    { xep: 48, version: "1.2" },
+    { xep: 402, version: "1.1.3" },
+  ],
+  setup({ pep, private: storage }) {
+    const kept = new Bookmarks(pep);
+    pep.watch(NODE, ({ user }) => kept.changed(user));
+    pep.watch(OLD, ({ user, published }) => kept.oldPublished(user, published));
+    storage.keepElsewhere("storage", OLD, {
+      // Without bookmarks in the new form, what was kept before there were any is the list.
+      read: async (user, stored) =>
+        (await kept.list(user, stored === undefined ? [] : urlsOf(stored))) ?? stored,
+      async write(user, element) {
+        await kept.take(user, element);
+        await kept.changed(user);
+        return el("storage", { xmlns: OLD }, urlsOf(element));
+      },
+    });
+    return [disco("account", { features: [`${NODE}#compat`] })];
+  },
+});
