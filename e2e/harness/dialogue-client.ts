@@ -5,10 +5,13 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Element } from "ltx";
+import { openBoshWire } from "./dialogue-bosh.ts";
 import { type Arrival, describeArrival, Inbox } from "./dialogue-inbox.ts";
 import { StreamReader } from "./dialogue-reader.ts";
 import type { Login, Mechanism } from "./dialogue-sasl.ts";
 import { converse } from "./dialogue-sasl.ts";
+import { openWebSocketWire } from "./dialogue-websocket.ts";
+import type { Via, Wire } from "./dialogue-wire.ts";
 
 const SASL_NS = "urn:ietf:params:xml:ns:xmpp-sasl";
 const TLS_NS = "urn:ietf:params:xml:ns:xmpp-tls";
@@ -21,6 +24,8 @@ export interface ClientOptions {
   readonly domain: string;
   /** For each expectation. */
   readonly deadlineMs: number;
+  /** What carries its stream; TCP if left out. */
+  readonly via?: Via | undefined;
   /** Keeps a stanza out of the inbox when it answers true. */
   readonly hide: (stanza: Element) => boolean;
 }
@@ -39,6 +44,8 @@ export class DialogueClient {
   jid: string | undefined;
   readonly #options: ClientOptions;
   #socket: Socket | undefined;
+  #wire: Wire | undefined;
+  #generation = 0;
   #reader: StreamReader | undefined;
 
   constructor(options: ClientOptions) {
@@ -50,6 +57,11 @@ export class DialogueClient {
   async dial(port: number, withTls: boolean): Promise<void> {
     this.inbox.clear();
     this.jid = undefined;
+    const { via = "tcp" } = this.#options;
+    if (via !== "tcp") {
+      this.#wire = await this.#openWire(via, port);
+      return;
+    }
     const tcp = connect({ host: "127.0.0.1", port, noDelay: true });
     const socket = withTls ? this.#overTls(tcp) : tcp;
     await this.#opened(socket, withTls ? "secureConnect" : "connect");
@@ -68,29 +80,53 @@ export class DialogueClient {
   /** Sends text as it is; a byte string (latin1) when told that it is one. */
   send(text: string, encoding: "utf8" | "latin1" = "utf8"): void {
     this.#note("sent", text);
-    this.#socket?.write(text, encoding);
+    if (this.#wire === undefined) this.#socket?.write(text, encoding);
+    else this.#wire.send(text);
   }
 
   /** Sends a stream header and waits for the server's and its features. */
   async openStream(): Promise<void> {
-    this.#restartReader();
-    const { domain } = this.#options;
-    const names = `xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams"`;
-    this.send(`<?xml version="1.0"?><stream:stream ${names} to="${domain}" version="1.0">`);
+    if (this.#wire === undefined) this.#sendHeader();
+    else this.#wire.openStream();
     await this.receive("header");
     const features = await this.receive("stanza");
     if (features.getName() !== "features") throw unexpected("features", features);
     this.features = features;
   }
 
+  #sendHeader(): void {
+    this.#restartReader();
+    const { domain } = this.#options;
+    const names = `xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams"`;
+    this.send(`<?xml version="1.0"?><stream:stream ${names} to="${domain}" version="1.0">`);
+  }
+
+  #openWire(via: "websocket" | "bosh", port: number): Promise<Wire> {
+    const open = via === "websocket" ? openWebSocketWire : openBoshWire;
+    const generation = ++this.#generation;
+    return open({
+      domain: this.#options.domain,
+      port,
+      onText: (text) => this.#note("received", text),
+      onArrival: (arrival) => {
+        // A wire that was replaced no longer speaks for us.
+        if (generation !== this.#generation) return;
+        if (arrival.kind === "stanza") this.#arrived(arrival.element);
+        else this.inbox.push(arrival);
+      },
+    });
+  }
+
+  #arrived(element: Element): void {
+    this.#notePresence(element);
+    if (!this.#options.hide(element)) this.inbox.push({ kind: "stanza", element });
+  }
+
   /** From now on the server writes a new XML document. */
   #restartReader(): void {
     this.#reader = new StreamReader({
       onHeader: (element) => this.inbox.push({ kind: "header", element }),
-      onStanza: (element) => {
-        this.#notePresence(element);
-        if (!this.#options.hide(element)) this.inbox.push({ kind: "stanza", element });
-      },
+      onStanza: (element) => this.#arrived(element),
       onEnd: () => this.inbox.push({ kind: "stream-end" }),
       onBroken: (why) => this.inbox.push({ kind: "broken", why }),
     });
@@ -160,6 +196,7 @@ export class DialogueClient {
   cut(): void {
     this.#note("sent", "(cuts the connection)");
     this.#socket?.destroy();
+    this.#wire?.cut();
     this.jid = undefined;
   }
 

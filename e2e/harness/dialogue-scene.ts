@@ -7,6 +7,7 @@ import { describeArrival } from "./dialogue-inbox.ts";
 import type { Dialogue } from "./dialogue-parser.ts";
 import { clientName } from "./dialogue-parser.ts";
 import type { Login } from "./dialogue-sasl.ts";
+import type { Via } from "./dialogue-wire.ts";
 
 const FENCE_NS = "urn:zonda:dialogue:fence";
 const PING_NS = "urn:xmpp:ping";
@@ -18,6 +19,8 @@ export interface DialogueServer {
   readonly domain: string;
   /** For XMPP without TLS or with STARTTLS. The clients of a dialogue take them in turn. */
   readonly ports: readonly number[];
+  /** What carries the streams; TCP if left out. Over another one the ports are those for web. */
+  readonly via?: Via;
   /** For direct TLS; dialogues that need it cannot run where there is none. */
   readonly directTlsPort?: number;
   /** For each expectation; 20 seconds if left out. It is only waited for when a dialogue fails. */
@@ -76,6 +79,7 @@ export class Scene {
       name,
       domain,
       deadlineMs: this.deadlineMs,
+      via: this.server.via,
       hide: (stanza) => this.#hide(client, stanza),
     });
     this.clients.set(name, client);
@@ -216,6 +220,7 @@ export class Scene {
       name: `registration of ${user}`,
       domain,
       deadlineMs: this.deadlineMs,
+      via: this.server.via,
       hide: () => false,
     });
     await client.dial(ports[index % ports.length] as number, false);

@@ -10,6 +10,8 @@ export interface NodeProcess extends AsyncDisposable {
   readonly pid: number;
   readonly c2s: number;
   readonly http: number;
+  /** Where a port for web clients is configured. */
+  readonly web?: number;
   readonly incarnation: string;
   /** Resolves with the exit code, or the signal that ended it. */
   readonly ended: Promise<number | string>;
@@ -26,6 +28,8 @@ export interface NodeProcessOptions {
   onLine?(line: string): void;
 }
 
+type Serving = Pick<NodeProcess, "c2s" | "http" | "web" | "incarnation">;
+
 /** Resolves when the node serves. @throws with its last lines when it ends before. */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
   const child = spawn(process.execPath, [cli, "serve", ...commandOptions(options)], {
@@ -33,7 +37,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     env: { ...process.env, ...options.environment },
   });
   const lines: string[] = [];
-  const serving = Promise.withResolvers<{ c2s: number; http: number; incarnation: string }>();
+  const serving = Promise.withResolvers<Serving>();
   const onLine = (line: string): void => {
     lines.push(line);
     if (lines.length > 200) lines.shift();

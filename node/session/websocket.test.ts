@@ -249,10 +249,25 @@ test("who connects and says nothing, in the clear or where TLS is due, is not ke
   }
 });
 
-test("a stanza over the limit after login ends the connection", async () => {
+test("a stanza over the limit after login is refused as soon as too much of it has come", async () => {
   await using web = await openWebKit({ door: { config: { stanzaBytesMax: 20_000 } } });
   const { client } = await web.bound();
-  client.send(`<message xmlns='jabber:client'><body>${"a".repeat(20_000)}</body></message>`);
-  expect(await client.closed()).toBe(1009);
+  client.socket.send("<message xmlns='jabber:client'><body>", { fin: false });
+  client.socket.send("a".repeat(30_000), { fin: false });
+  expect(await client.next()).toContain("<policy-violation ");
+  expect(await client.next()).toContain("<close ");
+  expect(await client.closed()).toBe(1000);
   await until(() => web.kit.router.ended.length === 1, "the session ends");
+});
+
+test("a client that only ever pings is not taken for one with a message without end", async () => {
+  await using web = await openWebKit();
+  const client = await web.connect();
+  await client.open();
+  for (let count = 0; count < 300; count += 1) {
+    client.socket.ping("x".repeat(100));
+    await once(client.socket, "pong");
+  }
+  await client.logIn();
+  expect(await client.bind("orchard")).toContain("<jid>");
 });

@@ -211,8 +211,8 @@ export class ServerStream implements TransportOwner {
   onEnd(): void {
     if (this.#state === "over") return;
     if (this.#state === "open") this.transport.writeEnd(undefined); // RFC 6120, 4.4.
-    this.transport.end();
     this.#end ??= CLOSED;
+    this.transport.end();
     this.#over();
     this.#destroyLater();
   }

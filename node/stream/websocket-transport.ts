@@ -26,6 +26,8 @@ const LESS_THAN = 0x3c;
 const NORMAL = 1000;
 /** Of frames around a message that may come before it is whole. */
 const FRAMING_BYTES_MAX = 4_096;
+/** Around what a ping or pong of a client holds. */
+const CONTROL_BYTES = 6;
 /** Silent sweeps before the peer is pinged, and before it is taken for dead. */
 const PING_SWEEPS = 4;
 const DEAD_SWEEPS = 8;
@@ -63,6 +65,9 @@ export class WebSocketTransport implements Transport {
     this.isSecure = peer.isSecure;
     socket.on("data", (chunk: Buffer) => this.#received(chunk.length));
     websocket.on("message", (data, isBinary) => this.#read(data, isBinary));
+    const onControl = ({ length }: Buffer) => this.#controlled(length);
+    websocket.on("ping", onControl);
+    websocket.on("pong", onControl);
     websocket.on("error", () => undefined); // The library closes with the right code by itself.
     websocket.on("close", () => this.#closed());
   }
@@ -178,6 +183,11 @@ export class WebSocketTransport implements Transport {
     if (this.#piecesBytes <= this.#stanzaBytesMax + FRAMING_BYTES_MAX) return;
     this.#piecesBytes = 0;
     this.#broken(tooLarge(this.#stanzaBytesMax));
+  }
+
+  /** Pings and pongs are no pieces of a message. */
+  #controlled(length: number): void {
+    this.#piecesBytes -= length + CONTROL_BYTES;
   }
 
   #read(data: RawData, isBinary: boolean): void {

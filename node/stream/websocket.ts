@@ -11,6 +11,11 @@ import { WebSocketTransport } from "./websocket-transport.ts";
 
 /** RFC 7395, 3.1: the subprotocol that a client must ask for. */
 const SUBPROTOCOL = "xmpp";
+/**
+ * How much larger than a stanza the library lets a message be: the transport says so first, in the
+ * words of XMPP, as soon as too much of it has come.
+ */
+const BACKSTOP = 4;
 /** Pieces a message may come in; a stanza of the largest size fits with room to spare. */
 const FRAGMENTS_MAX = 1_024;
 
@@ -25,7 +30,7 @@ export function openWebSocketDoor({ gate, limits, origins }: WebSocketOptions): 
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: limits.stanzaBytesMax,
+    maxPayload: BACKSTOP * limits.stanzaBytesMax,
     maxFragments: FRAGMENTS_MAX,
     maxBufferedChunks: 16 * FRAGMENTS_MAX,
     handleProtocols: () => SUBPROTOCOL,
