@@ -225,6 +225,7 @@ const connectRouter = ({
   openRouter({
     ...parts,
     domains: configuration.domains,
+    guestDomains: configuration.auth.anonymousDomains,
     sessions: () => upper.door?.sessions ?? NO_SESSIONS,
     clock,
     random,

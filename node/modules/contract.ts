@@ -74,6 +74,8 @@ export interface Host {
   readonly router: RouterServices;
   readonly sessions: () => SessionTable;
   readonly domains: readonly string[];
+  /** Whether it is nobody's account but a guest's, of whom nothing is kept. */
+  readonly isGuest: (user: Pick<Jid, "domain">) => boolean;
   readonly self: string;
   readonly software: { readonly name: string; readonly version: string };
   /** SCRAM keys of a password. @throws PasswordRefused */

@@ -1,4 +1,5 @@
 /** The modules of a node, by hand. Order matters only for handlers at the same place of a stage. */
+
 import { section } from "../config/options.ts";
 import { adhoc } from "./adhoc.ts";
 import { admin } from "./admin/module.ts";
@@ -11,6 +12,7 @@ import type { Module } from "./contract.ts";
 import { csi } from "./csi.ts";
 import { disco } from "./disco.ts";
 import { externalServices } from "./external-services.ts";
+import { guests } from "./guests.ts";
 import { last } from "./last.ts";
 import { offline } from "./offline.ts";
 import { ping } from "./ping.ts";
@@ -25,6 +27,7 @@ import { vcard } from "./vcard/module.ts";
 import { version } from "./version.ts";
 
 export const MODULES: readonly Module[] = [
+  guests,
   caps,
   blocking,
   roster,

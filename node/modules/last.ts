@@ -42,9 +42,10 @@ export const last = defineModule({
   about: "Says when a user was last there.",
   features: [NS],
   implements: [{ xep: 12, version: "1.2" }],
-  setup({ documents, rosters, router, clock, log }) {
+  setup({ documents, rosters, router, clock, log, isGuest }) {
     const startedMs = clock.monotonicMs();
     async function keep({ jid }: ClientSession, status: string): Promise<void> {
+      if (isGuest(jid)) return;
       const left = encoded({ atMs: clock.nowMs(), status });
       try {
         await documents.change(jid.bare, "activity", new Map([[KEY, left]]));

@@ -16,6 +16,8 @@ import { load } from "./registry.ts";
 
 export interface OpenRouterOptions extends RouterOptions {
   readonly random: Random;
+  /** Those of the domains that are for guests. */
+  readonly guestDomains: readonly string[];
   readonly modules: readonly Module[];
   /** The section `modules` of the configuration; defaults are filled in where it says nothing. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -65,6 +67,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     router: lateBound(() => router),
     sessions,
     domains,
+    isGuest: ({ domain }) => options.guestDomains.includes(domain),
     self: options.selfIncarnation,
     credentialsFor: options.credentialsFor,
     clock,

@@ -17,6 +17,7 @@ import { NodeRoutes, SharedRoutes } from "./shared-routes.ts";
 import { seeded, Weather } from "./weather.ts";
 
 export const DOMAIN = "capulet.example";
+export const GUESTS = "guests.capulet.example";
 const SCOPE = new Map([["", "jabber:client"]]);
 
 export interface ClusterOptions {
@@ -53,7 +54,8 @@ export class TestNode {
       notify: (node, user, set) => this.router.notifySiblings(node, user, set),
     });
     const opened = openRouter({
-      domains: [DOMAIN],
+      domains: [DOMAIN, GUESTS],
+      guestDomains: [GUESTS],
       stores: cluster.stores.of(isLive),
       routes: this.routes,
       mesh: this.mesh,
