@@ -10,7 +10,6 @@ import { tokenMechanismsFor } from "../auth/token-mechanisms.ts";
 import type { GivenToken } from "../auth/tokens.ts";
 import { Unavailable } from "../base/errors.ts";
 import { isLoopback } from "../guard/address.ts";
-import type { Urgency } from "../guard/admission.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Credentials } from "../stores/contract.ts";
 import type { ServerStream } from "../stream/stream.ts";
@@ -21,6 +20,8 @@ export class Login {
   readonly #door: Door;
   readonly #stream: ServerStream;
   #offer: Offer = NO_OFFER;
+  /** Of the present channel; taken once, since each costs a tenth of a handshake. */
+  #bindings: ReadonlyMap<string, Buffer> | undefined;
   #attempt: SaslAttempt | undefined;
   /** The running attempt's, when it is one with a token. */
   #token: HashedTokenExchange | undefined;
@@ -57,6 +58,7 @@ export class Login {
   prepare(): Promise<void> | undefined {
     this.forget();
     this.#offer = NO_OFFER;
+    this.#bindings = undefined;
     if (!this.isAllowed) return undefined;
     const { decoys } = this.#door.auth;
     const claimed = this.#claimed();
@@ -71,13 +73,6 @@ export class Login {
   get tokenMechanisms(): readonly TokenMechanism[] {
     const isPossible = this.#door.tokens !== undefined && this.#stream.isSecure;
     return isPossible && !this.isAnonymous ? tokenMechanismsFor(this.#offer.channelBindings) : [];
-  }
-
-  /** How soon an attempt is to be served; see Admission. */
-  urgencyOf(mechanism: string, { fast, resume }: Wishes): Urgency {
-    if (mechanism === "PLAIN") return "password";
-    if (fast === undefined) return "challenge";
-    return resume === undefined ? "token" : "resumption";
   }
 
   /**
@@ -188,9 +183,14 @@ export class Login {
       ...this.#door.auth,
       domain,
       offer: this.#offer,
-      channelBindings: transport.channelBindings(),
+      channelBindings: this.#channelBindings(),
       certified: transport.certifiedAddresses(),
     };
+  }
+
+  #channelBindings(): ReadonlyMap<string, Buffer> {
+    this.#bindings ??= this.#stream.transport.channelBindings();
+    return this.#bindings;
   }
 
   /** RFC 6120, 4.7.1: who the client's header says it is; undefined when it can be nobody here. */
@@ -223,7 +223,7 @@ export class Login {
       isAnonymous: this.isAnonymous,
       isCertified: certifiedUsers(transport.certifiedAddresses(), domain).length > 0,
       hasSha512,
-      channelBindings: [...transport.channelBindings().keys()],
+      channelBindings: [...this.#channelBindings().keys()],
     });
   }
 }
