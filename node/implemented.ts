@@ -24,6 +24,7 @@ const NAMES: Readonly<Record<number, string>> = {
   128: "Service Discovery Extensions",
   133: "Service Administration",
   153: "vCard-Based Avatars",
+  156: "Discovering Alternative XMPP Connection Methods",
   157: "Contact Addresses for XMPP Services",
   124: "Bidirectional-streams Over Synchronous HTTP (without key sequences, multiple streams, script syntax)",
   160: "Best Practices for Handling Offline Messages",
@@ -57,6 +58,7 @@ const NAMES: Readonly<Record<number, string>> = {
 /** Spoken at the client door, before any module has a say. */
 const DOOR = [
   { xep: 124, version: "1.11.2", where: "stream/bosh" },
+  { xep: 156, version: "1.4.0", where: "http" },
   { xep: 175, version: "1.2", where: "auth" },
   { xep: 178, version: "1.2", where: "auth" },
   { xep: 198, version: "1.6.3", where: "session" },

@@ -1,9 +1,12 @@
 /** What is mounted on the listener for web clients, as the configuration has it. */
+import { domainToASCII } from "node:url";
 import { systemClock as clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom as random } from "./base/random.ts";
 import type { Configuration } from "./config/schema.ts";
 import { AddressGuard } from "./guard/address-guard.ts";
+import type { AlternativeConnection } from "./http/host-meta.ts";
+import { hostMetaPaths } from "./http/host-meta.ts";
 import type { WebPath, WebServer } from "./http/web.ts";
 import { openWeb } from "./http/web.ts";
 import type { ClientDoor } from "./session/door.ts";
@@ -19,6 +22,23 @@ const BOSH_PATH = "/http-bind";
 export interface WebDoors extends WebServer {
   /** Undefined where it is switched off. */
   readonly bosh: BoshStats | undefined;
+}
+
+/** XEP-0156: the ways to the domain that a client asked at, or to the first one. */
+function linksFor({ domains, web }: Configuration, host: string): readonly AlternativeConnection[] {
+  const domain = domainToASCII(
+    domains.find((one) => domainToASCII(one) === host) ?? domains[0] ?? "",
+  );
+  const base = (web.url ?? `https://${domain}:${web.port}`).replace(/\/$/, "");
+  const links: AlternativeConnection[] = [];
+  if (web.websocket) {
+    const href = `${base.replace(/^http/, "ws")}${WEBSOCKET_PATH}`;
+    links.push({ rel: "urn:xmpp:alt-connections:websocket", href });
+  }
+  if (web.bosh.enabled) {
+    links.push({ rel: "urn:xmpp:alt-connections:xbosh", href: `${base}${BOSH_PATH}` });
+  }
+  return links;
 }
 
 export interface WebParts {
@@ -74,6 +94,7 @@ function mount({ configuration, door, incarnation }: WebParts): Mounted {
     paths: {
       ...(websocket && { [WEBSOCKET_PATH]: openWebSocketDoor(shared) }),
       ...(bosh !== undefined && { [BOSH_PATH]: bosh }),
+      ...hostMetaPaths((host) => linksFor(configuration, host)),
     },
   };
 }

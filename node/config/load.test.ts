@@ -62,6 +62,8 @@ test.each([
   ["tls: {certificate: x}", /tls: certificate and key must be given together/],
   ["routes: {engine: etcd}", /store\.engine: must be cassandra/],
   ["c2s: {plaintextAuthOnLoopback: true}", /plaintextAuthOnLoopback: needs c2s\.tls to be offered/],
+  ["web: {port: 80, tls: false}", /web\.url: is needed when web\.tls is off/],
+  ["web: {url: chat.example.org}", /web\.url: must be like https:/],
   ["- a", /must hold options/],
   ["a: [", /Cannot read the configuration/],
 ])("%s is refused with a reason", (yaml, reason) => {

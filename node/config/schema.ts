@@ -279,6 +279,16 @@ export const configurationSchema = <M extends z.ZodRawShape>(modules: M) =>
       if ((config.tls.certificate === undefined) !== (config.tls.key === undefined)) {
         refuse(["tls"], "certificate and key must be given together");
       }
+      const { url } = config.web;
+      if (url !== undefined && !/^https?:\/\/[^\s/?#]+(?:\/[^\s?#]*)?$/.test(url)) {
+        refuse(["web", "url"], "must be like https://chat.example.org");
+      }
+      if (config.web.port !== undefined && !config.web.tls && url === undefined) {
+        refuse(
+          ["web", "url"],
+          "is needed when web.tls is off: clients are told where the proxy is",
+        );
+      }
       if (config.c2s.plaintextAuthOnLoopback && config.c2s.tls === "required") {
         refuse(["c2s", "plaintextAuthOnLoopback"], "needs c2s.tls to be offered");
       }

@@ -1,5 +1,5 @@
 /** Options of the listener for what clients do over HTTP. */
-import { flag, integer, list, optionalInteger, section, text } from "./options.ts";
+import { flag, integer, list, optionalInteger, optionalText, section, text } from "./options.ts";
 
 export const web = section("What browsers use: WebSocket, BOSH, and how to find them.", {
   host: text({ about: "Address to listen on.", default: "0.0.0.0" }),
@@ -11,6 +11,10 @@ export const web = section("What browsers use: WebSocket, BOSH, and how to find 
   tls: flag({
     about: "HTTPS with the domains' certificates; off only behind a proxy that does it.",
     default: true,
+  }),
+  url: optionalText({
+    about:
+      "Where clients reach this listener, as https://chat.example.org; if left out, its port at each domain.",
   }),
   trustedProxies: list({
     about: "Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed.",

@@ -99,6 +99,19 @@ const config = z
             "c2s.host, c2s.port and c2s.directTls are the operator's: 5222 and 5223 are open",
         }),
       ),
+    web: z
+      .looseObject({
+        host: z.string().max(255).optional().describe("Refused: nodes listen on every address."),
+        port: z.int().min(0).max(65535).optional().describe("Refused: the port is 5443."),
+      })
+      .optional()
+      .describe("The door for web clients, but for its address and port.")
+      .meta(
+        checked({
+          rule: "!has(self.host) && !has(self.port)",
+          message: "web.host and web.port are the operator's: 5443 is open",
+        }),
+      ),
   })
   .optional()
   .describe(
@@ -210,15 +223,15 @@ const service = z
     type: z
       .enum(["ClusterIP", "NodePort", "LoadBalancer"])
       .default("ClusterIP")
-      .describe("How the Services for clients and servers are reached."),
+      .describe("How the Services for clients, web clients and servers are reached."),
     annotations: z
       .record(z.string(), z.string().max(1024))
       .optional()
-      .describe("Annotations of both Services, for the load balancer.")
+      .describe("Annotations of these Services, for the load balancer.")
       .meta({ maxProperties: 50 }),
   })
   .prefault({})
-  .describe("The Services for clients (5222, 5223) and servers (5269).");
+  .describe("The Services for clients (5222, 5223), web clients (5443) and servers (5269).");
 
 const PREFIX_IMMUTABLE: Rule = {
   rule: "has(self.etcd.prefix) == has(oldSelf.etcd.prefix) && (!has(self.etcd.prefix) || self.etcd.prefix == oldSelf.etcd.prefix)",

@@ -137,6 +137,7 @@ const WRONG: readonly (readonly [string, object, string | RegExp])[] = [
     { config: { c2s: { directTls: {} } } },
     "5222 and 5223 are open",
   ],
+  ["a port for web clients", { config: { web: { port: 1 } } }, "5443 is open"],
   ["options that are no map", { config: "registration" }, "must be of type object"],
 ];
 

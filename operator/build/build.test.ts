@@ -14,7 +14,7 @@ import { replicaSet } from "./replica-set.ts";
 import { revisionOf } from "./revision.ts";
 import { secret } from "./secret.ts";
 import { serviceAccount } from "./service-account.ts";
-import { clientsService, meshService, serversService } from "./services.ts";
+import { clientsService, meshService, serversService, webService } from "./services.ts";
 
 const full = clusterOf(example("full"));
 const minimal = clusterOf(example("minimal"));
@@ -27,6 +27,7 @@ function everything(cluster: Cluster): readonly KubeObject[] {
     configMap(cluster, revision),
     replicaSet(cluster, revision),
     clientsService(cluster),
+    webService(cluster),
     serversService(cluster),
     meshService(cluster),
     networkPolicy(cluster),

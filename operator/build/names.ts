@@ -4,6 +4,7 @@ import type { Kind } from "./kinds.ts";
 
 export const names = {
   clients: (cluster: string) => `${cluster}-c2s`,
+  web: (cluster: string) => `${cluster}-web`,
   servers: (cluster: string) => `${cluster}-s2s`,
   mesh: (cluster: string) => `${cluster}-mesh`,
   authority: (cluster: string) => `${cluster}-ca`,

@@ -22,7 +22,7 @@ export const networkPolicy = (cluster: Cluster): KubeObject => {
       ...nodes,
       policyTypes: ["Ingress"],
       ingress: [
-        { ports: tcp(PORTS.clients, PORTS.directTls, PORTS.servers) },
+        { ports: tcp(PORTS.clients, PORTS.directTls, PORTS.web, PORTS.servers) },
         { ports: tcp(PORTS.mesh), from: [nodes] },
         { ports: tcp(PORTS.http), from: [{ namespaceSelector: {} }] },
       ],

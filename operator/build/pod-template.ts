@@ -49,6 +49,7 @@ function container({ spec }: Cluster): object {
     ports: [
       { name: "c2s", containerPort: PORTS.clients },
       { name: "c2s-tls", containerPort: PORTS.directTls },
+      { name: "web", containerPort: PORTS.web },
       { name: "s2s", containerPort: PORTS.servers },
       { name: "mesh", containerPort: PORTS.mesh },
       { name: "http", containerPort: PORTS.http },

@@ -4,7 +4,14 @@ import { names } from "./names.ts";
 
 /** Where a node finds its files; one projected volume. */
 export const CONFIG_DIRECTORY = "/etc/zonda";
-export const PORTS = { clients: 5222, directTls: 5223, servers: 5269, mesh: 5280, http: 8080 };
+export const PORTS = {
+  clients: 5222,
+  directTls: 5223,
+  web: 5443,
+  servers: 5269,
+  mesh: 5280,
+  http: 8080,
+};
 
 type Tree = Record<string, unknown>;
 
@@ -47,6 +54,7 @@ export function nodeSettings({ name, namespace, spec }: Cluster): Tree {
       },
     },
     c2s: { port: PORTS.clients, directTls: { port: PORTS.directTls } },
+    web: { host: "0.0.0.0", port: PORTS.web },
     tls: { certificate: file("tls/tls.crt"), key: file("tls/tls.key") },
     mesh: {
       port: PORTS.mesh,

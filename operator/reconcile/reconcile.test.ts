@@ -113,7 +113,7 @@ describe("an XmppCluster", () => {
       "Stalled=False",
       "VersionConsistent=True",
     ]);
-    expect(await names("v1", "Service")).toEqual(["chat-c2s", "chat-mesh", "chat-s2s"]);
+    expect(await names("v1", "Service")).toEqual(["chat-c2s", "chat-mesh", "chat-s2s", "chat-web"]);
     expect(await names("v1", "Secret")).toEqual(["chat-ca", "chat-mesh", "chat-tls"]);
     expect(await names("policy/v1", "PodDisruptionBudget")).toEqual(["chat-nodes"]);
     expect(await names("networking.k8s.io/v1", "NetworkPolicy")).toEqual(["chat-nodes"]);

@@ -4,7 +4,7 @@ import { names } from "../../build/names.ts";
 import { networkPolicy } from "../../build/network-policy.ts";
 import { podDisruptionBudget } from "../../build/pod-disruption-budget.ts";
 import { serviceAccount } from "../../build/service-account.ts";
-import { clientsService, meshService, serversService } from "../../build/services.ts";
+import { clientsService, meshService, serversService, webService } from "../../build/services.ts";
 import type { KubeObject } from "../../kube/contract.ts";
 import type { Seen, WatchedKind } from "../observe.ts";
 import { isOwned } from "../observe.ts";
@@ -17,6 +17,7 @@ export function surroundings(seen: Seen): Verdict {
   const objects = [
     serviceAccount(cluster),
     clientsService(cluster),
+    webService(cluster),
     serversService(cluster),
     meshService(cluster),
     networkPolicy(cluster),
