@@ -42,6 +42,7 @@ const NAMES: Readonly<Record<number, string>> = {
   237: "Roster Versioning",
   352: "Client State Indication",
   357: "Push Notifications",
+  363: "HTTP File Upload",
   368: "SRV records for XMPP over TLS (direct TLS)",
   386: "Bind 2",
   398: "User Avatar to vCard-Based Avatars Conversion",

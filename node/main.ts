@@ -2,6 +2,8 @@
  * The composition root: builds every room from the configuration, wires the callbacks, starts, and
  * stops. Rooms open from the bottom up; the stack releases them in the opposite order.
  */
+
+import { join } from "node:path";
 import type { ClusterSecret } from "./auth/cluster-secret.ts";
 import { openClusterSecret } from "./auth/cluster-secret.ts";
 import { makeCredentials } from "./auth/credentials.ts";
@@ -18,6 +20,8 @@ import { openRoutes, openStores } from "./engines.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import type { HttpServer } from "./http/server.ts";
 import { openHttp, plainText } from "./http/server.ts";
+import type { Uploads } from "./http/upload/contract.ts";
+import { openUploads } from "./http/upload/open.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
 import { openMesh } from "./mesh/mesh.ts";
 import type { MetricSources } from "./metrics.ts";
@@ -70,7 +74,10 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const openOnce = () => openNodeRoutes(configuration, self, mesh, upper, log);
   const routes = starting.use(await persist("routes", openOnce, patience));
   const passwords = new PasswordWork();
-  const parts = { configuration, stores, routes, incarnation, passwords, log };
+  const openUploadsOnce = () => openNodeUploads(configuration, stores, log);
+  const uploads = await persist("uploads", openUploadsOnce, patience);
+  if (uploads !== undefined) starting.use(uploads);
+  const parts = { configuration, stores, routes, incarnation, passwords, uploads, log };
   const opened = connectRouter({ ...parts, mesh, upper });
   const { router } = opened;
   upper.router = router;
@@ -200,6 +207,14 @@ const NO_SESSIONS: SessionTable = {
   all: () => [],
 };
 
+/** Files of users, with the key to sign names with that all nodes share. */
+async function openNodeUploads({ upload, web, data }: Configuration, stores: Stores, log: Logger) {
+  if (upload.engine === "none") return undefined;
+  const key = await stores.secrets.keep("upload", random.bytes(32));
+  const directory = { ...upload.directory, path: upload.directory.path ?? join(data, "uploads") };
+  return openUploads({ ...upload, directory }, { key, webPort: web.port, clock, random, log });
+}
+
 interface Parts {
   readonly configuration: Configuration;
   readonly stores: Stores;
@@ -207,6 +222,8 @@ interface Parts {
   readonly incarnation: string;
   /** One bound on password hashing, whoever asks for it. */
   readonly passwords: PasswordWork;
+  /** Undefined where the node takes no files. */
+  readonly uploads: Uploads | undefined;
   readonly log: Logger;
 }
 

@@ -7,6 +7,8 @@ import type { Configuration } from "./config/schema.ts";
 import { AddressGuard } from "./guard/address-guard.ts";
 import type { AlternativeConnection } from "./http/host-meta.ts";
 import { hostMetaPaths } from "./http/host-meta.ts";
+import type { Uploads } from "./http/upload/contract.ts";
+import { UPLOAD_PATH } from "./http/upload/contract.ts";
 import type { WebPath, WebServer } from "./http/web.ts";
 import { openWeb } from "./http/web.ts";
 import type { ClientDoor } from "./session/door.ts";
@@ -46,6 +48,8 @@ export interface WebParts {
   readonly door: ClientDoor;
   readonly tls: TlsContexts;
   readonly incarnation: string;
+  /** Undefined where the node takes no files. */
+  readonly uploads: Uploads | undefined;
   readonly log: Logger;
 }
 
@@ -82,7 +86,7 @@ interface Mounted {
   readonly bosh: BoshDoor | undefined;
 }
 
-function mount({ configuration, door, incarnation }: WebParts): Mounted {
+function mount({ configuration, door, incarnation, uploads }: WebParts): Mounted {
   const { websocket, bosh: options, ...web } = configuration.web;
   const origins = new Origins(web.origins);
   const shared = { gate: door.gate, limits: door.limits, origins };
@@ -95,6 +99,7 @@ function mount({ configuration, door, incarnation }: WebParts): Mounted {
       ...(websocket && { [WEBSOCKET_PATH]: openWebSocketDoor(shared) }),
       ...(bosh !== undefined && { [BOSH_PATH]: bosh }),
       ...hostMetaPaths((host) => linksFor(configuration, host)),
+      ...(uploads?.path !== undefined && { [UPLOAD_PATH]: uploads.path }),
     },
   };
 }

@@ -14,6 +14,7 @@ import {
   section,
   text,
 } from "./options.ts";
+import { upload } from "./upload.ts";
 import { web } from "./web.ts";
 
 const clientTls = section("How to reach the server over TLS; plain TCP when left out.", {
@@ -192,6 +193,7 @@ const nodeOptions = {
   routes,
   c2s,
   web,
+  upload,
   tls: section("The domains' certificate; one is made and kept in `data` when left out.", {
     certificate: file("PEM file with the certificate chain; read again when it changes."),
     key: file("PEM file with the private key."),

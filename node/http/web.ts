@@ -20,6 +20,8 @@ export interface WebPeer {
 
 /** What stands at one path. */
 export interface WebPath {
+  /** Time to the end of a request's body where it is not everybody's. */
+  readonly bodyMs?: number;
   onRequest?(
     request: IncomingMessage,
     response: ServerResponse,
@@ -125,13 +127,16 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
   const { paths } = options;
   const pathOf = ({ url = "/" }: IncomingMessage): WebPath | undefined => {
     const path = url.split("?", 1)[0] as string;
-    return Object.hasOwn(paths, path) ? paths[path] : undefined;
+    if (Object.hasOwn(paths, path)) return paths[path];
+    // A path that ends with a slash stands for everything below it.
+    const folder = path.slice(0, path.indexOf("/", 1) + 1);
+    return Object.hasOwn(paths, folder) ? paths[folder] : undefined;
   };
   const { headersMs, requestMs, checkMs } = options.timeouts ?? TIMEOUTS;
   const http = createHttpServer(
     {
       headersTimeout: headersMs,
-      requestTimeout: requestMs,
+      requestTimeout: Math.max(requestMs, ...Object.values(paths).map((one) => one.bodyMs ?? 0)),
       connectionsCheckingInterval: checkMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -142,7 +147,9 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
         response.destroy();
       };
       try {
-        const onRequest = pathOf(request)?.onRequest;
+        const found = pathOf(request);
+        const onRequest = found?.onRequest;
+        limitBody(request, found?.bodyMs ?? requestMs);
         if (onRequest === undefined) sendText(response, 404, "nothing is here");
         else onRequest(request, response, peerOf(request, proxies))?.catch(onFault);
       } catch (error) {
@@ -164,6 +171,15 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
   // It is handed its connections and never listens; this is what makes it watch their timeouts.
   http.emit("listening");
   return http;
+}
+
+/** Ends a request whose body takes longer. */
+function limitBody(request: IncomingMessage, bodyMs: number): void {
+  if (request.complete) return;
+  const timer = setTimeout(() => request.destroy(), bodyMs);
+  timer.unref();
+  const stop = () => clearTimeout(timer);
+  request.once("end", stop).once("close", stop);
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {

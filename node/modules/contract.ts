@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { Uploads } from "../http/upload/contract.ts";
 import type { IqRequest as Request } from "../router/iq.ts";
 import type { Registration, Router } from "../router/router.ts";
 import type { ClientSession, InlineFeature, SessionTable } from "../session/contract.ts";
@@ -21,6 +22,7 @@ import type {
 } from "../stores/contract.ts";
 import type { Element } from "../xml/element.ts";
 
+export type { Slot, Uploads } from "../http/upload/contract.ts";
 export type { IqRequest as Request } from "../router/iq.ts";
 export { iq } from "../router/iq.ts";
 export { on } from "../router/lifecycle.ts";
@@ -70,6 +72,8 @@ export interface Host {
   readonly rosters: Rosters;
   readonly offline: Offline;
   readonly documents: Documents;
+  /** Undefined where the node takes no files. */
+  readonly uploads: Uploads | undefined;
   readonly pubsub: Pubsub;
   readonly router: RouterServices;
   readonly sessions: () => SessionTable;

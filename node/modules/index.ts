@@ -23,6 +23,7 @@ import { push } from "./push/module.ts";
 import { register } from "./register.ts";
 import { roster } from "./roster/module.ts";
 import { time } from "./time.ts";
+import { upload } from "./upload.ts";
 import { vcard } from "./vcard/module.ts";
 import { version } from "./version.ts";
 
@@ -45,6 +46,7 @@ export const MODULES: readonly Module[] = [
   contacts,
   externalServices,
   push,
+  upload,
   ping,
   disco,
   version,

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ConfigError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
+import type { Uploads } from "../http/upload/contract.ts";
 import type { RouterOptions } from "../router/router.ts";
 import { Router } from "../router/router.ts";
 import type { InlineFeature } from "../session/contract.ts";
@@ -15,6 +16,8 @@ import type { Loaded } from "./registry.ts";
 import { load } from "./registry.ts";
 
 export interface OpenRouterOptions extends RouterOptions {
+  /** Undefined where the node takes no files. */
+  readonly uploads?: Uploads | undefined;
   readonly random: Random;
   /** Those of the domains that are for guests. */
   readonly guestDomains: readonly string[];
@@ -62,6 +65,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     rosters: stores.rosters,
     offline: stores.offline,
     documents: stores.documents,
+    uploads: options.uploads,
     pubsub: stores.pubsub,
     // Modules are set up before the router that their handlers run in; they use it afterwards.
     router: lateBound(() => router),

@@ -6,7 +6,7 @@ import type { NodeRecord, Route } from "../../routes/contract.ts";
 import { Jid } from "../../stanza/jid.ts";
 import type { Credentials } from "../../stores/contract.ts";
 import { parseStanza } from "../../xml/parser.ts";
-import type { Module } from "../contract.ts";
+import type { Module, Uploads } from "../contract.ts";
 import { MODULES } from "../index.ts";
 import { openRouter } from "../open-router.ts";
 import { newTable, TestSession } from "./client.ts";
@@ -28,6 +28,7 @@ export interface ClusterOptions {
   readonly losses?: Partial<Losses>;
   readonly modules?: readonly Module[];
   readonly options?: Readonly<Record<string, unknown>>;
+  readonly uploads?: Uploads | undefined;
 }
 
 export class TestNode {
@@ -65,6 +66,7 @@ export class TestNode {
       log: silentLog,
       modules: options.modules ?? MODULES,
       options: options.options ?? {},
+      uploads: options.uploads,
       selfIncarnation: name,
       software: { name: "Zonda", version: "0.0.0-test" },
       credentialsFor: async (password) => ({ password }) as unknown as Credentials,

@@ -1,0 +1,45 @@
+/** Uploaded files: who makes slots for them, and what keeps them. Engines: directory.ts and s3.ts. */
+import type { WebPath } from "../web.ts";
+
+/** What a user wants to upload. */
+export interface Asked {
+  /** Bare address. */
+  readonly user: string;
+  /** The domain that was asked. */
+  readonly domain: string;
+  readonly name: string;
+  readonly bytes: number;
+  /** A media type, or "". */
+  readonly type: string;
+}
+
+export interface Slot {
+  readonly id: string;
+  readonly putUrl: string;
+  /** Headers that the client must send along. */
+  readonly putHeaders: Readonly<Record<string, string>>;
+  readonly getUrl: string;
+  /** When the slot is void unless it was used, and when the file goes. */
+  readonly slotUntilMs: number;
+  readonly fileUntilMs: number;
+}
+
+export interface UploadLimits {
+  readonly fileBytesMax: number;
+  readonly userBytesMax: number;
+  readonly userFilesMax: number;
+}
+
+export interface Uploads extends AsyncDisposable {
+  readonly limits: UploadLimits;
+  slot(asked: Asked): Promise<Slot>;
+  /** Whether `watch` tells of files: otherwise every slot counts as used. */
+  readonly tellsOfFiles: boolean;
+  /** Calls `stored` when a file has arrived on this node. */
+  watch(stored: (user: string, id: string) => Promise<void>): void;
+  /** What this node serves below UPLOAD_PATH; undefined when others do all of it. */
+  readonly path: WebPath | undefined;
+}
+
+/** With a slash at its end: everything below is meant. */
+export const UPLOAD_PATH = "/upload/";
