@@ -133,10 +133,11 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
     return Object.hasOwn(paths, folder) ? paths[folder] : undefined;
   };
   const { headersMs, requestMs, checkMs } = options.timeouts ?? TIMEOUTS;
+  const longestMs = Math.max(requestMs, ...Object.values(paths).map((one) => one.bodyMs ?? 0));
   const http = createHttpServer(
     {
       headersTimeout: headersMs,
-      requestTimeout: Math.max(requestMs, ...Object.values(paths).map((one) => one.bodyMs ?? 0)),
+      requestTimeout: longestMs,
       connectionsCheckingInterval: checkMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -149,7 +150,8 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
       try {
         const found = pathOf(request);
         const onRequest = found?.onRequest;
-        limitBody(request, found?.bodyMs ?? requestMs);
+        const bodyMs = found?.bodyMs ?? requestMs;
+        if (bodyMs < longestMs) limitBody(request, response, bodyMs);
         if (onRequest === undefined) sendText(response, 404, "nothing is here");
         else onRequest(request, response, peerOf(request, proxies))?.catch(onFault);
       } catch (error) {
@@ -173,10 +175,13 @@ function openHandlers(options: WebOptions, proxies: BlockList): Server {
   return http;
 }
 
-/** Ends a request whose body takes longer. */
-function limitBody(request: IncomingMessage, bodyMs: number): void {
+/** Ends a request whose body takes longer, as Node does it where one time is everybody's. */
+function limitBody(request: IncomingMessage, response: ServerResponse, bodyMs: number): void {
   if (request.complete) return;
-  const timer = setTimeout(() => request.destroy(), bodyMs);
+  const timer = setTimeout(() => {
+    if (response.headersSent) request.destroy();
+    else response.writeHead(408, { connection: "close" }).end(() => request.destroy());
+  }, bodyMs);
   timer.unref();
   const stop = () => clearTimeout(timer);
   request.once("end", stop).once("close", stop);

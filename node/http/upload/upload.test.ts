@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { FakeClock } from "../../base/fake-clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { systemRandom } from "../../base/random.ts";
-import type { WebServer } from "../web.ts";
+import type { WebServer, WebTimeouts } from "../web.ts";
 import { openWeb } from "../web.ts";
 import type { Uploads } from "./contract.ts";
 import { UPLOAD_PATH } from "./contract.ts";
@@ -48,7 +48,10 @@ interface Kit {
   readonly stored: string[];
 }
 
-async function open(more: Partial<UploadOptions> = {}): Promise<Kit> {
+async function open(
+  more: Partial<UploadOptions> = {},
+  timeouts: WebTimeouts = { headersMs: 10_000, requestMs: 20_000, checkMs: 2_000 },
+): Promise<Kit> {
   const clock = new FakeClock();
   const surroundings = { key: KEY, webPort: 0, clock, random: systemRandom, log: silentLog };
   const uploads = await openUploads(options(more), surroundings);
@@ -57,7 +60,9 @@ async function open(more: Partial<UploadOptions> = {}): Promise<Kit> {
   uploads.watch(async (user, id) => void stored.push(`${user} ${id}`));
   const web = await openWeb({
     ...{ host: "127.0.0.1", port: 0, tls: undefined, trustedProxies: [], connectionsMax: 100 },
-    paths: { [UPLOAD_PATH]: uploads.path },
+    timeouts,
+    // Whoever stands here reads all of a request before it answers.
+    paths: { [UPLOAD_PATH]: uploads.path, "/other": { onRequest: () => undefined } },
     admit: () => true,
     release() {},
     onFault: (error) => {
@@ -249,6 +254,13 @@ describe("files in a directory", () => {
     };
     await expect.poll(afterAnHour).not.toContain(day);
   });
+});
+
+test("a request for something else may not take as long as a file", async () => {
+  const kit = await open({}, { headersMs: 200, requestMs: 300, checkMs: 50 });
+  const answer = await ask(kit, "POST", "/other", { "content-length": "10" }, Buffer.from("short"));
+  expect(answer.status).toBe(408);
+  await close(kit);
 });
 
 test("a disk without room takes no file", async () => {
