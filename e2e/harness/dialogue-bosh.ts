@@ -19,7 +19,10 @@ class BoshWire implements Wire {
   #sid: string | undefined;
   #underWay = 0;
   #queue: string[] = [];
-  #isBound = false;
+  /** After login the server may speak at any time. */
+  #isLoggedIn = false;
+  /** The features that come next are those of a new stream. */
+  #isOpening = false;
   #isOver = false;
   /** Answers that came before one that must be read first. */
   readonly #early = new Map<number, string>();
@@ -31,11 +34,12 @@ class BoshWire implements Wire {
 
   openStream(): void {
     const { domain } = this.#options;
+    this.#isOpening = true;
     if (this.#sid === undefined) {
       this.#post(`to="${domain}" wait="60" hold="1" ver="1.6" xmpp:version="1.0"`, "");
       return;
     }
-    this.#isBound = true;
+    this.#isLoggedIn = true;
     this.#post(`sid="${this.#sid}" to="${domain}" xmpp:restart="true"`, "");
   }
 
@@ -59,7 +63,7 @@ class BoshWire implements Wire {
   #goOn(): void {
     if (this.#isOver || this.#sid === undefined) return;
     const isDue = this.#queue.length > 0 && this.#underWay < REQUESTS_MAX;
-    if (isDue || (this.#isBound && this.#underWay === 0)) {
+    if (isDue || (this.#isLoggedIn && this.#underWay === 0)) {
       this.#post(`sid="${this.#sid}"`, this.#takeQueue());
     }
   }
@@ -107,7 +111,10 @@ class BoshWire implements Wire {
       this.#sid ??= sid;
       for (const element of elementsOf(body)) {
         // A header has no form of its own here: features are what comes of one.
-        if (element.name === "stream:features") onArrival({ kind: "header", element: body });
+        const isFeatures = element.name === "stream:features";
+        if (isFeatures && this.#isOpening) onArrival({ kind: "header", element: body });
+        if (isFeatures && !this.#isOpening) this.#isLoggedIn = true; // XEP-0388: no new stream.
+        if (isFeatures) this.#isOpening = false;
         onArrival({ kind: "stanza", element });
       }
       if (type !== "terminate") return;

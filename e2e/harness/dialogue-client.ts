@@ -8,12 +8,15 @@ import type { Element } from "ltx";
 import { openBoshWire } from "./dialogue-bosh.ts";
 import { type Arrival, describeArrival, Inbox } from "./dialogue-inbox.ts";
 import { StreamReader } from "./dialogue-reader.ts";
-import type { Login, Mechanism } from "./dialogue-sasl.ts";
-import { converse } from "./dialogue-sasl.ts";
+import type { Conversation, Login, Mechanism } from "./dialogue-sasl.ts";
+import { converse, converseWithToken } from "./dialogue-sasl.ts";
 import { openWebSocketWire } from "./dialogue-websocket.ts";
 import type { Via, Wire } from "./dialogue-wire.ts";
 
 const SASL_NS = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SASL2_NS = "urn:xmpp:sasl:2";
+const FAST_NS = "urn:xmpp:fast:0";
+const TOKEN_MECHANISM = "HT-SHA-256-NONE";
 const TLS_NS = "urn:ietf:params:xml:ns:xmpp-tls";
 const BIND_NS = "urn:ietf:params:xml:ns:xmpp-bind";
 const TRANSCRIPT_LINES = 24;
@@ -47,6 +50,8 @@ export class DialogueClient {
   #wire: Wire | undefined;
   #generation = 0;
   #reader: StreamReader | undefined;
+  /** The token it was given last (XEP-0484). */
+  #token = "";
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -174,6 +179,45 @@ export class DialogueClient {
     }
     await this.openStream();
     return undefined;
+  }
+
+  /**
+   * Logs in by XEP-0388, with the token it was given last or with a mechanism. The answer is the next
+   * arrival; the features that follow a success are taken.
+   * @param extensions what else it asks for, as XML
+   */
+  async authenticateAtOnce(
+    mechanism: Mechanism | "token",
+    login: Login,
+    extensions: string,
+  ): Promise<void> {
+    const isToken = mechanism === "token";
+    const conversation = isToken
+      ? converseWithToken(login, this.#token)
+      : converse(mechanism, login);
+    const response = `<initial-response>${conversation.first}</initial-response>`;
+    const name = isToken ? TOKEN_MECHANISM : mechanism;
+    this.send(
+      `<authenticate xmlns="${SASL2_NS}" mechanism="${name}">${response}${extensions}</authenticate>`,
+    );
+    let answer = await this.receive("stanza");
+    while (answer.getName() === "challenge") {
+      const next = conversation.answer(answer.getText());
+      this.send(`<response xmlns="${SASL2_NS}">${next}</response>`);
+      answer = await this.receive("stanza");
+    }
+    if (answer.getName() === "success") await this.#loggedIn(answer, conversation);
+    this.inbox.putBack({ kind: "stanza", element: answer });
+  }
+
+  async #loggedIn(success: Element, conversation: Conversation): Promise<void> {
+    conversation.finish(success.getChildText("additional-data") ?? "");
+    const address = success.getChildText("authorization-identifier") ?? "";
+    if (address.includes("/")) this.jid = address;
+    this.#token = success.getChild("token", FAST_NS)?.attrs.token ?? this.#token;
+    const features = await this.receive("stanza");
+    if (features.getName() !== "features") throw unexpected("features", features);
+    this.features = features;
   }
 
   /** Asks for the resource. @throws Error when the server refuses it */

@@ -31,6 +31,11 @@ export class Inbox {
     return arrival;
   }
 
+  /** Makes it the next arrival again. */
+  putBack(arrival: Arrival): void {
+    this.#arrivals.unshift(arrival);
+  }
+
   /** What is there now and can be seen without waiting. */
   get waiting(): readonly Arrival[] {
     return this.#arrivals;

@@ -7,6 +7,11 @@ import type { Mechanism } from "./dialogue-sasl.ts";
 export type Action =
   | { readonly kind: "dial" | "dial-tls" | "open-stream" | "connect" | "start-tls" }
   | { readonly kind: "authenticate"; readonly mechanism: Mechanism }
+  | {
+      readonly kind: "authenticate-at-once";
+      readonly mechanism: Mechanism | "token";
+      readonly text: string;
+    }
   | { readonly kind: "refused"; readonly mechanism: Mechanism; readonly condition: string }
   | { readonly kind: "bind" | "log-in" | "fetch-roster" }
   | { readonly kind: "come-online"; readonly priority: number | undefined }
@@ -58,7 +63,8 @@ interface Line {
 
 const NAME = String.raw`[a-z]+(?:/[^\s,#]+)?(?:#\d+)?`;
 const SUBJECTS = new RegExp(`^(${NAME}(?:, ${NAME})*(?: and ${NAME})?) (.+)$`, "u");
-const MECHANISM = "(?: with (PLAIN|SCRAM-SHA-1|SCRAM-SHA-256))?";
+const MECHANISMS = "PLAIN|SCRAM-SHA-1|SCRAM-SHA-256|SCRAM-SHA-512";
+const MECHANISM = `(?: with (${MECHANISMS}))?`;
 const DEFAULT_MECHANISM: Mechanism = "SCRAM-SHA-256";
 
 const mechanismOf = (word: string | undefined) => (word ?? DEFAULT_MECHANISM) as Mechanism;
@@ -89,6 +95,14 @@ const WITH_BLOCK: readonly (readonly [string, Reading])[] = [
   ["receives? in any order", received(true)],
   ["is offered", offered(true)],
   ["is not offered", offered(false)],
+  [
+    `authenticates at once(?: with (?:its (token)|(${MECHANISMS})))?, asking for`,
+    ([token, mechanism], text) => ({
+      kind: "authenticate-at-once",
+      mechanism: token === undefined ? mechanismOf(mechanism) : "token",
+      text,
+    }),
+  ],
 ];
 
 const WITHOUT_BLOCK: readonly (readonly [string, Reading])[] = [

@@ -53,6 +53,10 @@ async function act(scene: Scene, client: DialogueClient, action: Action): Promis
     case "authenticate":
     case "refused":
       return authenticate(scene, client, action);
+    case "authenticate-at-once": {
+      const extensions = fillIn(action.text, scene.bindings, escapeXml);
+      return client.authenticateAtOnce(action.mechanism, scene.loginOf(client), extensions);
+    }
     case "bind":
       return scene.bind(client);
     case "log-in":

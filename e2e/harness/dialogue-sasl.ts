@@ -1,7 +1,7 @@
-/** The client's half of SASL PLAIN (RFC 4616) and SCRAM (RFC 5802, RFC 7677). */
+/** The client's half of SASL PLAIN (RFC 4616), SCRAM (RFC 5802, RFC 7677) and tokens (XEP-0484). */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 
-export type Mechanism = "PLAIN" | "SCRAM-SHA-1" | "SCRAM-SHA-256";
+export type Mechanism = "PLAIN" | "SCRAM-SHA-1" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
 
 export interface Login {
   readonly username: string;
@@ -28,7 +28,14 @@ function plain({ username, password }: Login): Conversation {
   };
 }
 
-function scram(hash: "sha1" | "sha256", { username, password }: Login): Conversation {
+const HASHES = {
+  "SCRAM-SHA-1": ["sha1", 20],
+  "SCRAM-SHA-256": ["sha256", 32],
+  "SCRAM-SHA-512": ["sha512", 64],
+} as const;
+
+function scram(mechanism: keyof typeof HASHES, { username, password }: Login): Conversation {
+  const [hash, length] = HASHES[mechanism];
   const hmac = (key: Buffer, text: string) => createHmac(hash, key).update(text).digest();
   const nonce = randomBytes(18).toString("base64");
   const name = username.replaceAll("=", "=3D").replaceAll(",", "=2C");
@@ -43,7 +50,6 @@ function scram(hash: "sha1" | "sha256", { username, password }: Login): Conversa
       ) as Record<string, string | undefined>;
       if (!r?.startsWith(nonce) || r === nonce) throw new Error("Cannot log in: a wrong nonce");
       if (Number(i) < 4_096 || !s) throw new Error(`Cannot log in: salt or rounds of ${message}`);
-      const length = hash === "sha1" ? 20 : 32;
       const salt = Buffer.from(s, "base64");
       const salted = pbkdf2Sync(password.normalize("NFKC"), salt, Number(i), length, hash);
       const clientKey = hmac(salted, "Client Key");
@@ -64,6 +70,18 @@ function scram(hash: "sha1" | "sha256", { username, password }: Login): Conversa
 
 /** Begins to log in. */
 export function converse(mechanism: Mechanism, login: Login): Conversation {
-  if (mechanism === "PLAIN") return plain(login);
-  return scram(mechanism === "SCRAM-SHA-1" ? "sha1" : "sha256", login);
+  return mechanism === "PLAIN" ? plain(login) : scram(mechanism, login);
+}
+
+/** HT-SHA-256-NONE (draft-schmaus-kitten-sasl-ht-08). */
+export function converseWithToken({ username }: Login, token: string): Conversation {
+  const sign = (word: string) => createHmac("sha256", token).update(word).digest();
+  return {
+    first: encode(Buffer.concat([Buffer.from(`${username}\0`), sign("Initiator")])),
+    answer: () => "",
+    finish(additional) {
+      if (additional === encode(sign("Responder"))) return;
+      throw new Error("Cannot log in: the server did not prove that it knows the token");
+    },
+  };
 }

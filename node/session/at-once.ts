@@ -72,13 +72,13 @@ export async function finishAtOnce(
   return { kind: "unbound" };
 
   function welcomer(wish: BindWish, before: string) {
-    return async (session: Session): Promise<Buffer> => {
+    return async (session: Session): Promise<readonly Buffer[]> => {
       const bound = await enableAll(door, session, wish);
       stream.authenticated();
-      return Buffer.concat([
+      return [
         success(session.jid.full, data, before + bound),
         sessionFeatures(door.announced, session.hasAcks),
-      ]);
+      ];
     };
   }
 }

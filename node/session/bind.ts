@@ -22,8 +22,8 @@ export type BindOutcome =
   /** The client left, the node drains, or the address is another's already: nothing is left. */
   | { readonly kind: "gone"; readonly condition: "system-shutdown" | "conflict" };
 
-/** What a new session's client is told, written when the session goes live. */
-export type Welcome = (session: Session) => Buffer | Promise<Buffer>;
+/** What a new session's client is told when the session goes live, element by element. */
+export type Welcome = (session: Session) => readonly Buffer[] | Promise<readonly Buffer[]>;
 
 const REFUSED: BindOutcome = { kind: "refused", condition: "resource-constraint" };
 
@@ -37,8 +37,9 @@ export function wishedResource(request: ParsedStanza): string {
 /** RFC 6120, 7.6.1. */
 export const bindResult =
   (request: ParsedStanza): Welcome =>
-  ({ jid }) =>
-    iqResult(request, `<bind xmlns='${NS_BIND}'><jid>${escapeText(jid.full)}</jid></bind>`);
+  ({ jid }) => [
+    iqResult(request, `<bind xmlns='${NS_BIND}'><jid>${escapeText(jid.full)}</jid></bind>`),
+  ];
 
 /** 7.7.2.2: a resource that RFC 7622 refuses is the client's mistake; undefined then. */
 export function addressFor(user: Jid, wished: string, door: Door): Jid | undefined {

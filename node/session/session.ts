@@ -143,8 +143,11 @@ export class Session implements ClientSession, StreamOwner {
     if (this.#stream !== undefined) this.#outgoing.ask(this.#stream);
   }
 
-  /** Answers the bind request, lets out what was held, and takes over the stream. */
-  goLive(bindResult: Buffer): void {
+  /**
+   * Answers the request to bind, lets out what was held, and takes over the stream.
+   * @param answers one element each
+   */
+  goLive(answers: readonly Buffer[]): void {
     const stream = this.#stream;
     if (stream === undefined || stream.isOver) {
       this.#end();
@@ -152,7 +155,7 @@ export class Session implements ClientSession, StreamOwner {
     }
     stream.owner = this;
     this.#phase = "live";
-    stream.write(bindResult);
+    for (const answer of answers) stream.write(answer);
     this.#outgoing.release(stream);
   }
 
