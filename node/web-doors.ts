@@ -27,11 +27,15 @@ export interface WebDoors extends WebServer {
 }
 
 /** XEP-0156: the ways to the domain that a client asked at, or to the first one. */
-function linksFor({ domains, web }: Configuration, host: string): readonly AlternativeConnection[] {
+function linksFor(
+  { domains, web }: Configuration,
+  port: number,
+  host: string,
+): readonly AlternativeConnection[] {
   const domain = domainToASCII(
     domains.find((one) => domainToASCII(one) === host) ?? domains[0] ?? "",
   );
-  const base = (web.url ?? `https://${domain}:${web.port}`).replace(/\/$/, "");
+  const base = (web.url ?? `https://${domain}:${port}`).replace(/\/$/, "");
   const links: AlternativeConnection[] = [];
   if (web.websocket) {
     const href = `${base.replace(/^http/, "ws")}${WEBSOCKET_PATH}`;
@@ -59,8 +63,8 @@ export async function openWebDoors(parts: WebParts): Promise<WebDoors | undefine
   const { port, ...web } = configuration.web;
   if (port === undefined) return undefined;
   const guard = new AddressGuard(configuration.c2s, clock);
-  const { paths, bosh } = mount(parts);
-  const server = await openWeb({
+  const { paths, bosh } = mount(parts, () => server.port);
+  const server: WebServer = await openWeb({
     ...web,
     port,
     tls: web.tls ? tls : undefined,
@@ -86,7 +90,11 @@ interface Mounted {
   readonly bosh: BoshDoor | undefined;
 }
 
-function mount({ configuration, door, incarnation, uploads }: WebParts): Mounted {
+/** @param port where all of it is, once it is open */
+function mount(
+  { configuration, door, incarnation, uploads }: WebParts,
+  port: () => number,
+): Mounted {
   const { websocket, bosh: options, ...web } = configuration.web;
   const origins = new Origins(web.origins);
   const shared = { gate: door.gate, limits: door.limits, origins };
@@ -98,7 +106,7 @@ function mount({ configuration, door, incarnation, uploads }: WebParts): Mounted
     paths: {
       ...(websocket && { [WEBSOCKET_PATH]: openWebSocketDoor(shared) }),
       ...(bosh !== undefined && { [BOSH_PATH]: bosh }),
-      ...hostMetaPaths((host) => linksFor(configuration, host)),
+      ...hostMetaPaths((host) => linksFor(configuration, port(), host)),
       ...(uploads?.path !== undefined && { [UPLOAD_PATH]: uploads.path }),
     },
   };
