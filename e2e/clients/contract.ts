@@ -11,6 +11,8 @@ export interface ClientConfig {
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   /** PEM file of the authority that signed the server's certificate. */
   readonly authority: string;
+  /** The newest TLS it may speak; what it can if left out. Only slixmpp is asked. */
+  readonly tlsMax?: "1.2";
 }
 
 export interface MessageCommand {
@@ -29,6 +31,8 @@ export type Command =
   | { readonly do: "close" };
 
 export type ClientEvent =
+  /** How it has logged in, at each login. */
+  | { readonly event: "authenticated"; readonly mechanism: string }
   | { readonly event: "online"; readonly address: string }
   | { readonly event: "offline" | "error" | "connection-failed"; readonly reason: string }
   | { readonly event: "refused" | "resumed" }

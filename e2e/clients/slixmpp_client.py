@@ -33,6 +33,8 @@ class Driver(slixmpp.ClientXMPP):
         context.load_verify_locations(config["authority"])
         context.check_hostname = True
         context.verify_mode = ssl.CERT_REQUIRED
+        if config.get("tlsMax") == "1.2":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
         for name, handler in (
             ("session_start", self.on_start),
             ("session_resumed", self.on_resumed),
@@ -42,6 +44,7 @@ class Driver(slixmpp.ClientXMPP):
             ("stanza_acked", self.on_acked),
             ("disconnected", self.on_disconnected),
             ("connection_failed", self.on_connection_failed),
+            ("auth_success", self.on_authenticated),
             ("failed_auth", lambda _: emit("refused")),
             ("roster_update", self.on_roster),
             ("stream_error", lambda e: emit("stream-error", condition=e["condition"])),
@@ -60,6 +63,9 @@ class Driver(slixmpp.ClientXMPP):
         self.send_presence()
         emit("online", address=self.boundjid.full)
         self.write_unsent()
+
+    def on_authenticated(self, _):
+        emit("authenticated", mechanism=self["feature_mechanisms"].mech.name)
 
     async def on_resumed(self, _):
         # The library sends again what the server had not handled.

@@ -2,7 +2,9 @@
 declare module "@xmpp/client" {
   export interface Element {
     readonly name: string;
-    readonly attrs: Readonly<Record<"from" | "to" | "id" | "jid" | "subscription", string>> & {
+    readonly attrs: Readonly<
+      Record<"from" | "to" | "id" | "jid" | "subscription" | "mechanism", string>
+    > & {
       readonly type?: string;
     };
     readonly children: readonly (Element | string)[];

@@ -6,6 +6,8 @@ import type { ClientConfig, Command, MessageCommand } from "./contract.ts";
 const config = JSON.parse(process.argv[2] as string) as ClientConfig;
 const [local, domain] = config.address.split("@") as [string, string];
 const RECONNECT_MS = 300;
+const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SASL2 = "urn:xmpp:sasl:2";
 
 const emit = (event: string, fields: object = {}): void =>
   void process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
@@ -44,6 +46,16 @@ async function untilCounting(): Promise<void> {
 }
 
 xmpp.on("error", (error: Error) => emit("error", { reason: error.message }));
+let mechanism = "";
+xmpp.on("send", (element: Element) => {
+  if (element.is("authenticate", SASL2) || element.is("auth", SASL)) {
+    mechanism = element.attrs.mechanism;
+  }
+});
+xmpp.on("element", (element: Element) => {
+  const isSuccess = element.is("success", SASL2) || element.is("success", SASL);
+  if (isSuccess) emit("authenticated", { mechanism });
+});
 xmpp.on("online", (address: { toString(): string }) => {
   void (async () => {
     await untilCounting();
