@@ -212,7 +212,7 @@ async function openNodeUploads({ upload, web, data }: Configuration, stores: Sto
   if (upload.engine === "none") return undefined;
   const key = await stores.secrets.keep("upload", random.bytes(32));
   const directory = { ...upload.directory, path: upload.directory.path ?? join(data, "uploads") };
-  return openUploads({ ...upload, directory }, { key, webPort: web.port, clock, random, log });
+  return openUploads({ ...upload, directory }, { key, web, clock, random, log });
 }
 
 interface Parts {

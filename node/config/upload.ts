@@ -6,9 +6,6 @@ export const upload = section("XEP-0363: files that users send each other by HTT
     about: "directory: on this node's disk, or one that nodes share. s3: a bucket.",
     default: "none",
   }),
-  url: optionalText({
-    about: "What clients reach web.port by, as https://files.example.org; the domain if left out.",
-  }),
   fileBytesMax: integer({
     about: "Largest file.",
     default: 104_857_600,

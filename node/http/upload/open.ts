@@ -17,7 +17,6 @@ const SWEEP_MS = 3_600_000;
 
 export interface UploadOptions extends UploadLimits {
   readonly engine: "none" | "directory" | "s3";
-  readonly url?: string | undefined;
   readonly keepDays: number;
   readonly directory: { readonly path: string; readonly freeBytesMin: number };
   readonly s3: { readonly [Key in keyof S3Options]?: S3Options[Key] | undefined };
@@ -26,8 +25,8 @@ export interface UploadOptions extends UploadLimits {
 export interface UploadSurroundings {
   /** The same on all nodes. */
   readonly key: Buffer;
-  /** Of the listener for web clients; undefined when there is none. */
-  readonly webPort: number | undefined;
+  /** The listener for web clients: no port when there is none; what it is reached by, if told. */
+  readonly web: { readonly port?: number | undefined; readonly url?: string | undefined };
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -36,17 +35,17 @@ export interface UploadSurroundings {
 /** Undefined where files are not taken. @throws ConfigError */
 export async function openUploads(
   options: UploadOptions,
-  { key, webPort, clock, random, log }: UploadSurroundings,
+  { key, web, clock, random, log }: UploadSurroundings,
 ): Promise<Uploads | undefined> {
   if (options.engine === "none") return undefined;
-  const port = webPort === 443 || webPort === undefined ? "" : `:${webPort}`;
-  const base = (domain: string) => options.url?.replace(/\/+$/, "") ?? `https://${domain}${port}`;
+  const port = web.port === 443 || web.port === undefined ? "" : `:${web.port}`;
+  const base = (domain: string) => web.url?.replace(/\/+$/, "") ?? `https://${domain}${port}`;
   const names = new Names(key, random);
   const { fileBytesMax, userBytesMax, userFilesMax } = options;
   const limits = { fileBytesMax, userBytesMax, userFilesMax };
   const shared = { limits, names, clock, slotMs: SLOT_MS, keepMs: options.keepDays * DAY_MS, base };
   const isServing = options.engine === "directory" || options.s3.publicUrl === undefined;
-  if (isServing && webPort === undefined) {
+  if (isServing && web.port === undefined) {
     throw new ConfigError("Cannot take uploads: web.port is needed to serve them");
   }
   if (options.engine === "s3") return s3Uploads({ ...shared, options: checked(options.s3) });

@@ -16,6 +16,7 @@ import { openUploads } from "./open.ts";
 const USER = "romeo@capulet.example";
 const PNG = Buffer.from("not really a picture");
 const KEY = Buffer.from("secret");
+const WEB = { port: 0, url: "http://127.0.0.1" };
 
 let folder: string;
 beforeAll(async () => {
@@ -25,7 +26,6 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const options = (more: Partial<UploadOptions> = {}): UploadOptions => ({
   engine: "directory",
-  url: "http://127.0.0.1",
   fileBytesMax: 1_000_000,
   userBytesMax: 10_000_000,
   userFilesMax: 10,
@@ -53,7 +53,7 @@ async function open(
   timeouts: WebTimeouts = { headersMs: 10_000, requestMs: 20_000, checkMs: 2_000 },
 ): Promise<Kit> {
   const clock = new FakeClock();
-  const surroundings = { key: KEY, webPort: 0, clock, random: systemRandom, log: silentLog };
+  const surroundings = { key: KEY, web: WEB, clock, random: systemRandom, log: silentLog };
   const uploads = await openUploads(options(more), surroundings);
   if (uploads?.path === undefined) throw new Error("No uploads");
   const stored: string[] = [];
@@ -312,7 +312,7 @@ test("a public bucket is read without us", async () => {
   const clock = new FakeClock();
   const surroundings = {
     key: KEY,
-    webPort: undefined,
+    web: {},
     clock,
     random: systemRandom,
     log: silentLog,
@@ -329,11 +329,11 @@ test("a public bucket is read without us", async () => {
 });
 
 test.each([
-  ["a directory without a listener", {}, undefined, /web.port/],
-  ["a bucket without a name", { engine: "s3", s3: { ...s3, bucket: undefined } }, 1, /bucket/],
-  ["a bucket at no URL", { engine: "s3", s3: { ...s3, endpoint: "x" } }, 1, /endpoint/],
-] as const)("%s keeps the node from starting", async (_what, more, webPort, why) => {
-  const surroundings = { key: KEY, webPort, clock: new FakeClock(), random: systemRandom };
+  ["a directory without a listener", {}, {}, /web.port/],
+  ["a bucket without a name", { engine: "s3", s3: { ...s3, bucket: undefined } }, WEB, /bucket/],
+  ["a bucket at no URL", { engine: "s3", s3: { ...s3, endpoint: "x" } }, WEB, /endpoint/],
+] as const)("%s keeps the node from starting", async (_what, more, web, why) => {
+  const surroundings = { key: KEY, web, clock: new FakeClock(), random: systemRandom };
   const opened = openUploads(options(more), { ...surroundings, log: silentLog });
   await expect(opened).rejects.toThrow(why);
 });
