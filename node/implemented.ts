@@ -27,6 +27,7 @@ const NAMES: Readonly<Record<number, string>> = {
   156: "Discovering Alternative XMPP Connection Methods",
   157: "Contact Addresses for XMPP Services",
   124: "Bidirectional-streams Over Synchronous HTTP (without key sequences, multiple streams, script syntax)",
+  158: "CAPTCHA Forms (for registration)",
   160: "Best Practices for Handling Offline Messages",
   163: "Personal Eventing Protocol",
   191: "Blocking Command",
@@ -60,6 +61,7 @@ const NAMES: Readonly<Record<number, string>> = {
 const DOOR = [
   { xep: 124, version: "1.11.2", where: "stream/bosh" },
   { xep: 156, version: "1.4.0", where: "http" },
+  { xep: 158, version: "1.0.1", where: "session" },
   { xep: 175, version: "1.2", where: "auth" },
   { xep: 178, version: "1.2", where: "auth" },
   { xep: 198, version: "1.6.3", where: "session" },

@@ -18,6 +18,7 @@ import type { Configuration } from "./config/schema.ts";
 import { readDomainCertificate, readPem, watchCertificate } from "./domain-certificate.ts";
 import { openRoutes, openStores } from "./engines.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
+import { Captchas } from "./guard/captcha.ts";
 import type { HttpServer } from "./http/server.ts";
 import { openHttp, plainText } from "./http/server.ts";
 import type { Uploads } from "./http/upload/contract.ts";
@@ -313,6 +314,7 @@ function registrationOf({ registration }: Configuration, { register }: OpenedRou
   const budget = new AddressBudget(registration.perAddressPerHour, 3_600_000, clock);
   return {
     enabled: registration.enabled,
+    captchas: registration.captcha ? new Captchas(clock, random) : undefined,
     async register(user, password, address) {
       return budget.take(address) ? register(user, password) : "refused";
     },

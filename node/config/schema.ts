@@ -233,6 +233,10 @@ const nodeOptions = {
   }),
   registration: section("XEP-0077: clients make accounts by themselves.", {
     enabled: flag({ about: "Open to everybody who can connect.", default: false }),
+    captcha: flag({
+      about: "XEP-0158: whoever makes an account has to read letters from a picture.",
+      default: false,
+    }),
     perAddressPerHour: integer({
       about: "Accounts one address may make in an hour; 0 for no limit.",
       default: 20,

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { AddressGuard } from "../guard/address-guard.ts";
+import type { Captchas } from "../guard/captcha.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
 import type { InlineFeature, SessionEvents } from "./contract.ts";
@@ -88,6 +89,8 @@ export const DEFAULT_LIMITS: DoorLimits = {
 /** XEP-0077 before login, done by whoever keeps the accounts. */
 export interface Registration {
   readonly enabled: boolean;
+  /** Undefined: programs may make accounts, too. */
+  readonly captchas?: Pick<Captchas, "make" | "solve"> | undefined;
   /** @param user a prepared bare address; @param address the client's network address */
   register(user: string, password: string, address: string): Promise<RegistrationOutcome>;
 }

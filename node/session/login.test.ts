@@ -226,6 +226,88 @@ test("a registration without a name or password, or with an impossible name, is 
   expect(asked).toEqual([]);
 });
 
+const answered = (challenge: string, ocr: string, password = "secret") => {
+  const field = (name: string, value: string) =>
+    `<field var='${name}'><value>${value}</value></field>`;
+  const values = { username: "juliet", password, challenge, ocr };
+  const said = Object.entries(values).map(([name, value]) => field(name, value));
+  return (
+    `<iq type='set' id='r'><query xmlns='${REGISTER}'>` +
+    `<x xmlns='jabber:x:data' type='submit'>${said.join("")}</x></query></iq>`
+  );
+};
+
+/** Registration with challenges whose answer is always the same. */
+async function challenging() {
+  const asked: string[] = [];
+  const waiting = new Set<string>();
+  const kit = await openKit({
+    registration: {
+      enabled: true,
+      captchas: {
+        make: (address) => {
+          if (waiting.size >= 2) return undefined;
+          const id = `${address}-${waiting.size}`;
+          waiting.add(id);
+          return { id, image: Buffer.from("picture"), width: 240, height: 80 };
+        },
+        solve: (id, answer) => waiting.has(id) && answer === "RIGHT",
+      },
+      async register(user) {
+        asked.push(user);
+        return "created";
+      },
+    },
+  });
+  const client = await kit.connect();
+  await client.open();
+  const get = async () => {
+    client.send(`<iq type='get' id='f'><query xmlns='${REGISTER}'/></iq>`);
+    return client.read("</iq>");
+  };
+  return { kit, client, asked, get };
+}
+
+test("who has to read a picture gets a form with it, and the account for the right letters", async () => {
+  const { kit, client, asked, get } = await challenging();
+  await using _ = kit;
+  const form = await get();
+  expect(form).toContain("<field var='challenge' type='hidden'><value>127.0.0.1-0</value>");
+  const cid = /<uri type='image\/png'>cid:(?<cid>[^<]+)</.exec(form)?.groups?.cid;
+  const picture = Buffer.from("picture").toString("base64");
+  expect(form).toContain(`cid='${cid}' type='image/png' max-age='0'>${picture}</data>`);
+  client.send(answered("127.0.0.1-0", "RIGHT"));
+  expect(await client.read(/<iq[^>]*id='r'[^>]*>/)).toContain("type='result'");
+  expect(asked).toEqual(["juliet@localhost"]);
+});
+
+test("wrong letters, another challenge or none make no account", async () => {
+  const { kit, client, asked, get } = await challenging();
+  await using _ = kit;
+  await get();
+  const faults = [
+    answered("127.0.0.1-0", "WRONG"),
+    answered("other", "RIGHT"),
+    answered("127.0.0.1-0", "RIGHT", ""),
+    fields("juliet", "secret"),
+  ];
+  for (const fault of faults) {
+    client.send(fault);
+    expect(await client.read("</iq>")).toContain("<not-acceptable xmlns");
+  }
+  expect(asked).toEqual([]);
+});
+
+test("an address that asks for too many challenges gets no more for now", async () => {
+  const { kit, get } = await challenging();
+  await using _ = kit;
+  await get();
+  await get();
+  const refused = await get();
+  expect(refused).toContain("type='wait'");
+  expect(refused).toContain("<resource-constraint xmlns");
+});
+
 test("registration after login is not this door's business", async () => {
   const { kit, client } = await registering("created");
   await using _ = kit;
