@@ -184,7 +184,7 @@ function openNodeRoutes(
       mesh?.removePeer(node.incarnation);
       upper.router?.onNodeDown(node);
     },
-    onRouteLost: (route) => upper.router?.onRouteLost(route),
+    onRouteLost: (route, takenOver) => upper.router?.onRouteLost(route, takenOver),
     onLeaseLost: () => log.warn({ room: "routes" }, "lease lost: nobody new is bound"),
     onLeaseRegained() {
       log.info({ room: "routes" }, "lease regained");

@@ -121,6 +121,16 @@ export const METRICS: readonly NodeMetric[] = [
     "Kept sessions that ended because nobody resumed them, or too many were kept.",
     (s) => door(s).sessionsExpired,
   ),
+  counter(
+    "sessions_moved_in",
+    "Sessions taken over from other nodes.",
+    (s) => door(s).sessionsMovedIn,
+  ),
+  counter(
+    "sessions_moved_out",
+    "Sessions that went on at other nodes.",
+    (s) => door(s).sessionsMovedOut,
+  ),
   counter("resumptions_failed", "Resumptions refused.", (s) => door(s).resumptionsFailed),
   counter("stream_errors", "Streams closed with an error.", (s) => door(s).streamErrors),
   counter("bytes_in", "Bytes read from clients.", (s) => door(s).bytesIn),

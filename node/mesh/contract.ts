@@ -9,6 +9,7 @@ export const FrameKind = {
   routes: 2,
   conflict: 3,
   offline: 4,
+  move: 5,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

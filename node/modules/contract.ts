@@ -23,6 +23,7 @@ import type {
 import type { Element } from "../xml/element.ts";
 
 export type { Slot, Uploads } from "../http/upload/contract.ts";
+export { carried, carriedFlag } from "../router/carried.ts";
 export type { IqRequest as Request } from "../router/iq.ts";
 export { iq } from "../router/iq.ts";
 export { on } from "../router/lifecycle.ts";
@@ -61,6 +62,7 @@ export type RouterServices = Pick<
   | "isAvailable"
   | "predecessorOf"
   | "claim"
+  | "holderOf"
   | "isDead"
   | "nowMs"
   | "deliveries"

@@ -8,7 +8,7 @@ import { CLIENT_NS } from "../stanza/reply.ts";
 import { el } from "../xml/element.ts";
 import { child, text } from "../xml/names.ts";
 import type { ClientSession, Envelope, Request } from "./contract.ts";
-import { defineModule, FIRST, iq, on, PASS, stage } from "./contract.ts";
+import { carriedFlag, defineModule, FIRST, iq, on, PASS, stage } from "./contract.ts";
 
 const NS = "jabber:iq:last";
 const STATE = "last";
@@ -77,6 +77,7 @@ export const last = defineModule({
       iq.get("server", NS, "query", () => answer(clock.monotonicMs() - startedMs)),
       iq.get("account", NS, "query", whenThere),
       stage("outbound", FIRST, announced),
+      carriedFlag(STATE),
       on("ended", async (session) => {
         if (session.state.delete(STATE)) await keep(session, "");
       }),

@@ -95,6 +95,15 @@ export class Drains {
     this.#running.get(session.jid.bare)?.ask();
   }
 
+  /**
+   * It was given stored messages by another node, or was to be: the next look into the store finds
+   * which it has. Live messages wait for that look, which its client's return begins.
+   */
+  takenOver(session: ClientSession): void {
+    this.#ready.add(session);
+    if (isReachable(session)) this.#host.router.deliveries.hold(session);
+  }
+
   /** What was given to it before is not given again; what was stored meanwhile follows. */
   async resumed(session: ClientSession): Promise<void> {
     if (!this.#ready.has(session) || !isReachable(session)) return; // Or it is yet to arrive.

@@ -54,6 +54,7 @@ export const offline = defineModule({
       ),
       on("arriving", (session) => host.router.deliveries.hold(session)),
       on("arrived", (session) => drains.arrived(session)),
+      on("takenOver", (session) => drains.takenOver(session)),
       on("detached", (session) => drains.detached(session)),
       on("resumed", (session) => drains.resumed(session)),
       on("ended", (session) => drains.ended(session)),

@@ -115,6 +115,7 @@ function lateBound(router: () => Router | undefined): RouterServices {
     isAvailable: (user) => ready().isAvailable(user),
     predecessorOf: (session) => ready().predecessorOf(session),
     claim: (name) => ready().claim(name),
+    holderOf: (full) => ready().holderOf(full),
     isDead: (node) => ready().isDead(node),
     nowMs: () => ready().nowMs(),
     get deliveries() {

@@ -9,18 +9,22 @@ import type { DeliverFrame, UserRoutes } from "./frames.ts";
 import {
   decodeConflict,
   decodeDeliver,
+  decodeMove,
   decodeOffline,
   decodeRoutes,
   encodeDeliverAnswer,
+  encodeMoveAnswer,
 } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Moves } from "./moves.ts";
 import { BadFrame } from "./octets.ts";
 
 export interface ArrivalParts {
   readonly routes: Routes;
   readonly handOver: HandOver;
   readonly lifecycle: Lifecycle;
+  readonly moves: Moves;
   readonly counters: Counters;
   readonly log: Logger;
   /** Closes the session; resolves when it has nothing left to pass on. */
@@ -52,6 +56,8 @@ export class Arrivals {
           return this.#close(payload);
         case FrameKind.offline:
           return lifecycle.tell("wake", decodeOffline(payload)).then(() => NOTHING);
+        case FrameKind.move:
+          return this.#parts.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
         default:
           kind satisfies never;
           throw new BadFrame(`kind ${String(kind)} is not known`);

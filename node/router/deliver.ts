@@ -87,7 +87,7 @@ class Rounds {
   readonly #parts: DeliverParts;
   /** Resources that got it. */
   readonly #took = new Set<string>();
-  /** Sessions that are gone or take no more. */
+  /** Routes whose session is gone from its node, or takes no more: it may go on at another. */
   readonly #refused = new Set<string>();
   /** Routes whose node gave no answer, by session, with the attempts so far. */
   readonly #doubtful = new Map<string, { readonly route: Route; readonly attempts: number }>();
@@ -114,16 +114,16 @@ class Rounds {
         this.#took.add(route.resource);
         break;
       case "gone":
-        this.#refused.add(route.session);
+        this.#refused.add(keyOf(route));
         this.#mustRead = true;
         break;
       case "doubt":
         if (attempts < ATTEMPTS_MAX) this.#doubtful.set(route.session, { route, attempts });
-        else this.#refused.add(route.session);
+        else this.#refused.add(keyOf(route));
         this.#mustRead = true;
         return;
       case "overload":
-        this.#refused.add(route.session);
+        this.#refused.add(keyOf(route));
         this.#isOverloaded = true;
         return;
       default:
@@ -153,7 +153,7 @@ class Rounds {
 
   #targets(set: RouteSet): readonly Route[] {
     // Who refused is not there any more, whatever its route says: the rules must not choose it.
-    const there = set.routes.filter(({ session }) => !this.#refused.has(session));
+    const there = set.routes.filter((route) => !this.#refused.has(keyOf(route)));
     const targets = targetsOf(this.#job, there).filter(
       ({ resource, session }) => !this.#took.has(resource) && !this.#doubtful.has(session),
     );
@@ -194,6 +194,8 @@ class Rounds {
     return this.#parts.routes.read(this.#job.user);
   }
 }
+
+const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
 
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
 function consign({ envelope, origin, stamped, audience }: Job, again: boolean, several: boolean) {

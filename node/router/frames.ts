@@ -172,12 +172,54 @@ function readUserRoutes(reader: OctetReader): UserRoutes {
   return { user, set: { revision, routes } };
 }
 
-function writeRoute(writer: OctetWriter, route: Route): void {
+/** Frame "move": the asking node's client resumes this session, which the asked node has. */
+export interface MoveFrame {
+  readonly route: Route;
+  /** Of the record: it may be larger than a frame. */
+  readonly offset: number;
+}
+
+export const encodeMove = ({ route, offset }: MoveFrame): Buffer => {
+  const writer = new OctetWriter().u16(0).text(route.user);
+  writeRoute(writer, route);
+  return writer.u48(offset).done();
+};
+
+/** @throws BadFrame */
+export function decodeMove(payload: Buffer): MoveFrame {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  return { route: readRoute(reader, reader.text()), offset: reader.u48() };
+}
+
+const MOVE_ANSWERS = ["gone", "later", "part"] as const;
+
+export type MoveAnswer =
+  | { readonly kind: "gone" | "later" }
+  /** A part of the record, which has `total` bytes. */
+  | { readonly kind: "part"; readonly total: number; readonly bytes: Buffer };
+
+export function encodeMoveAnswer(answer: MoveAnswer): Buffer {
+  const writer = new OctetWriter().u16(0).u8(MOVE_ANSWERS.indexOf(answer.kind));
+  if (answer.kind === "part") writer.u48(answer.total).rest(answer.bytes);
+  return writer.done();
+}
+
+/** @throws BadFrame */
+export function decodeMoveAnswer(payload: Buffer): MoveAnswer {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const kind = MOVE_ANSWERS[reader.u8()];
+  if (kind === undefined) throw new BadFrame("its kind is not known");
+  return kind === "part" ? { kind, total: reader.u48(), bytes: reader.rest() } : { kind };
+}
+
+export function writeRoute(writer: OctetWriter, route: Route): void {
   writer.text(route.resource).text(route.node).text(route.session);
   writer.u8(route.available ? 1 : 0).i8(route.priority);
 }
 
-function readRoute(reader: OctetReader, user: string): Route {
+export function readRoute(reader: OctetReader, user: string): Route {
   return {
     user,
     resource: reader.text(),

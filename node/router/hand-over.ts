@@ -29,6 +29,13 @@ export interface Consignment {
   readonly remembered: boolean;
 }
 
+/** Beside a stanza that a session has not acknowledged. */
+export interface About {
+  readonly origin: Origin | undefined;
+  /** Its copy in the offline store is what counts. */
+  readonly isStored: boolean;
+}
+
 export interface HandOverParts {
   readonly stages: Stages;
   readonly sessions: () => SessionTable;
@@ -48,7 +55,7 @@ export class HandOver {
   /** What makes a message the same message, should its session end before it is acknowledged. */
   readonly #origins = new WeakMap<Envelope, Origin>();
   /** Messages whose copy in the offline store is removed only when they are acknowledged. */
-  readonly #stored = new WeakSet<Envelope>();
+  readonly #stored = new WeakMap<Envelope, Origin | undefined>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -69,6 +76,10 @@ export class HandOver {
     fromNode: string,
   ): boolean | Promise<boolean> {
     const { envelope, rerouted } = consignment;
+    const moving = this.#parts.sessions().get(full)?.moving;
+    if (moving !== undefined) {
+      return moving.then(() => this.take(consignment, full, sessionId, fromNode));
+    }
     if (this.#ending.size > 0 && envelope.kind === "message" && !rerouted) {
       const ended = this.#ending.get(full);
       if (ended !== undefined) {
@@ -193,7 +204,7 @@ export class HandOver {
     // Another resource may have stored what this session got by itself.
     if (origin !== undefined && this.#repeats.find(origin, full)?.session === session.id)
       return true;
-    this.#stored.add(envelope);
+    this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
     if (origin !== undefined) this.#repeats.remember(origin, full, session.id);
     return true;
@@ -201,6 +212,40 @@ export class HandOver {
 
   isStored(envelope: Envelope): boolean {
     return this.#stored.has(envelope);
+  }
+
+  /** What another node must know of a stanza that it delivers in our place. */
+  aboutOf(envelope: Envelope): About {
+    const isStored = this.#stored.has(envelope);
+    const origin = isStored ? this.#stored.get(envelope) : this.#origins.get(envelope);
+    return { origin, isStored };
+  }
+
+  /** What waits for the session behind stored messages, in order. */
+  heldOf(session: ClientSession): readonly Envelope[] {
+    return this.#held.get(session) ?? [];
+  }
+
+  /** The same; it is ours no more. */
+  takeHeld(session: ClientSession): readonly Envelope[] {
+    const held = this.#held.get(session) ?? [];
+    this.#held.delete(session);
+    return held;
+  }
+
+  /** A stanza that another node had for a session which is ours now. */
+  restore(session: ClientSession, envelope: Envelope, { origin, isStored }: About): void {
+    if (isStored) this.#stored.set(envelope, origin);
+    if (origin === undefined) return;
+    if (!isStored) this.#origins.set(envelope, origin);
+    this.#repeats.remember(origin, session.jid.full, session.id);
+  }
+
+  /** The same for one that waits behind stored messages. */
+  restoreHeld(session: ClientSession, envelope: Envelope, about: About): void {
+    this.hold(session);
+    this.#held.get(session)?.push(envelope);
+    this.restore(session, envelope, about);
   }
 }
 

@@ -17,6 +17,8 @@ export interface LifecycleHandlers {
   detached(session: ClientSession): Done;
   /** Its client resumed it. */
   resumed(session: ClientSession): Done;
+  /** It came from another node, with what the modules there kept of it. Detached still. */
+  takenOver(session: ClientSession): Done;
   /** Another node is gone, and the routes of its sessions with it. */
   nodeDown(node: NodeRecord): Done;
   /** Something was stored for a user who has a session on this node. */

@@ -50,6 +50,11 @@ export class OctetWriter {
     return this;
   }
 
+  /** Bytes with their length. */
+  block(bytes: Buffer): this {
+    return this.u48(bytes.length).rest(bytes);
+  }
+
   /** All that remains of the payload. */
   rest(bytes: Buffer): this {
     this.#reserve(bytes.length);
@@ -98,6 +103,13 @@ export class OctetReader {
     const bytes = this.u16();
     const start = this.#take(bytes);
     return this.#buffer.toString("utf8", start, start + bytes);
+  }
+
+  /** A copy of bytes that came with their length: it holds no frame in memory. */
+  block(): Buffer {
+    const length = this.u48();
+    const start = this.#take(length);
+    return Buffer.from(this.#buffer.subarray(start, start + length));
   }
 
   /** A number of records that follow, each of at least `bytesEach`. */

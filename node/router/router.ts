@@ -4,7 +4,8 @@ import type { Logger } from "../base/log.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
 import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
-import type { ClientSession, SessionEvents, SessionTable } from "../session/contract.ts";
+import type { ClientSession, Incoming, SessionEvents, SessionTable } from "../session/contract.ts";
+import { isMovable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
 import type { Stores } from "../stores/contract.ts";
@@ -12,6 +13,8 @@ import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
+import type { CarriedRegistration } from "./carried.ts";
+import { Carried } from "./carried.ts";
 import { newCounters } from "./counters.ts";
 import { Deliverer } from "./deliver.ts";
 import { passOnAll } from "./ended.ts";
@@ -25,6 +28,7 @@ import { Lanes } from "./lanes.ts";
 import type { LifecycleRegistration } from "./lifecycle.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
+import { Moves } from "./moves.ts";
 import type { Origin } from "./origin.ts";
 import { Peers } from "./peers.ts";
 import { Senders } from "./senders.ts";
@@ -34,7 +38,11 @@ import { Stages } from "./stages.ts";
 /** Stanzas of one sender to one recipient that may wait for each other. */
 const LANE_TASKS_MAX = 1_000;
 
-export type Registration = StageRegistration | IqRegistration | LifecycleRegistration;
+export type Registration =
+  | StageRegistration
+  | IqRegistration
+  | LifecycleRegistration
+  | CarriedRegistration;
 
 export interface RouterOptions {
   readonly domains: readonly string[];
@@ -59,6 +67,7 @@ export class Router implements SessionEvents {
   readonly #handOver: HandOver;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
+  readonly #moves: Moves;
   readonly #senders: Senders;
   readonly #fanOut: FanOut;
   readonly #asks: Asks;
@@ -102,8 +111,21 @@ export class Router implements SessionEvents {
       counters,
       log,
     });
+    const kept = registrations.filter(isCarried).map(({ registration }) => registration);
+    this.#moves = new Moves({
+      routes,
+      mesh,
+      peers: this.#peers,
+      sessions,
+      handOver,
+      carried: new Carried(kept, counters, log),
+      clock,
+      log,
+      onTakenOver: (session) => this.#logged(this.#lifecycle.tell("takenOver", session)),
+    });
     this.#arrivals = new Arrivals({
       routes,
+      moves: this.#moves,
       handOver,
       lifecycle: this.#lifecycle,
       counters,
@@ -120,6 +142,10 @@ export class Router implements SessionEvents {
 
   onDetached(session: ClientSession): void {
     this.#logged(this.#lifecycle.tell("detached", session));
+  }
+
+  fetchSession(route: Route): Promise<Incoming | "gone" | "later"> {
+    return this.#moves.fetch(route);
   }
 
   onResumed(session: ClientSession): void {
@@ -146,6 +172,7 @@ export class Router implements SessionEvents {
 
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
     const { routes, log } = this.#options;
+    this.#moves.ended(session);
     const told = this.#lifecycle.tell("ended", session).catch((error: unknown) => {
       this.counters.failures += 1;
       log.error({ err: error, session: session.id }, "cannot end session in a module");
@@ -180,9 +207,12 @@ export class Router implements SessionEvents {
     this.#logged(this.#lifecycle.tell("nodeDown", node));
   }
 
-  /** Another node took this session's address. */
-  onRouteLost(route: Route): void {
-    void this.#replace(route);
+  /** Another node took this session's address, or took the session over. */
+  onRouteLost(route: Route, takenOver: boolean): void {
+    const held = this.#options.sessions().ofUser(route.user);
+    const session = held.find(({ id }) => id === route.session);
+    if (takenOver && session !== undefined && isMovable(session)) this.#moves.takenOver(session);
+    else void this.#replace(route);
   }
 
   /** This node's lease is proven again: others may have taken its sessions for gone. */
@@ -327,6 +357,15 @@ export class Router implements SessionEvents {
     return this.#options.routes.claim(name);
   }
 
+  /** The live node where that full address is available; undefined for none. Never rejects. */
+  async holderOf(full: string): Promise<string | undefined> {
+    const user = full.slice(0, full.indexOf("/"));
+    const resource = full.slice(user.length + 1);
+    const set = await this.#options.routes.read(user).catch(() => undefined);
+    const route = set?.routes.find((one) => one.resource === resource && one.available);
+    return route === undefined || this.isDead(route.node) ? undefined : route.node;
+  }
+
   isDead(node: string): boolean {
     return this.#peers.isDead(node);
   }
@@ -371,6 +410,8 @@ export class Router implements SessionEvents {
 
 const isStage = (one: Owned<Registration>): one is Owned<StageRegistration> =>
   one.registration.kind === "stage";
+const isCarried = (one: Owned<Registration>): one is Owned<CarriedRegistration> =>
+  one.registration.kind === "carried";
 const isIq = (one: Owned<Registration>): one is Owned<IqRegistration> =>
   one.registration.kind === "iq";
 const isLifecycle = (one: Owned<Registration>): one is Owned<LifecycleRegistration> =>

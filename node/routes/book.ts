@@ -29,9 +29,9 @@ export class Book {
   }
 
   /** Our entry of this very session. */
-  find({ user, resource, session }: Route): OwnRoute | undefined {
+  find({ user, resource, session, node }: Route): OwnRoute | undefined {
     const own = this.#pages.get(user)?.own.get(resource);
-    return own?.route.session === session ? own : undefined;
+    return own?.route.session === session && own.route.node === node ? own : undefined;
   }
 
   /** Replaces any other session of the same full address. */
@@ -59,11 +59,12 @@ export class Book {
     const page = this.#pages.get(user);
     if (page === undefined) return [];
     if (page.set.revision < set.revision) page.set = set;
-    const sessions = new Set(page.set.routes.map(({ session }) => session));
+    const sessions = new Set(page.set.routes.map(({ session, node }) => `${session} ${node}`));
     const lost: Route[] = [];
     for (const { route, writtenAt, isPublished } of page.own.values()) {
       const isOlder = writtenAt <= page.set.revision;
-      if (isPublished && isOlder && !sessions.has(route.session)) lost.push(route);
+      const isThere = sessions.has(`${route.session} ${route.node}`);
+      if (isPublished && isOlder && !isThere) lost.push(route);
     }
     return lost;
   }

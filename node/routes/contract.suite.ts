@@ -128,6 +128,50 @@ export function testRoutes(open: () => Promise<Routes>): void {
     expect((await routes.lookup(old.user)).routes).toEqual([]);
   });
 
+  test("a session of another node is taken over while nothing has changed since", async () => {
+    const routes = await start();
+    const theirs = makeRoute({ node: "other", available: true, priority: 3 });
+    await routes.bind(theirs);
+    const seen = await routes.read(theirs.user);
+    const ours = { ...theirs, node: "self" };
+    const set = await routes.takeOver(ours, seen);
+    expect(set.routes).toEqual([ours]);
+    expect(set.revision).toBeGreaterThan(seen.revision);
+    expect((await routes.read(theirs.user)).routes).toEqual([ours]);
+    expect(routes.known(theirs.user)?.routes).toEqual([ours]);
+    await expect(routes.update({ ...theirs, priority: 7 })).rejects.toMatchObject({
+      code: "routes-lost",
+    });
+    expect((await routes.unbind(theirs)).routes).toEqual([ours]);
+    expect((await routes.update({ ...ours, priority: 7 })).routes[0]?.priority).toBe(7);
+  });
+
+  test.each([
+    ["was changed", (routes: Routes, route: Route) => routes.update({ ...route, priority: 1 })],
+    ["was renewed", (routes: Routes, route: Route) => routes.renew(route)],
+    ["ended", (routes: Routes, route: Route) => routes.unbind(route)],
+    ["was replaced", (routes: Routes, route: Route) => routes.bind({ ...route, session: "new" })],
+  ])("a session that %s meanwhile is not taken over", async (_, change) => {
+    const routes = await start();
+    const route = makeRoute();
+    await routes.bind(route);
+    const seen = await routes.read(route.user);
+    await change(routes, route);
+    const before = (await routes.read(route.user)).routes;
+    const taken = routes.takeOver({ ...route, node: "third" }, seen);
+    await expect(taken).rejects.toMatchObject({ code: "routes-moved" });
+    expect((await routes.read(route.user)).routes).toEqual(before);
+  });
+
+  test("a session whose route is gone is taken over unless somebody has come since", async () => {
+    const routes = await start();
+    const nobody = await routes.read("juliet@example.com");
+    const route = makeRoute({ session: "kept" });
+    expect((await routes.takeOver(route, nobody)).routes).toEqual([route]);
+    const other = routes.takeOver(makeRoute({ session: "late" }), nobody);
+    await expect(other).rejects.toMatchObject({ code: "routes-moved" });
+  });
+
   test.each([
     ["a slash", "a/b", "c/d"],
     ["percent signs and spaces", "100%", "% 2F %2F"],

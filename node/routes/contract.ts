@@ -66,6 +66,19 @@ export interface Routes extends AsyncDisposable {
    */
   unbind(route: Route): Promise<RouteSet>;
   /**
+   * Takes a session over: publishes `route`, held by this node, if nothing was written about its full
+   * address since `seen` was read. Resolves and tells other nodes as bind does. Tried again while it
+   * is in doubt, so that afterwards it is known who has the session.
+   * @throws Unavailable as bind does: nothing was taken, unless etcd stayed away; "routes-moved": it
+   *   has changed since, and is not this node's.
+   */
+  takeOver(route: Route, seen: RouteSet): Promise<RouteSet>;
+  /**
+   * Writes this session's route as it is: a takeOver of what was seen before cannot succeed any more.
+   * @throws Unavailable as update does; "routes-lost": another node has taken it.
+   */
+  renew(route: Route): Promise<RouteSet>;
+  /**
    * The user's routes: from the bounded cache when there is a non-empty entry, otherwise read
    * linearizably (reads of one turn share a transaction). "Nobody" is never cached.
    */
@@ -104,8 +117,11 @@ export interface RoutesEvents {
   onNodeUp(node: NodeRecord): void;
   /** A node's lease lapsed or it left: its routes are gone. */
   onNodeDown(node: NodeRecord): void;
-  /** Our route of this session was taken by another node, or is gone: close it with `conflict`. */
-  onRouteLost(route: Route): void;
+  /**
+   * Our route of this session was taken by another node, or is gone: close it with `conflict`, unless
+   * it is `takenOver`: the same session goes on at another node.
+   */
+  onRouteLost(route: Route, takenOver: boolean): void;
   /** The lease cannot be proven any more: bind nobody until `onLeaseRegained`. */
   onLeaseLost(): void;
   onLeaseRegained(): void;

@@ -128,9 +128,10 @@ class Engine implements EtcdRoutes {
       locks: this.#locks,
       writes: this.#writes,
       chores: this.#chores,
+      clock,
       book: this.#book,
       learn: (user, set) => this.#learn(user, set),
-      lose: (route) => this.#lose(route),
+      lose: (route, set) => this.#lose(route, set),
     });
     this.#watch = new NodeWatch({
       client,
@@ -181,6 +182,17 @@ class Engine implements EtcdRoutes {
     const set = await this.#publisher.unbind(route);
     await this.#tell(route.user, set, before?.routes ?? []);
     return set;
+  }
+
+  async takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
+    const before = this.#newest(route.user);
+    const set = await this.#publisher.takeOver(route, seen);
+    await this.#tell(route.user, set, [...(before?.routes ?? []), ...seen.routes]);
+    return set;
+  }
+
+  renew(route: Route): Promise<RouteSet> {
+    return this.#publisher.update(route, true);
   }
 
   lookup(user: string): RouteSet | Promise<RouteSet> {
@@ -274,15 +286,18 @@ class Engine implements EtcdRoutes {
     if (this.#book.known(user) === undefined) return this.#cache.learn(user, set);
     const cached = this.#cache.take(user); // From before the first session here.
     const newest = cached !== undefined && cached.revision > set.revision ? cached : set;
-    for (const route of this.#book.learn(user, newest)) this.#lose(route);
+    for (const route of this.#book.learn(user, newest)) this.#lose(route, newest);
     return this.#book.known(user) ?? newest;
   }
 
-  #lose(route: Route): void {
+  /** @param now the user's routes without it */
+  #lose(route: Route, now: RouteSet): void {
     if (this.#book.find(route) === undefined) return;
+    const { user, resource, session } = route;
+    const holder = now.routes.find((one) => one.resource === resource);
     const set = this.#book.remove(route);
-    if (set !== undefined) this.#cache.learn(route.user, set);
-    this.#options.events.onRouteLost(route);
+    if (set !== undefined) this.#cache.learn(user, set);
+    this.#options.events.onRouteLost(route, holder?.session === session);
   }
 
   /** The other nodes that hold, or held until now, sessions of the user. */

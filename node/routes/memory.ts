@@ -29,6 +29,8 @@ class MemoryRoutes implements Routes {
   readonly nodes: ReadonlyMap<string, NodeRecord> = new Map();
   /** Each list is replaced, never changed: whoever looked a user up keeps what it saw. */
   readonly #byUser = new Map<string, readonly Route[]>();
+  /** When each full address was last written. */
+  readonly #writtenAt = new WeakMap<Route, number>();
   readonly #claims = new Set<string>();
   #revision = 0;
 
@@ -38,8 +40,7 @@ class MemoryRoutes implements Routes {
     if (before === undefined && routes.length >= ROUTES_MAX) {
       throw new Unavailable("routes-full", `Cannot bind: the user has ${ROUTES_MAX} resources`);
     }
-    this.#byUser.set(route.user, [...without(routes, route), route]);
-    this.#revision += 1;
+    this.#put([...without(routes, route), route], route);
     const replaced = before?.session === route.session ? undefined : before;
     return { set: this.#set(route.user), replaced };
   }
@@ -50,12 +51,28 @@ class MemoryRoutes implements Routes {
     }
     const routes = this.#of(route.user);
     const isIt = ({ resource }: Route) => resource === route.resource;
-    this.#byUser.set(
-      route.user,
-      routes.map((one) => (isIt(one) ? route : one)),
+    const written = { ...route };
+    this.#put(
+      routes.map((one) => (isIt(one) ? written : one)),
+      written,
     );
-    this.#revision += 1;
     return this.#set(route.user);
+  }
+
+  async takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
+    const routes = this.#of(route.user);
+    const isIt = ({ resource }: Route) => resource === route.resource;
+    const before = routes.find(isIt);
+    const writtenAt = before === undefined ? 0 : (this.#writtenAt.get(before) ?? 0);
+    if (seen.routes.some(isIt) !== (before !== undefined) || writtenAt > seen.revision) {
+      throw new Unavailable("routes-moved", "Cannot take over: the route has changed since");
+    }
+    this.#put([...without(routes, route), route], route);
+    return this.#set(route.user);
+  }
+
+  renew(route: Route): Promise<RouteSet> {
+    return this.update(route);
   }
 
   async unbind(route: Route): Promise<RouteSet> {
@@ -114,8 +131,15 @@ class MemoryRoutes implements Routes {
     return this.#byUser.get(user) ?? NOBODY;
   }
 
-  #isHeld({ user, resource, session }: Route): boolean {
-    return this.#of(user).some((one) => one.resource === resource && one.session === session);
+  #put(routes: readonly Route[], written: Route): void {
+    this.#revision += 1;
+    this.#byUser.set(written.user, routes);
+    this.#writtenAt.set(written, this.#revision);
+  }
+
+  #isHeld({ user, resource, session, node }: Route): boolean {
+    const held = this.#of(user).find((one) => one.resource === resource);
+    return held?.session === session && held.node === node;
   }
 
   #set(user: string): RouteSet {

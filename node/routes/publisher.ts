@@ -1,4 +1,5 @@
 /** Writes this node's own routes, one thing at a time per full address, and keeps them its own. */
+import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Book, OwnRoute } from "./book.ts";
 import type { Chores } from "./chores.ts";
@@ -9,7 +10,7 @@ import type { LeaseKeeper } from "./lease.ts";
 import { ROUTES_MAX } from "./limits.ts";
 import type { Locks } from "./locks.ts";
 import type { Outcome, Transactions } from "./transactions.ts";
-import { put, remove, wasDone, whenWrittenAt } from "./transactions.ts";
+import { put, remove, unlessWrittenSince, wasDone, whenWrittenAt } from "./transactions.ts";
 
 export interface PublisherParts {
   readonly keys: Keys;
@@ -17,11 +18,12 @@ export interface PublisherParts {
   readonly locks: Locks;
   readonly writes: Transactions;
   readonly chores: Chores;
+  readonly clock: Clock;
   readonly book: Book;
   /** A set read with a commit. @returns the newest that is known */
   readonly learn: (user: string, set: RouteSet) => RouteSet;
   /** Our route is not ours any more; forget it and say so. */
-  readonly lose: (route: Route) => void;
+  readonly lose: (route: Route, set: RouteSet) => void;
 }
 
 /** Attempts to write what others keep changing; only a write in doubt of our own can do that. */
@@ -34,7 +36,14 @@ interface Written {
   readonly isOurs: boolean;
 }
 
+/** How often a takeover in doubt is tried again: longer than etcd may take to elect a leader. */
+const TAKE_OVER_ATTEMPTS_MAX = 10;
+const TAKE_OVER_PAUSE_MS = 500;
+
 const isHolder = (route: Route) => (other: Route) => other.resource === route.resource;
+/** The same session may go on at another node: then it is not ours. */
+const isSameHolding = (one: Route | undefined, { session, node }: Route): boolean =>
+  one?.session === session && one.node === node;
 
 export class Publisher {
   readonly #parts: PublisherParts;
@@ -73,7 +82,48 @@ export class Publisher {
     });
   }
 
-  update(route: Route): Promise<RouteSet> {
+  takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
+    const { keys, lease, locks, book, learn } = this.#parts;
+    const key = keys.route(route);
+    return locks.run(key, async () => {
+      const leaseId = lease.id;
+      const outcome = await this.#takeOver(route, seen, leaseId);
+      const holder = outcome.set.routes.find(isHolder(route));
+      if (!wasDone(outcome) && !isSameHolding(holder, route)) {
+        learn(route.user, outcome.set);
+        throw new Unavailable("routes-moved", "Cannot take over: the route has changed since");
+      }
+      book.add(route, outcome.revision);
+      const own = book.find(route);
+      if (own !== undefined) own.isPublished = lease.isCurrent(leaseId);
+      const set = learn(route.user, outcome.set);
+      if (book.find(route) === undefined) {
+        throw new Unavailable("routes-lost", "Cannot take over: another session took the address");
+      }
+      return set;
+    });
+  }
+
+  /** Does no harm twice: it was done if the route is ours afterwards. */
+  async #takeOver(route: Route, seen: RouteSet, leaseId: string): Promise<Outcome> {
+    const { keys, writes, clock } = this.#parts;
+    const { user } = route;
+    const key = keys.route(route);
+    const isThere = seen.routes.some(isHolder(route));
+    const write = put(key, encodeRoute(route), leaseId);
+    const request = unlessWrittenSince(key, seen.revision, isThere, write);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await writes.run({ request, user });
+      } catch (error) {
+        if (attempt >= TAKE_OVER_ATTEMPTS_MAX) throw error;
+        if (error instanceof Unavailable && error.code === "routes-lost-lease") throw error;
+        await new Promise<void>((resolve) => clock.after(TAKE_OVER_PAUSE_MS, resolve));
+      }
+    }
+  }
+
+  update(route: Route, isForced = false): Promise<RouteSet> {
     const { keys, lease, locks, book, chores, learn, lose } = this.#parts;
     const key = keys.route(route);
     return locks.run(key, async () => {
@@ -82,13 +132,14 @@ export class Publisher {
         throw new Unavailable("routes-lost", "Cannot update route: it is not this session's");
       }
       const known = book.known(route.user);
-      if (own.isPublished && isSame(own.route, route) && known !== undefined) return known;
+      const isKnown = own.isPublished && isSame(own.route, route);
+      if (isKnown && !isForced && known !== undefined) return known;
       const mayBeGone = !own.isPublished;
       own.route = route;
       own.isPublished = false;
       try {
         const { outcome, isOurs } = await this.#write(own, lease.id, mayBeGone);
-        if (!isOurs) lose(route);
+        if (!isOurs) lose(route, outcome.set);
         const set = learn(route.user, outcome.set);
         if (isOurs) return set;
       } catch (error) {
@@ -125,7 +176,7 @@ export class Publisher {
     return locks.run(keys.route(own.route), async () => {
       if (own.isPublished || book.find(own.route) !== own) return;
       const { outcome, isOurs } = await this.#write(own, leaseId(), true);
-      if (!isOurs) lose(own.route);
+      if (!isOurs) lose(own.route, outcome.set);
       learn(own.route.user, outcome.set);
     });
   }
@@ -148,7 +199,7 @@ export class Publisher {
         return { outcome, isOurs: true };
       }
       const holder = outcome.set.routes.find(isHolder(route));
-      const isTaken = holder === undefined ? !mayBeGone : holder.session !== route.session;
+      const isTaken = holder === undefined ? !mayBeGone : !isSameHolding(holder, route);
       if (isTaken) return { outcome, isOurs: false };
       // An earlier write of ours was done after all, or the key has lapsed: from there.
       own.writtenAt = outcome.writtenAt.get(route.resource) ?? 0;
@@ -170,7 +221,7 @@ export class Publisher {
         revision === undefined
           ? await writes.run({ user })
           : await writes.run({ request: whenWrittenAt(key, revision, remove(key)), user });
-      const isOurs = outcome.set.routes.find(isHolder(route))?.session === route.session;
+      const isOurs = isSameHolding(outcome.set.routes.find(isHolder(route)), route);
       if (!isOurs || book.find(route) !== undefined) return learn(user, outcome.set);
       revision = outcome.writtenAt.get(resource);
     }
@@ -181,7 +232,7 @@ export class Publisher {
     const { book, learn } = this.#parts;
     const set = book.remove(route);
     if (set === undefined) return;
-    const routes = set.routes.filter(({ session }) => session !== route.session);
+    const routes = set.routes.filter((one) => !isSameHolding(one, route));
     learn(route.user, { ...set, routes });
   }
 

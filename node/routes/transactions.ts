@@ -232,6 +232,29 @@ export function whenWrittenAt(key: string, revision: number, then: IRequestOp): 
   return { request_txn: transaction };
 }
 
+/** `then` only if nothing was written to `key`, or removed from it, since `revision`. */
+export function unlessWrittenSince(
+  key: string,
+  revision: number,
+  isThere: boolean,
+  then: IRequestOp,
+): IRequestOp {
+  const exists = {
+    key: Buffer.from(key),
+    target: "Create",
+    result: isThere ? "Greater" : "Equal",
+    create_revision: 0,
+  } as const;
+  const isOld = {
+    key: Buffer.from(key),
+    target: "Mod",
+    result: "Less",
+    mod_revision: revision + 1,
+  } as const;
+  const transaction: ITxnRequest = { compare: [exists, isOld], success: [then] };
+  return { request_txn: transaction };
+}
+
 export const put = (key: string, value: Buffer, lease: string): IRequestOp => ({
   request_put: { key: Buffer.from(key), value, lease, prev_kv: true },
 });

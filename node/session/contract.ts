@@ -38,8 +38,49 @@ export interface ClientSession {
    * now.
    */
   readonly isDetached?: boolean;
+  /** It is on its way to or from another node: what comes for it waits until this settles. */
+  readonly moving?: Promise<void> | undefined;
   /** Ends the stream with an error condition of RFC 6120, 4.9.3, or plainly without one. */
   close(condition?: string, text?: string): void;
+}
+
+/** What another node needs to go on with a session. */
+export interface SessionState {
+  readonly route: Route;
+  readonly lang: string | undefined;
+  /** How long its client may stay away. */
+  readonly windowMs: number;
+  /** Stanzas of its client, all of them accepted. */
+  readonly received: number;
+  /** How many of them came before `h` began to count. */
+  readonly countedFrom: number;
+  /** The client's last `h`. */
+  readonly acknowledged: number;
+  /** What it has not acknowledged, in order; bytes alone are not worth rerouting. */
+  readonly waiting: readonly (Envelope | Buffer)[];
+}
+
+/** A session that can go on at another node. */
+export interface MovableSession extends ClientSession {
+  /**
+   * Ends its stream and stands still once all that its client sent is accepted, so that what it has
+   * can be given away: until `thaw` or `forget` it takes nothing. Undefined when it cannot now.
+   */
+  freeze(): Promise<SessionState | undefined>;
+  /** It stays, and waits for its client again. */
+  thaw(): void;
+  /** It has gone on elsewhere: nobody is told anything, nothing is passed on. */
+  forget(): void;
+}
+
+export const isMovable = (session: ClientSession): session is MovableSession =>
+  "freeze" in session && "forget" in session;
+
+/** A session that another node has given away, before it is ours. */
+export interface Incoming {
+  readonly state: SessionState;
+  /** Gives our session what its modules and the router knew of it. */
+  install(session: ClientSession): void;
 }
 
 /** What main.ts hands to the client door: upward traffic goes through these. */
@@ -68,6 +109,11 @@ export interface SessionEvents {
   onDetached?(session: ClientSession): void;
   /** Its client is back, on another stream. */
   onResumed?(session: ClientSession): void;
+  /**
+   * Asks the node that `route` names for its session. "gone": it does not have it; "later": it
+   * cannot give it away now, or did not answer. Absent for a node alone.
+   */
+  fetchSession?(route: Route): Promise<Incoming | "gone" | "later">;
 }
 
 /** What a session can have enabled while it is bound, by XEP-0386. */

@@ -111,6 +111,9 @@ export interface DoorStats extends StreamStats {
   sessionsEnded: number;
   sessionsDetached: number;
   sessionsResumed: number;
+  /** Sessions taken over from other nodes, and by them. */
+  sessionsMovedIn: number;
+  sessionsMovedOut: number;
   /** Detached sessions whose clients did not come back in time. */
   sessionsExpired: number;
   resumptionsFailed: number;
@@ -119,6 +122,8 @@ export interface DoorStats extends StreamStats {
   /** Sessions whose end could not be handed over. */
   endingsFailed: number;
 }
+
+export type DoorRoutes = Pick<Routes, "bind" | "unbind" | "read" | "takeOver" | "nodes">;
 
 /** A resumable session that is over. */
 export interface Former {
@@ -132,7 +137,7 @@ export interface Door {
   readonly limits: DoorLimits;
   readonly clock: Clock;
   readonly random: Random;
-  readonly routes: Pick<Routes, "bind" | "unbind">;
+  readonly routes: DoorRoutes;
   readonly selfIncarnation: string;
   readonly events: SessionEvents;
   readonly registration: Registration | undefined;
@@ -157,6 +162,8 @@ export interface Door {
   readonly stats: DoorStats;
   /** Set once: no new streams, and nobody is bound any more. */
   isDraining: boolean;
+  /** Set once, later: sessions do not wait for other nodes any more. */
+  isEnding: boolean;
   /** Handing over what sessions left behind, still going on. */
   readonly endings: Set<Promise<void>>;
   /** Aborted when the drain's deadline has passed: nothing is retried after it. */

@@ -9,7 +9,6 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
-import type { Routes } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
 import { streamLimits } from "../stream/features.ts";
@@ -24,6 +23,7 @@ import type {
   ClientDoorConfig,
   Door,
   DoorLimits,
+  DoorRoutes,
   DoorStats,
   Registration,
 } from "./door-context.ts";
@@ -40,7 +40,7 @@ export interface ClientDoorOptions {
   /** Prepared, at least one. */
   readonly domains: readonly string[];
   readonly accounts: Pick<Accounts, "credentials" | "addKeys">;
-  readonly routes: Pick<Routes, "bind" | "unbind">;
+  readonly routes: DoorRoutes;
   readonly clock: Clock;
   readonly random: Random;
   /** Overrides of {@link DEFAULT_LIMITS}, for tests. */
@@ -102,6 +102,8 @@ const newStats = (): DoorStats => ({
   sessionsEnded: 0,
   sessionsDetached: 0,
   sessionsResumed: 0,
+  sessionsMovedIn: 0,
+  sessionsMovedOut: 0,
   sessionsExpired: 0,
   resumptionsFailed: 0,
   stanzasUnacknowledged: 0,
@@ -153,6 +155,7 @@ function makeDoor(options: ClientDoorOptions): Door {
     log,
     stats,
     isDraining: false,
+    isEnding: false,
     endings: new Set(),
     givingUp: new AbortController(),
   };
@@ -241,6 +244,7 @@ class OpenDoor implements ClientDoor, Gate {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#door.isEnding = true;
     await this.drain(DISPOSE);
   }
 

@@ -16,6 +16,8 @@ const TICK_MS = 50;
 const ACKNOWLEDGE_MS = 500;
 /** Share of the deadline in which all sessions are closed; the rest is for handing over. */
 const CLOSING_SHARE = 0.6;
+/** Share of it that is left for the ends of sessions which nobody took over. */
+const ENDING_SHARE = 0.3;
 
 const wait = (door: Door, ms: number): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -37,6 +39,7 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   );
   log.info({ sessions: door.sessions.size, perSecond }, "drain-started");
   await closePaced(door, perSecond, leftMs);
+  await untilTakenOver(door, () => leftMs() - options.deadlineMs * ENDING_SHARE);
   while (door.sessions.size > 0 || door.endings.size > 0) {
     const remainingMs = leftMs();
     if (remainingMs === 0) break;
@@ -55,6 +58,20 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   const left = { sessions: door.sessions.size, endings: door.endings.size, unacknowledged };
   if (left.sessions + left.endings === 0) log.info({}, "drain-finished");
   else log.error(left, "drain-deadline-passed");
+}
+
+/** Sessions that their clients may resume elsewhere are kept for that, as long as there is time. */
+async function untilTakenOver(door: Door, leftMs: () => number): Promise<void> {
+  const all = () => [...door.sessions.all()];
+  while (leftMs() > 0 && door.routes.nodes.size > 0) {
+    if (!all().some(({ isResumable }) => isResumable)) break;
+    await wait(door, TICK_MS);
+  }
+  door.isEnding = true;
+  for (const session of all()) {
+    // What is on its way is another node's, or ends when it turns out to be ours.
+    if (session.isDetached && session.moving === undefined) session.close();
+  }
 }
 
 async function closePaced(door: Door, perSecond: number, leftMs: () => number): Promise<void> {

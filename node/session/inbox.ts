@@ -16,6 +16,21 @@ export class Inbox {
   #owedLast = 0;
   #untilAccepted: Waiters | undefined;
 
+  /** Goes on counting for a session that comes from elsewhere; all it received is accepted. */
+  restore(received: number, countedFrom: number): void {
+    this.#received = received;
+    this.#accepted = received;
+    this.#base = countedFrom;
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  get countedFrom(): number {
+    return this.#base ?? this.#received;
+  }
+
   /** A stanza came in. @returns its place, for {@link accept} */
   receive(): number {
     const place = this.#received;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
 import { issue, makeAuthority } from "../config/certificates.ts";
-import type { Route } from "../routes/contract.ts";
+import type { Route, RouteSet } from "../routes/contract.ts";
 import { CERTIFICATE, logIn, openKit, testRoutes, until } from "./testing/door-kit.ts";
 import { base64, HEADER, RawClient, SASL } from "./testing/raw-client.ts";
 
@@ -269,6 +269,9 @@ test("bind is refused while the routes are away, and may be tried again", async 
         ? Promise.reject(new Unavailable("routes-timeout", "Cannot bind: no answer"))
         : real.bind(route),
     unbind: (route: Route) => real.unbind(route),
+    read: (user: string) => real.read(user),
+    takeOver: (route: Route, seen: RouteSet) => real.takeOver(route, seen),
+    nodes: real.nodes,
   };
   await using kit = await openKit({ routes });
   const client = await kit.connect();

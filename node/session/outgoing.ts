@@ -5,7 +5,7 @@
 import type { Envelope } from "../stanza/contract.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import { REQUEST } from "./nonzas.ts";
-import type { OutboxLimits } from "./outbox.ts";
+import type { Entry, OutboxLimits } from "./outbox.ts";
 import { bytesOf, Outbox } from "./outbox.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -59,6 +59,20 @@ export class Outgoing {
   enable(limits: OutboxLimits, isResumable: boolean): void {
     this.#outbox = new Outbox(limits);
     this.#isResumable = isResumable;
+  }
+
+  /** Goes on for a session that comes from elsewhere. */
+  restore(limits: OutboxLimits, acknowledged: number, waiting: readonly Entry[]): void {
+    this.#outbox = new Outbox(limits, acknowledged);
+    this.#isResumable = true;
+    for (const entry of waiting) this.#outbox.add(entry);
+    this.#unwritten = waiting.length;
+  }
+
+  /** The client's last `h`, and what it has not acknowledged, in order. */
+  get snapshot(): { readonly acknowledged: number; readonly waiting: (Envelope | Buffer)[] } {
+    const waiting = (this.#outbox?.entries() ?? []).flatMap((entry) => entry ?? []);
+    return { acknowledged: this.#outbox?.acknowledged ?? 0, waiting };
   }
 
   /** Keeps a stanza until `release`; false when that are too many. */

@@ -1,6 +1,6 @@
 /** Stanzas that the door itself answers with, before and beside the router. */
 
-import { NS_CLIENT, NS_STANZA_ERROR } from "../stream/namespaces.ts";
+import { NS_BIND, NS_CLIENT, NS_SESSION, NS_STANZA_ERROR } from "../stream/namespaces.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { escapeAttribute } from "../xml/write.ts";
 
@@ -37,3 +37,11 @@ export const isRequest = (
   const isType = type === "any" ? given === "get" || given === "set" : given === type;
   return isType && child.ns === ns && child.name === name;
 };
+
+/** The answer to a bound client's request about the stream itself; undefined for any other. */
+export function streamAnswer(stanza: ParsedStanza): Buffer | undefined {
+  if (isRequest(stanza, "set", NS_SESSION, "session")) return iqResult(stanza);
+  // One resource a stream.
+  if (isRequest(stanza, "set", NS_BIND, "bind")) return iqError(stanza, "cancel", "not-allowed");
+  return undefined;
+}

@@ -3,6 +3,8 @@ import type { Jid } from "../stanza/jid.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { Door } from "./door-context.ts";
 import { settledWithin } from "./ending.ts";
+import type { Found } from "./find.ts";
+import { findSession } from "./find.ts";
 import { acksFailed, countTooHigh, readCount, resumed } from "./nonzas.ts";
 import type { Session } from "./session.ts";
 
@@ -49,16 +51,29 @@ export async function resumeSession(
   const { config, stats } = door;
   if (config.resumeSeconds === 0) return failed("feature-not-implemented");
   if (request === undefined) return failed("bad-request");
-  const { previd, h } = request;
-  const session = door.sessions
-    .ofUser(user.bare)
-    .find(({ id, isResumable }) => id === previd && isResumable);
-  const outcome =
-    session === undefined
-      ? await notFound(door, user, previd)
-      : await goOn(door, stream, session, h);
+  const { previd } = request;
+  const found = await findSession(door, user, previd);
+  const outcome = await outcomeOf(door, stream, user, found, request);
   if (outcome.kind !== "resumed") stats.resumptionsFailed += 1;
   return outcome;
+}
+
+function outcomeOf(
+  door: Door,
+  stream: ServerStream,
+  user: Jid,
+  found: Found,
+  { previd, h }: ResumeRequest,
+): ResumeOutcome | Promise<ResumeOutcome> {
+  if (found === "nowhere") return notFound(door, user, previd);
+  if (found === "later") return later(stream, "Your session cannot be reached now: resume again");
+  return goOn(door, stream, found, h);
+}
+
+/** Not `<failed/>`: the client would begin a new session and send everything again there. */
+function later(stream: ServerStream, text: string): ResumeOutcome {
+  stream.close({ condition: "resource-constraint", text });
+  return { kind: "closed" };
 }
 
 async function goOn(
@@ -84,10 +99,7 @@ async function goOn(
   }
   if (session.unacceptedCount > 0) {
     session.disclaim(stream);
-    // Not <failed/>: the client would send everything again in a new session.
-    const text = "What you sent before is still being handled: resume again";
-    stream.close({ condition: "resource-constraint", text });
-    return { kind: "closed" };
+    return later(stream, "What you sent before is still being handled: resume again");
   }
   if (stream.isOver) {
     session.disclaim(stream);

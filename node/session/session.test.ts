@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
 import { FakeClock } from "../base/fake-clock.ts";
-import type { Route } from "../routes/contract.ts";
+import type { Route, RouteSet } from "../routes/contract.ts";
 import type { Kit } from "./testing/door-kit.ts";
 import { bodyOf, logIn, message, openKit, testRoutes, until } from "./testing/door-kit.ts";
 
@@ -400,6 +400,9 @@ test("of two binds of one address at once the later commit wins, in whatever ord
       return result;
     },
     unbind: (route: Route) => real.unbind(route),
+    read: (user: string) => real.read(user),
+    takeOver: (route: Route, seen: RouteSet) => real.takeOver(route, seen),
+    nodes: real.nodes,
   };
   await using kit = await openKit({ routes });
   const first = await kit.connect();

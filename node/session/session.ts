@@ -3,16 +3,18 @@ import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamEnd, StreamFailure, StreamOwner } from "../stream/contract.ts";
-import { NS_ACKS, NS_BIND, NS_CSI, NS_SESSION } from "../stream/namespaces.ts";
+import { NS_ACKS, NS_CSI } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
-import type { ClientSession } from "./contract.ts";
+import { Backlog } from "./backlog.ts";
+import { lookAfter } from "./care.ts";
+import type { MovableSession, SessionState } from "./contract.ts";
 import type { Door } from "./door-context.ts";
-import { handOver } from "./ending.ts";
+import { handOver, settledWithin } from "./ending.ts";
 import { Inbox } from "./inbox.ts";
 import { acksFailed, answer, countTooHigh, enabled, readCount } from "./nonzas.ts";
 import { Outgoing } from "./outgoing.ts";
-import { iqError, iqResult, isRequest } from "./replies.ts";
+import { streamAnswer } from "./replies.ts";
 import { grantedSeconds, mayResumeAfter } from "./resumption.ts";
 import { violationOf } from "./violation.ts";
 
@@ -21,8 +23,9 @@ import { violationOf } from "./violation.ts";
  * closing: our side has ended, the client's has not.
  * leaving: the same, but the client may resume: what comes is kept for then.
  * detached: the stream is gone, and the client may resume.
+ * frozen: the same, while it is not known which node has the session.
  */
-type Phase = "binding" | "live" | "closing" | "leaving" | "detached" | "ended";
+type Phase = "binding" | "live" | "closing" | "leaving" | "detached" | "frozen" | "ended";
 
 /** What a bind that was committed gives a session. */
 export interface Bound {
@@ -31,11 +34,14 @@ export interface Bound {
   readonly revision: number;
 }
 
-export class Session implements ClientSession, StreamOwner {
+/** Less than another node waits for our answer. */
+const FREEZE_MS = 3_000;
+
+export class Session implements MovableSession, StreamOwner {
   readonly jid: Jid;
   route: Route;
   /** Of the routes engine, when it committed the route: tells which of two binds came later. */
-  readonly revision: number;
+  revision: number;
   readonly #door: Door;
   /** Undefined while detached. */
   #stream: ServerStream | undefined;
@@ -44,20 +50,20 @@ export class Session implements ClientSession, StreamOwner {
   #phase: Phase = "binding";
   #state: Map<string, unknown> | undefined;
   #lang: string | undefined;
-  /** Read, but more than the router is to have at once. At most what one chunk held. */
-  #backlog: ParsedStanza[] | undefined;
-  /** A loop over the backlog is running: acceptance at once must not start another. */
-  #isTaking = false;
+  readonly #backlog = new Backlog();
   #ending: Promise<void> | undefined;
   /** How long its client may stay away; 0: it cannot resume. */
   #windowMs = 0;
+  /** While it is on its way to or from another node. */
+  #moving: PromiseWithResolvers<void> | undefined;
   /** The newest stream that wants to go on with this session. */
   #claimant: ServerStream | undefined;
 
-  constructor(door: Door, stream: ServerStream, { jid, route, revision }: Bound) {
+  /** @param stream undefined for a session that comes from elsewhere */
+  constructor(door: Door, stream: ServerStream | undefined, { jid, route, revision }: Bound) {
     this.#door = door;
     this.#stream = stream;
-    this.#lang = stream.lang;
+    this.#lang = stream?.lang;
     this.jid = jid;
     this.route = route;
     this.revision = revision;
@@ -97,7 +103,7 @@ export class Session implements ClientSession, StreamOwner {
     const mayResume = phase !== "binding" && this.#mayResumeAfter({ kind: "ended", condition });
     if (mayResume && phase !== "live") return;
     const stream = this.#stream;
-    if (phase === "detached" || phase === "leaving" || stream === undefined) {
+    if (phase === "leaving" || stream === undefined) {
       this.#end();
       stream?.close(failure);
       return;
@@ -164,26 +170,8 @@ export class Session implements ClientSession, StreamOwner {
     this.#end();
   }
 
-  /** Looks after a quiet connection; called every `sweepMs`. */
   sweep(): void {
-    const stream = this.#stream;
-    if (stream === undefined) return;
-    const { transport } = stream;
-    const { unansweredSweeps, keepAliveSweeps } = this.#door.limits;
-    transport.sweep();
-    if (transport.stalledSweeps >= unansweredSweeps) {
-      stream.destroy();
-      return;
-    }
-    if (this.unacknowledgedCount > 0) {
-      if (transport.silentSweeps >= unansweredSweeps) {
-        stream.close({ condition: "connection-timeout" });
-        return;
-      }
-      this.#outgoing.askAgain(stream);
-    } else if (transport.silentSweeps % keepAliveSweeps === 0) {
-      stream.keepAlive();
-    }
+    if (this.#stream !== undefined) lookAfter(this.#stream, this.#outgoing, this.#door.limits);
   }
 
   // XEP-0198, section 5: the session goes on with another stream.
@@ -198,7 +186,7 @@ export class Session implements ClientSession, StreamOwner {
 
   /** Somebody is resuming it at this moment. */
   get isClaimed(): boolean {
-    return this.#claimant !== undefined;
+    return this.#claimant !== undefined || this.#moving !== undefined;
   }
 
   /** Stanzas of its client that are not accepted yet. */
@@ -223,11 +211,7 @@ export class Session implements ClientSession, StreamOwner {
   claim(stream: ServerStream, h: number): boolean {
     if (!this.#outgoing.fits(h)) return false;
     this.#claimant = stream;
-    const old = this.#stream;
-    if (old !== undefined) {
-      this.#detach();
-      old.close({ condition: "conflict", text: "Resumed by a new connection" });
-    }
+    this.#dropStream("Resumed by a new connection", "conflict");
     if (this.#outgoing.fits(h)) this.#outgoing.acknowledge(h);
     return true;
   }
@@ -261,6 +245,71 @@ export class Session implements ClientSession, StreamOwner {
     this.#door.events.onClientState(this, true); // XEP-0352, 5.2: until it says otherwise.
   }
 
+  // It goes on at another node, or comes from one.
+
+  get moving(): Promise<void> | undefined {
+    return this.#moving?.promise;
+  }
+
+  async freeze(): Promise<SessionState | undefined> {
+    if (!this.isResumable || this.isClaimed || this.#phase === "binding") return undefined;
+    this.#moving = Promise.withResolvers();
+    this.#door.events.onClientState(this, true); // What it would still wait for goes along.
+    this.#dropStream("Resumed by a new connection", "conflict");
+    await settledWithin(this.#door.clock, FREEZE_MS, this.whenAccepted());
+    if (this.#phase !== "detached" || this.unacceptedCount > 0) {
+      this.#settleMove();
+      return undefined;
+    }
+    this.#phase = "frozen";
+    this.#door.detached.remove(this);
+    return {
+      route: this.route,
+      lang: this.#lang,
+      windowMs: this.#windowMs,
+      received: this.#inbox.received,
+      countedFrom: this.#inbox.countedFrom,
+      ...this.#outgoing.snapshot,
+    };
+  }
+
+  /** Becomes what another node had, and stands still until it is known to be ours. */
+  restore(state: SessionState): void {
+    const { config, limits } = this.#door;
+    const bounds = { stanzasMax: config.outboxStanzasMax, bytesMax: limits.outboxBytesMax };
+    this.#phase = "frozen";
+    this.#moving = Promise.withResolvers();
+    this.#lang = state.lang;
+    this.#windowMs = state.windowMs;
+    this.#inbox.restore(state.received, state.countedFrom);
+    this.#outgoing.restore(bounds, state.acknowledged, state.waiting);
+  }
+
+  thaw(): void {
+    if (this.#phase !== "frozen") return;
+    this.#phase = "detached";
+    this.#door.detached.add(this, this.#windowMs);
+    this.#settleMove();
+    if (this.#door.isEnding) this.close();
+  }
+
+  forget(): void {
+    if (this.#phase === "ended") return;
+    this.#dropStream("Go on with this session", "reset");
+    this.#phase = "ended";
+    const { detached, sessions, stats } = this.#door;
+    detached.remove(this);
+    sessions.remove(this);
+    stats.sessionsMovedOut += 1;
+    this.#outgoing.end();
+    this.#settleMove();
+  }
+
+  #settleMove(): void {
+    this.#moving?.resolve();
+    this.#moving = undefined;
+  }
+
   onOpen(): void {}
 
   onDrained(stream: ServerStream): void {
@@ -270,12 +319,11 @@ export class Session implements ClientSession, StreamOwner {
   onStanza(stream: ServerStream, stanza: ParsedStanza): void {
     if (this.#phase === "ended" || stream !== this.#stream) return;
     const isFull = this.#inbox.unaccepted >= this.#door.limits.unacceptedMax;
-    if (this.#backlog === undefined && !isFull) {
+    if (this.#backlog.isEmpty && !isFull) {
       this.#take(stanza);
       return;
     }
     stream.pause(); // Each time: ending our side has made it read again.
-    this.#backlog ??= [];
     this.#backlog.push(stanza);
   }
 
@@ -291,7 +339,7 @@ export class Session implements ClientSession, StreamOwner {
     if (phase === "binding") {
       return outgoing.hold(bytes, envelope, this.#door.config.outboxStanzasMax);
     }
-    if (phase === "closing" || phase === "ended") return false;
+    if (phase === "closing" || phase === "frozen" || phase === "ended") return false;
     if (outgoing.isFull) {
       // With or without a stream: it ends, and all that it has is passed on.
       this.close("policy-violation", "Too many stanzas without an acknowledgement");
@@ -321,7 +369,9 @@ export class Session implements ClientSession, StreamOwner {
       return;
     }
     const place = this.#inbox.receive();
-    if (stanza.name === "iq" && this.#answeredHere(stanza)) {
+    const answered = stanza.name === "iq" ? streamAnswer(stanza) : undefined;
+    if (answered !== undefined) {
+      this.send(answered);
       this.#accepted(place);
       return;
     }
@@ -337,27 +387,12 @@ export class Session implements ClientSession, StreamOwner {
     }
   }
 
-  /** Requests about the stream itself, which never reach the router. */
-  #answeredHere(stanza: ParsedStanza): boolean {
-    if (isRequest(stanza, "set", NS_SESSION, "session")) this.send(iqResult(stanza));
-    else if (isRequest(stanza, "set", NS_BIND, "bind")) {
-      this.send(iqError(stanza, "cancel", "not-allowed")); // One resource a stream.
-    } else return false;
-    return true;
-  }
-
   #takeAcks(stanza: ParsedStanza): void {
     if (stanza.name === "a") this.#takeAcknowledgement(stanza.attributes.h);
-    else if (stanza.name === "r") this.#takeRequest();
+    else if (stanza.name === "r") this.#answerRequests(this.#inbox.isEnabled);
     else if (stanza.name === "enable") this.#stream?.write(this.enableAcks(stanza.attributes));
     else if (stanza.name === "resume") this.#stream?.write(acksFailed("unexpected-request"));
     else this.#stream?.close({ condition: "unsupported-stanza-type" });
-  }
-
-  #takeRequest(): void {
-    if (!this.#inbox.isEnabled) return;
-    this.#inbox.request();
-    this.#answerRequests();
   }
 
   #takeAcknowledgement(text: string | undefined): void {
@@ -390,31 +425,21 @@ export class Session implements ClientSession, StreamOwner {
     this.#takeBacklog();
   }
 
-  #answerRequests(): void {
+  #answerRequests(isAsked = false): void {
+    if (isAsked) this.#inbox.request();
     const h = this.#inbox.takeAnswer();
     if (h !== undefined) this.#stream?.write(answer(h));
   }
 
   /** Goes on with what was read too early, as far as the router may have it. */
   #takeBacklog(): void {
-    const backlog = this.#backlog;
+    const inbox = this.#inbox;
     const { unacceptedMax } = this.#door.limits;
     // Half empty first, so that reading is not stopped and started at every stanza.
-    if (backlog === undefined || this.#isTaking || this.#inbox.unaccepted > unacceptedMax / 2) {
-      return;
-    }
-    this.#isTaking = true;
-    let taken = 0;
-    while (taken < backlog.length && this.#inbox.unaccepted < unacceptedMax) {
-      this.#take(backlog[taken] as ParsedStanza);
-      taken += 1;
-      if (this.#phase === "ended") break;
-    }
-    this.#isTaking = false;
-    backlog.splice(0, taken);
-    if (this.#phase === "ended" || backlog.length > 0) return;
-    this.#backlog = undefined;
-    this.#stream?.resume();
+    if (this.#backlog.isEmpty || inbox.unaccepted > unacceptedMax / 2) return;
+    const hasRoom = () => inbox.unaccepted < unacceptedMax && this.#phase !== "ended";
+    const isEmpty = this.#backlog.take(hasRoom, (stanza) => this.#take(stanza));
+    if (isEmpty && this.#phase !== "ended") this.#stream?.resume();
   }
 
   /** The router broke its word: what it did not accept must not be acknowledged by a later count. */
@@ -425,8 +450,18 @@ export class Session implements ClientSession, StreamOwner {
   }
 
   #mayResumeAfter(end: StreamEnd): boolean {
-    const isPossible = this.#windowMs > 0 && !this.#door.isDraining;
-    return isPossible && mayResumeAfter(end);
+    const { isDraining, isEnding, routes } = this.#door;
+    // Nobody can come back to a node that goes, unless another one takes the session over.
+    const mayWait = !isDraining || (!isEnding && routes.nodes.size > 0);
+    return this.#windowMs > 0 && mayWait && mayResumeAfter(end);
+  }
+
+  /** The session goes on without its stream. */
+  #dropStream(text: string, condition: "conflict" | "reset"): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    this.#detach();
+    stream.close({ condition, text });
   }
 
   /** The stream is over, the session is not: its client has its window to come back. */
@@ -454,18 +489,12 @@ export class Session implements ClientSession, StreamOwner {
     this.#door.sessions.remove(this);
     this.#door.stats.sessionsEnded += 1;
     this.#ending = handOver(this.#door, this, this.#outgoing.end());
+    this.#settleMove();
   }
 
   /** Sent before the end and read by us: it counts, whether the router has room for it or not. */
   #finishBacklog(): void {
-    const backlog = this.#backlog ?? [];
-    this.#backlog = undefined;
-    if (this.#isTaking) return; // The end is about one of them: nothing behind it counts.
-    this.#isTaking = true;
-    for (const stanza of backlog) {
-      if (violationOf(stanza, this.jid) !== undefined) break;
-      this.#take(stanza);
-    }
-    this.#isTaking = false;
+    const isRight = (stanza: ParsedStanza) => violationOf(stanza, this.jid) === undefined;
+    this.#backlog.finish(isRight, (stanza) => this.#take(stanza));
   }
 }

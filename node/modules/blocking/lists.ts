@@ -10,6 +10,7 @@ import { LRUCache } from "lru-cache";
 import { Unavailable } from "../../base/errors.ts";
 import type { Jid } from "../../stanza/jid.ts";
 import type { ClientSession, Host } from "../contract.ts";
+import { carried } from "../contract.ts";
 import type { BlocklistChange } from "./list.ts";
 import { Blocklist } from "./list.ts";
 
@@ -139,6 +140,13 @@ export class Blocklists {
     return before;
   }
 }
+
+/** The changes that come on the way are told to the session's new node. */
+export const carriedList = carried<Followed>(
+  STATE,
+  ({ list }) => [...list],
+  (addresses: readonly string[]) => ({ list: Blocklist.of(addresses), during: undefined }),
+);
 
 const followedBy = (session: ClientSession): Followed | undefined =>
   session.state.get(STATE) as Followed | undefined;

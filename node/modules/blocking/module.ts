@@ -23,6 +23,7 @@ import type {
 import {
   bounce,
   CONSUME,
+  carriedFlag,
   counter,
   defineModule,
   FIRST,
@@ -34,7 +35,7 @@ import {
 } from "../contract.ts";
 import type { BlocklistChange } from "./list.ts";
 import type { ListLimits } from "./lists.ts";
-import { Blocklists } from "./lists.ts";
+import { Blocklists, carriedList } from "./lists.ts";
 import type { Report } from "./report.ts";
 import { REPORTING_NS, readReport, reportMessage } from "./report.ts";
 
@@ -239,6 +240,8 @@ export const blocking = defineModule({
     const blocked = new Blocking(host, settings);
     return [
       service("blocking", blocked),
+      carriedFlag(INTEREST),
+      carriedList,
       iq.get("self", NS, "blocklist", (request) => blocked.get(request)),
       iq.set("self", NS, "block", (request) => blocked.block(request)),
       iq.set("self", NS, "unblock", (request) => blocked.unblock(request)),

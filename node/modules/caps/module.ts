@@ -11,6 +11,7 @@ import type { CapsService, ClientSession, Envelope } from "../contract.ts";
 import {
   announce,
   CONSUME,
+  carried,
   counter,
   defineModule,
   disco,
@@ -169,6 +170,16 @@ function read(element: Element | undefined, { id }: ClientSession): Said | undef
   return { key, node: `${node}#${ver}`, hash: hashName, ver };
 }
 
+/** What is not known yet is asked again with the client's next presence. */
+const carriedFeatures = carried<Known>(
+  STATE,
+  ({ said, features }) => ({ said, features: features && [...features] }),
+  ({ said, features }: { said?: Said; features?: readonly string[] }) => ({
+    said,
+    features: features && new Set(features),
+  }),
+);
+
 export const caps = defineModule({
   name: "caps",
   about: "Knows what clients can do, asked once for each kind of client.",
@@ -209,6 +220,7 @@ export const caps = defineModule({
       verOf(verificationString(el("query", { xmlns: INFO }, info())) ?? "", "sha-1");
     return [
       service("caps", capabilities),
+      carriedFeatures,
       stage("outbound", FIRST, (envelope, session) => capabilities.outbound(envelope, session)),
       on("ended", (session) => capabilities.ended(session)),
       // 6.3: the server's own, in the features of a stream and as a node of the server.

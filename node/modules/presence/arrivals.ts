@@ -8,6 +8,9 @@ import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer, Limits } from "./announce.ts";
 import { knownState, stateOf } from "./state.ts";
 
+/** Sessions of a dead node whose routes are read at the same time. */
+const LOOKED_FOR_AT_ONCE = 500;
+
 /**
  * RFC 6121, 8.5.3.1 and 11 (presence leaks): a request tells its sender that the resource is
  * there, so it reaches the resource only if the sender may know: the server, the user, who sees the
@@ -91,19 +94,41 @@ export class PresenceArrivals {
     return true;
   }
 
-  /** Design invariant 4: what a node's sessions were shown of a dead node's goes unavailable. */
-  nodeDown(node: string): void {
+  /**
+   * Design invariant 4: what a node's sessions were shown of a dead node's goes unavailable, but for
+   * sessions that went on at another node before.
+   */
+  async nodeDown(node: string): Promise<void> {
+    const gone = new Map<string, ClientSession[]>();
     for (const session of this.#host.sessions().all()) {
-      const seen = knownState(session)?.seen;
-      if (seen === undefined) continue;
-      for (const [from, where] of seen) {
+      for (const [from, where] of knownState(session)?.seen ?? []) {
         if (where !== node) continue;
-        seen.delete(from);
-        const to = session.jid.full;
-        const attributes = { xmlns: CLIENT_NS, type: "unavailable", from, to };
-        const { router } = this.#host;
-        router.show(session, fromElement(el("presence", attributes), router.nowMs()));
+        const watchers = gone.get(from) ?? [];
+        watchers.push(session);
+        gone.set(from, watchers);
       }
+    }
+    const all = [...gone];
+    for (let at = 0; at < all.length; at += LOOKED_FOR_AT_ONCE) {
+      const some = all.slice(at, at + LOOKED_FOR_AT_ONCE);
+      await Promise.all(some.map(([from, watchers]) => this.#missed(from, node, watchers)));
+    }
+  }
+
+  async #missed(from: string, node: string, watchers: readonly ClientSession[]): Promise<void> {
+    const { router } = this.#host;
+    const holder = await router.holderOf(from);
+    for (const session of watchers) {
+      const seen = knownState(session)?.seen;
+      if (seen?.get(from) !== node) continue; // It has said itself where it is.
+      if (holder !== undefined && holder !== node) {
+        if (holder === this.#host.self) seen.delete(from);
+        else seen.set(from, holder);
+        continue;
+      }
+      seen.delete(from);
+      const attributes = { xmlns: CLIENT_NS, type: "unavailable", from, to: session.jid.full };
+      router.show(session, fromElement(el("presence", attributes), router.nowMs()));
     }
   }
 }

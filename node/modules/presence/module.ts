@@ -14,6 +14,7 @@ import {
 } from "../contract.ts";
 import { Announcer } from "./announce.ts";
 import { PresenceArrivals } from "./arrivals.ts";
+import { carriedPresence } from "./state.ts";
 import { isSubscription } from "./subscription.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -75,6 +76,7 @@ export const presence = defineModule({
       stage("delivery", FIRST, (envelope, session, fromNode) =>
         arrivals.delivery(envelope, session, fromNode),
       ),
+      carriedPresence,
       on("ended", (session) => announcer.ended(session)),
       on("nodeDown", ({ incarnation }) => arrivals.nodeDown(incarnation)),
       on("restored", async () => {

@@ -232,6 +232,7 @@ test("a node taken for dead that comes back shows its sessions again", async () 
   if (record === undefined) throw new Error("the node is known");
   first.routes.forget(cut.name);
   first.router.onNodeDown(record);
+  await cluster.settle();
   expect(one(romeo, "presence").attrs.type).toBe("unavailable");
   // A late word of the cut-off node makes no ghost.
   await cut.send(juliet, "<presence><show>away</show></presence>");

@@ -1,5 +1,7 @@
 /** What presence remembers of one session, on the session's own node; empty parts cost nothing. */
+import { decodeEnvelope, encodeEnvelope } from "../../stanza/wire.ts";
 import type { ClientSession, Envelope } from "../contract.ts";
+import { carried } from "../contract.ts";
 
 const KEY = "presence";
 
@@ -33,3 +35,28 @@ export function stateOf(session: ClientSession): PresenceState {
 /** The state of a session that has any, so that asking makes none. */
 export const knownState = (session: ClientSession): PresenceState | undefined =>
   session.state.get(KEY) as PresenceState | undefined;
+
+interface Said {
+  readonly last?: string;
+  readonly audience: readonly string[];
+  readonly directed?: readonly string[];
+  readonly seen?: readonly (readonly [string, string])[];
+}
+
+/** Who saw the session, and whom it saw: both go on seeing each other. */
+export const carriedPresence = carried<PresenceState>(
+  KEY,
+  ({ last, audience, directed, seen }): Said => ({
+    ...(last && { last: encodeEnvelope(last).toString("base64") }),
+    audience: [...audience],
+    ...(directed && { directed: [...directed] }),
+    ...(seen && { seen: [...seen] }),
+  }),
+  ({ last, audience, directed, seen }: Said) => ({
+    last: last === undefined ? undefined : decodeEnvelope(Buffer.from(last, "base64")),
+    audience: new Set(audience),
+    directed: directed && new Set(directed),
+    seen: seen && new Map(seen),
+    changes: undefined,
+  }),
+);

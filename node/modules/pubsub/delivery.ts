@@ -10,7 +10,7 @@ import type {
   Envelope,
   RosterService,
 } from "../contract.ts";
-import { CONSUME, PASS } from "../contract.ts";
+import { CONSUME, carried, PASS } from "../contract.ts";
 import type { LastItems } from "./last-items.ts";
 import { EVENT, SHIM } from "./names.ts";
 
@@ -42,6 +42,12 @@ function implicitNodeOf(envelope: Envelope): string | undefined {
   nodesOfEvents.set(parts, node);
   return node;
 }
+
+export const carriedWishes = carried<ReadonlySet<string>>(
+  STATE,
+  (sent) => [...sent],
+  (sent: readonly string[]) => new Set(sent),
+);
 
 export interface DeliveryParts {
   readonly blocking: BlockingService;

@@ -3,7 +3,7 @@ import { randomId } from "../../base/random.ts";
 import { integer } from "../../config/options.ts";
 import type { PepService, Request } from "../contract.ts";
 import { counter, defineModule, disco, iq, LATE, service as provide, stage } from "../contract.ts";
-import { Delivery } from "./delivery.ts";
+import { carriedWishes, Delivery } from "./delivery.ts";
 import { dispatch } from "./dispatch.ts";
 import { LastItems } from "./last-items.ts";
 import { OWNER, PUBSUB } from "./names.ts";
@@ -144,6 +144,7 @@ export const pep = defineModule({
     const asking = ({ from, to }: Request) => ({ owner: to.bare, from });
     return [
       provide("pep", published),
+      carriedWishes,
       iq.get("account", PUBSUB, "pubsub", answer("get")),
       iq.set("account", PUBSUB, "pubsub", answer("set")),
       iq.get("account", OWNER, "pubsub", answer("get")),

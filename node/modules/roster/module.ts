@@ -11,7 +11,16 @@ import type { Roster, RosterItem, RosterPatch } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import { child } from "../../xml/names.ts";
 import type { ClientSession, Envelope, Host, Request, RosterChange } from "../contract.ts";
-import { CONSUME, defineModule, iq, MIDDLE, PASS, service, stage } from "../contract.ts";
+import {
+  CONSUME,
+  carriedFlag,
+  defineModule,
+  iq,
+  MIDDLE,
+  PASS,
+  service,
+  stage,
+} from "../contract.ts";
 import type { RosterSet } from "./item.ts";
 import { itemElement, ROSTER_NS, readSet, removedElement } from "./item.ts";
 
@@ -172,6 +181,7 @@ export const roster = defineModule({
     };
     return [
       service("roster", rosters),
+      carriedFlag(STATE),
       iq.get("self", ROSTER_NS, "query", (request) => rosters.get(request)),
       iq.set("self", ROSTER_NS, "query", (request) => rosters.set(request)),
       iq.get("account", ROSTER_NS, "query", refuse),

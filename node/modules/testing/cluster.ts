@@ -203,7 +203,7 @@ export class Cluster {
   }
 }
 
-const record = (incarnation: string): NodeRecord => ({
+export const record = (incarnation: string): NodeRecord => ({
   incarnation,
   name: incarnation,
   meshHost: "127.0.0.1",

@@ -6,6 +6,7 @@ import type { Weather } from "./weather.ts";
 export class SharedRoutes {
   revision = 1;
   readonly #users = new Map<string, Map<string, Route>>();
+  readonly #writtenAt = new Map<string, number>();
   readonly #claims = new Map<string, string>();
   readonly #weather: Weather;
   isAway = false;
@@ -31,8 +32,21 @@ export class SharedRoutes {
     for (const [name, holder] of this.#claims) if (holder === node) this.#claims.delete(name);
   }
 
+  /** As the engines do it: if nothing was written about the full address since. */
+  takeOver(route: Route, seen: RouteSet): void {
+    const isIt = ({ resource }: Route) => resource === route.resource;
+    const before = this.#users.get(route.user)?.get(route.resource);
+    const isOld = (this.#writtenAt.get(keyOf(route)) ?? 0) <= seen.revision;
+    if (seen.routes.some(isIt) !== (before !== undefined) || !isOld) {
+      if (before?.session === route.session && before.node === route.node) return;
+      throw new Unavailable("routes-moved", "Cannot take over: the route has changed since");
+    }
+    this.put(route);
+  }
+
   put(route: Route): Route | undefined {
     this.revision += 1;
+    this.#writtenAt.set(keyOf(route), this.revision);
     const routes = this.#users.get(route.user) ?? new Map<string, Route>();
     this.#users.set(route.user, routes);
     const before = routes.get(route.resource);
@@ -42,8 +56,10 @@ export class SharedRoutes {
 
   change(route: Route, changed: Route | undefined): void {
     const routes = this.#users.get(route.user);
-    if (routes?.get(route.resource)?.session !== route.session) return;
+    const held = routes?.get(route.resource);
+    if (routes === undefined || held?.session !== route.session || held.node !== route.node) return;
     this.revision += 1;
+    this.#writtenAt.set(keyOf(route), this.revision);
     if (changed === undefined) routes.delete(route.resource);
     else routes.set(route.resource, changed);
   }
@@ -65,12 +81,16 @@ export class SharedRoutes {
   }
 }
 
+const keyOf = ({ user, resource }: Route) => `${user}/${resource}`;
+
 export interface NodeRoutesParts {
   readonly shared: SharedRoutes;
   readonly weather: Weather;
   readonly self: string;
   readonly isLive: () => boolean;
   readonly notify: (node: string, user: string, set: RouteSet) => Promise<void>;
+  /** A route of this node is another's now, or gone; told nobody if left out. */
+  readonly onRouteLost?: (route: Route, takenOver: boolean) => void;
 }
 
 /** The view of one node. */
@@ -78,6 +98,8 @@ export class NodeRoutes implements Routes {
   readonly nodes = new Map<string, NodeRecord>();
   readonly #parts: NodeRoutesParts;
   readonly #cache = new Map<string, RouteSet>();
+  /** This node's, by session, with the revision at which they were written. */
+  readonly #own = new Map<string, { readonly route: Route; readonly writtenAt: number }>();
 
   constructor(parts: NodeRoutesParts) {
     this.#parts = parts;
@@ -96,7 +118,21 @@ export class NodeRoutes implements Routes {
   }
 
   unbind(route: Route): Promise<RouteSet> {
+    this.#own.delete(route.session);
     return this.#commit(route.user, () => this.#parts.shared.change(route, undefined));
+  }
+
+  takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
+    return this.#commit(route.user, () => this.#parts.shared.takeOver(route, seen));
+  }
+
+  async renew(route: Route): Promise<RouteSet> {
+    const set = await this.update(route);
+    const isOurs = set.routes.some(
+      ({ session, node }) => session === route.session && node === route.node,
+    );
+    if (isOurs) return set;
+    throw new Unavailable("routes-lost", "Cannot renew: another node has it");
   }
 
   lookup(user: string): RouteSet | Promise<RouteSet> {
@@ -118,6 +154,24 @@ export class NodeRoutes implements Routes {
     if (known !== undefined && known.revision > set.revision) return;
     if (set.routes.length === 0) this.#cache.delete(user);
     else this.#cache.set(user, set);
+    this.#compare(user, set);
+  }
+
+  #compare(user: string, set: RouteSet): void {
+    for (const [session, { route, writtenAt }] of this.#own) {
+      if (route.user !== user || writtenAt > set.revision) continue;
+      const holder = set.routes.find(({ resource }) => resource === route.resource);
+      if (holder?.session === session && holder.node === route.node) continue;
+      this.#own.delete(session);
+      this.#parts.onRouteLost?.(route, holder?.session === session);
+    }
+  }
+
+  #note(user: string, set: RouteSet): void {
+    for (const route of set.routes) {
+      if (route.user !== user || route.node !== this.#parts.self) continue;
+      this.#own.set(route.session, { route, writtenAt: set.revision });
+    }
   }
 
   known(user: string): RouteSet | undefined {
@@ -162,6 +216,7 @@ export class NodeRoutes implements Routes {
     write();
     const set = shared.snapshot(user);
     await weather.wait(isLive);
+    this.#note(user, set);
     this.learn(user, set);
     const others = new Set([...before, ...set.routes].map(({ node }) => node));
     others.delete(self);

@@ -25,7 +25,8 @@ export class Diary implements RoutesEvents {
   readonly lines: string[] = [];
   onNodeUp = (node: NodeRecord) => void this.lines.push(`up ${node.incarnation}`);
   onNodeDown = (node: NodeRecord) => void this.lines.push(`down ${node.incarnation}`);
-  onRouteLost = (route: Route) => void this.lines.push(`lost ${route.session}`);
+  onRouteLost = (route: Route, takenOver: boolean) =>
+    void this.lines.push(`${takenOver ? "moved" : "lost"} ${route.session}`);
   onLeaseLost = () => void this.lines.push("lease lost");
   onLeaseRegained = () => void this.lines.push("lease regained");
 }

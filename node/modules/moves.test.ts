@@ -1,0 +1,178 @@
+/** Sessions that their clients resume on another node. */
+import { expect, test } from "vitest";
+import { FakeClock } from "../base/fake-clock.ts";
+import { until } from "../session/testing/door-kit.ts";
+import type { Resumable } from "./testing/door-cluster.ts";
+import { DoorCluster } from "./testing/door-cluster.ts";
+
+const message = (to: string, id: string) =>
+  `<message to='${to}' type='chat' id='${id}'><body>${id}</body></message>`;
+const ids = (text: string) => [...text.matchAll(/<body>([^<]*)<\/body>/g)].map(([, id]) => id);
+
+async function romeoAndJuliet(clock?: FakeClock) {
+  const cluster = await DoorCluster.open(3, clock);
+  await cluster.addUser("juliet");
+  cluster.stores.addUser("romeo@localhost");
+  cluster.stores.befriend("romeo@localhost", "juliet@localhost");
+  const romeo = await cluster.online(0, "romeo");
+  const juliet = await cluster.online(1, "juliet");
+  await romeo.client.read(/<presence[^>]*from='juliet@localhost\/device'[^>]*>/);
+  return { cluster, romeo, juliet };
+}
+
+const isDetached = (cluster: DoorCluster, index: number, { address }: Resumable) =>
+  cluster.node(index).kit.door.sessions.get(address)?.isDetached === true;
+
+test("a client resumes on another node, and nobody saw it gone", async () => {
+  const { cluster, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  romeo.client.send(message("juliet@localhost", "m1") + message(juliet.address, "m2"));
+  const seen = await juliet.client.read("m2</body></message>");
+  expect(ids(seen)).toEqual(["m1", "m2"]);
+  juliet.client.destroy();
+  await until(() => isDetached(cluster, 1, juliet), "detached");
+  romeo.client.send(message("juliet@localhost", "m3"));
+  await cluster.settle();
+  // Her own presence, romeo's, and the first message.
+  const { client, answer } = await cluster.resume(2, "juliet", juliet.id, 3);
+  expect(answer).toContain(`previd='${juliet.id}' h='1'`);
+  expect(ids(await client.read("m3</body></message>"))).toEqual(["m2", "m3"]);
+  expect(cluster.node(1).kit.door.sessions.size).toBe(0);
+  romeo.client.send(message("juliet@localhost", "m4") + message(juliet.address, "m5"));
+  expect(ids(await client.read("m5</body></message>"))).toEqual(["m4", "m5"]);
+  client.send(message(romeo.address, "j1"));
+  const heard = await romeo.client.read("j1</body></message>");
+  expect(heard).not.toContain("unavailable");
+  const { routes } = await cluster.node(0).routes.read("juliet@localhost");
+  expect(routes).toMatchObject([{ node: "node-3", session: juliet.id, available: true }]);
+  expect(cluster.node(2).kit.door.stats).toMatchObject({ sessionsMovedIn: 1, sessionsResumed: 1 });
+  expect(cluster.node(1).kit.door.stats).toMatchObject({ sessionsMovedOut: 1, sessionsEnded: 0 });
+  client.send("</stream:stream>");
+  await romeo.client.read(/<presence[^>]*type='unavailable'[^>]*>/);
+});
+
+test("a stream that is still open on the other node ends with conflict", async () => {
+  const { cluster, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  const { answer } = await cluster.resume(2, "juliet", juliet.id, 2);
+  expect(answer).toContain("<resumed");
+  expect(await juliet.client.readToEnd()).toContain("<conflict xmlns");
+});
+
+test("a session goes from node to node and back, with all it has", async () => {
+  const { cluster, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  juliet.client.destroy();
+  for (const [turn, index] of [2, 0, 1, 0, 2].entries()) {
+    romeo.client.send(message("juliet@localhost", `m${turn}`));
+    await cluster.settle();
+    const { client, answer } = await cluster.resume(index, "juliet", juliet.id, 2);
+    expect(answer).toContain("<resumed");
+    const all = await client.read(`m${turn}</body></message>`);
+    expect(ids(all)).toEqual(Array.from({ length: turn + 1 }, (_one, n) => `m${n}`));
+    client.destroy();
+    await until(() => isDetached(cluster, index, juliet), "detached");
+  }
+});
+
+test("messages sent while the session moves arrive once and in order", async () => {
+  const { cluster, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  let sent = 0;
+  const timer = setInterval(() => {
+    romeo.client.send(message("juliet@localhost", `m${sent}`));
+    sent += 1;
+  }, 1);
+  let client = juliet.client;
+  let received: (string | undefined)[] = [];
+  let h = 2;
+  for (const index of [2, 0, 1, 2]) {
+    await client.read(/<\/message>/);
+    client.destroy();
+    // What came before the break was handled; the rest must come again.
+    const next = await cluster.resume(index, "juliet", juliet.id, h);
+    expect(next.answer).toContain("<resumed");
+    client = next.client;
+    const part = ids(await client.read(/<\/message>(?:.|\n)*<\/message>/));
+    received = [...received, ...part];
+    h += part.length;
+  }
+  clearInterval(timer);
+  await cluster.settle();
+  romeo.client.send(message("juliet@localhost", "last"));
+  received = [...received, ...ids(await client.read("last</body></message>"))];
+  const expected = [...Array.from({ length: sent }, (_one, n) => `m${n}`), "last"];
+  expect(received).toEqual(expected);
+}, 30_000);
+
+test("what another node never commits is given back to the node that had it", async () => {
+  const clock = new FakeClock();
+  const { cluster, romeo, juliet } = await romeoAndJuliet(clock);
+  await using _ = cluster;
+  juliet.client.destroy();
+  await until(() => isDetached(cluster, 1, juliet), "detached");
+  const { routes } = await cluster.node(2).routes.read("juliet@localhost");
+  const [route] = routes;
+  if (route === undefined) throw new Error("she has a route");
+  expect(await cluster.node(2).router.fetchSession(route)).toMatchObject({
+    state: { received: 1, route },
+  });
+  romeo.client.send(message("juliet@localhost", "m1"));
+  await cluster.settle();
+  expect(isDetached(cluster, 1, juliet)).toBe(false);
+  clock.advance(12_000);
+  await until(() => isDetached(cluster, 1, juliet), "it stays");
+  await expect(
+    cluster.node(2).routes.takeOver({ ...route, node: "node-3" }, { revision: 1, routes }),
+  ).rejects.toMatchObject({ code: "routes-moved" });
+  const { client, answer } = await cluster.resume(1, "juliet", juliet.id, 2);
+  expect(answer).toContain("<resumed");
+  await client.read("m1</body></message>");
+});
+
+test("stored messages that were given before the move are not given again after it", async () => {
+  const cluster = await DoorCluster.open(2);
+  await using _ = cluster;
+  await cluster.addUser("juliet");
+  cluster.stores.addUser("romeo@localhost");
+  const romeo = await cluster.online(0, "romeo");
+  for (const id of ["m1", "m2", "m3"]) romeo.client.send(message("juliet@localhost", id));
+  await until(() => cluster.stores.storedFor("juliet@localhost").length === 3, "stored");
+  const juliet = await cluster.online(0, "juliet");
+  await juliet.client.read("m3</body>");
+  juliet.client.destroy();
+  await until(() => isDetached(cluster, 0, juliet), "detached");
+  const { client } = await cluster.resume(1, "juliet", juliet.id, 2);
+  expect(ids(await client.read("m3</body>"))).toEqual(["m2", "m3"]);
+  await client.read("<r xmlns='urn:xmpp:sm:3'/>");
+  client.send("<a xmlns='urn:xmpp:sm:3' h='4'/>");
+  await until(() => cluster.stores.storedFor("juliet@localhost").length === 0, "removed");
+  romeo.client.send(message("juliet@localhost", "m4"));
+  expect(ids(await client.read("m4</body>"))).toEqual(["m4"]);
+});
+
+test("a drained node keeps its sessions until they are resumed elsewhere", async () => {
+  const { cluster, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  romeo.client.send(message("juliet@localhost", "m1"));
+  await juliet.client.read("m1</body></message>");
+  let isDrained = false;
+  const drained = cluster
+    .node(1)
+    .kit.door.drain({ perSecond: 1_000, deadlineMs: 60_000 })
+    .then(() => {
+      isDrained = true;
+    });
+  await juliet.client.read(/<system-shutdown xmlns/);
+  juliet.client.send("</stream:stream>");
+  await juliet.client.closed();
+  romeo.client.send(message("juliet@localhost", "m2"));
+  await cluster.settle();
+  expect(isDrained).toBe(false);
+  const { client } = await cluster.resume(2, "juliet", juliet.id, 3);
+  expect(ids(await client.read("m2</body></message>"))).toEqual(["m2"]);
+  await drained;
+  expect(cluster.node(1).kit.complaints).toEqual([]);
+  client.send(message(romeo.address, "j1"));
+  expect(await romeo.client.read("j1</body></message>")).not.toContain("unavailable");
+});

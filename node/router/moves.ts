@@ -1,0 +1,196 @@
+/**
+ * Sessions on their way from one node to another, because their clients resume them there. The node
+ * that has a session freezes it and gives it away whole; the other takes its route over, and only
+ * then it is that node's. Who gave it away learns that from the routes; if nothing is learnt in time,
+ * it writes the route itself, after which nobody can take over what was given away before.
+ */
+import type { Clock, Timer } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Mesh } from "../mesh/contract.ts";
+import { FrameKind } from "../mesh/contract.ts";
+import type { Route, Routes } from "../routes/contract.ts";
+import type {
+  ClientSession,
+  Incoming,
+  MovableSession,
+  SessionState,
+  SessionTable,
+} from "../session/contract.ts";
+import { isMovable } from "../session/contract.ts";
+import { EnvelopeError } from "../stanza/wire.ts";
+import type { Carried } from "./carried.ts";
+import type { MoveAnswer, MoveFrame } from "./frames.ts";
+import { decodeMoveAnswer, encodeMove } from "./frames.ts";
+import type { About, HandOver } from "./hand-over.ts";
+import { BadFrame } from "./octets.ts";
+import type { Peers } from "./peers.ts";
+import type { Waiting } from "./session-wire.ts";
+import { decodeSession, encodeSession } from "./session-wire.ts";
+
+/** How long a session stands still for the node that asked for it. */
+const GIVEN_MS = 12_000;
+const RETRY_MS = 1_000;
+/** Of one record in one frame. */
+const PART_BYTES = 4 * 1024 * 1024;
+/** More than an outbox and what waits behind it may hold. */
+const RECORD_BYTES_MAX = 512 * 1024 * 1024;
+
+const NOT_STORED: About = { origin: undefined, isStored: false };
+
+interface Given {
+  readonly session: MovableSession;
+  readonly record: Buffer;
+  timer: Timer;
+}
+
+export interface MoveParts {
+  readonly routes: Routes;
+  readonly mesh: Mesh | undefined;
+  readonly peers: Peers;
+  readonly sessions: () => SessionTable;
+  readonly handOver: HandOver;
+  readonly carried: Carried;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** It came from another node; its modules may go on with it. */
+  readonly onTakenOver: (session: ClientSession) => void;
+}
+
+export class Moves {
+  readonly #parts: MoveParts;
+  /** By session id. */
+  readonly #given = new Map<string, Given>();
+
+  constructor(parts: MoveParts) {
+    this.#parts = parts;
+  }
+
+  /** Sessions given away of which it is not known yet whose they are. */
+  get size(): number {
+    return this.#given.size;
+  }
+
+  /** Asks for a session that another node has. */
+  async fetch(route: Route): Promise<Incoming | "gone" | "later"> {
+    const { mesh, peers, log } = this.#parts;
+    if (mesh === undefined || !(await peers.ready(route.node))) return "gone";
+    try {
+      const record = await this.#read(mesh, route);
+      return Buffer.isBuffer(record) ? this.#incoming(record) : record;
+    } catch (error) {
+      const isPeers = error instanceof Unavailable || error instanceof EnvelopeError;
+      if (!isPeers) throw error;
+      log.warn({ err: error, node: route.node }, "cannot fetch a session");
+      return "later";
+    }
+  }
+
+  async #read(mesh: Mesh, route: Route): Promise<Buffer | "gone" | "later"> {
+    const parts: Buffer[] = [];
+    let offset = 0;
+    for (;;) {
+      const payload = encodeMove({ route, offset });
+      const answer = decodeMoveAnswer(await mesh.request(route.node, FrameKind.move, payload));
+      if (answer.kind !== "part") return answer.kind;
+      const { total, bytes } = answer;
+      offset += bytes.length;
+      if (total > RECORD_BYTES_MAX || bytes.length === 0 || offset > total) {
+        throw new BadFrame("its lengths do not add up");
+      }
+      parts.push(bytes);
+      if (offset === total) return Buffer.concat(parts);
+    }
+  }
+
+  #incoming(bytes: Buffer): Incoming {
+    const { handOver, carried, onTakenOver } = this.#parts;
+    const record = decodeSession(bytes);
+    const waiting = record.waiting.map(({ stanza }) => stanza);
+    return {
+      state: { ...record.state, waiting },
+      install(session) {
+        for (const { stanza, about = NOT_STORED } of record.waiting) {
+          if (!Buffer.isBuffer(stanza)) handOver.restore(session, stanza, about);
+        }
+        for (const { stanza, about = NOT_STORED } of record.held) {
+          if (!Buffer.isBuffer(stanza)) handOver.restoreHeld(session, stanza, about);
+        }
+        carried.import(session, record.carried);
+        onTakenOver(session);
+      },
+    };
+  }
+
+  /** Another node asks. */
+  async give({ route, offset }: MoveFrame): Promise<MoveAnswer> {
+    const known = this.#given.get(route.session);
+    if (offset > 0) return known === undefined ? { kind: "later" } : part(known.record, offset);
+    const session = this.#parts
+      .sessions()
+      .ofUser(route.user)
+      .find(({ id }) => id === route.session);
+    if (session === undefined || !isMovable(session)) return { kind: "gone" };
+    // It stands still already, for this node or for another: the routes decide who gets it.
+    if (known !== undefined) return part(known.record, 0);
+    const state = await session.freeze();
+    if (state === undefined) return { kind: "later" };
+    const record = this.#encode(session, state);
+    const timer = this.#parts.clock.after(GIVEN_MS, () => void this.#reclaim(session));
+    this.#given.set(session.id, { session, record, timer });
+    return part(record, 0);
+  }
+
+  #encode(session: MovableSession, { waiting, ...state }: SessionState): Buffer {
+    const { handOver, carried } = this.#parts;
+    const describe = (stanza: Waiting["stanza"]): Waiting => ({
+      stanza,
+      about: Buffer.isBuffer(stanza) ? undefined : handOver.aboutOf(stanza),
+    });
+    return encodeSession({
+      state,
+      waiting: waiting.map(describe),
+      held: handOver.heldOf(session).map(describe),
+      carried: carried.export(session),
+    });
+  }
+
+  /** Nothing was learnt in time: from now on it is ours, or it was taken over before. */
+  async #reclaim(session: MovableSession): Promise<void> {
+    const { routes, clock, log } = this.#parts;
+    const given = this.#given.get(session.id);
+    if (given?.session !== session) return;
+    try {
+      await routes.renew(session.route);
+      this.#given.delete(session.id);
+      session.thaw();
+    } catch (error) {
+      if (error instanceof Unavailable && error.code === "routes-lost") {
+        this.takenOver(session);
+        return;
+      }
+      log.warn({ err: error, session: session.id }, "cannot learn whose a session is");
+      given.timer = clock.after(RETRY_MS, () => void this.#reclaim(session));
+    }
+  }
+
+  /** The routes say that another node has it now. */
+  takenOver(session: MovableSession): void {
+    this.#given.get(session.id)?.timer.cancel();
+    this.#given.delete(session.id);
+    this.#parts.handOver.takeHeld(session);
+    session.forget();
+  }
+
+  /** It has ended here. */
+  ended({ id }: ClientSession): void {
+    this.#given.get(id)?.timer.cancel();
+    this.#given.delete(id);
+  }
+}
+
+const part = (record: Buffer, offset: number): MoveAnswer => ({
+  kind: "part",
+  total: record.length,
+  bytes: record.subarray(offset, offset + PART_BYTES),
+});
