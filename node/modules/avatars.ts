@@ -18,7 +18,7 @@ import type {
   PresenceService,
   VcardService,
 } from "./contract.ts";
-import { defineModule, disco } from "./contract.ts";
+import { carried, defineModule, disco } from "./contract.ts";
 
 const DATA = "urn:xmpp:avatar:data";
 const METADATA = "urn:xmpp:avatar:metadata";
@@ -173,6 +173,13 @@ export const avatars = defineModule({
     pep.watchSessions(METADATA, (session) => pictures.refresh(session));
     vcard.watch((user, photo) => pictures.cardChanged(user, photo));
     presence.decorate((session, one) => pictures.decorate(session, one));
-    return [disco("account", { features: ["urn:xmpp:pep-vcard-conversion:0"] })];
+    return [
+      disco("account", { features: ["urn:xmpp:pep-vcard-conversion:0"] }),
+      carried<unknown>(
+        STATE,
+        (hash) => hash,
+        (hash: unknown) => hash,
+      ),
+    ];
   },
 });

@@ -14,6 +14,7 @@ import type { Element } from "../../xml/element.ts";
 import { children, localName } from "../../xml/names.ts";
 import type { ClientSession, Envelope, Host, Request } from "../contract.ts";
 import {
+  carried,
   consume,
   counter,
   defineModule,
@@ -232,6 +233,11 @@ export const push = defineModule({
       kind === "iq" && (type === "result" || type === "error") && id.startsWith(ID_PREFIX);
     return [
       disco("account", { features: [PUSH_NS] }),
+      carried<Watched>(
+        STATE,
+        ({ targets }) => [...targets],
+        (targets: readonly string[]) => ({ isInactive: false, targets: new Set(targets) }),
+      ),
       iq.set("self", PUSH_NS, "enable", (request) => notifications.enable(request)),
       iq.set("self", PUSH_NS, "disable", (request) => notifications.disable(request)),
       stage("inbound", EARLY, (envelope) => {

@@ -70,6 +70,7 @@ export class DoorCluster implements AsyncDisposable {
     });
     const { router } = openRouter({
       domains: ["localhost"],
+      guestDomains: [],
       stores: this.stores.of(isLive),
       routes,
       mesh,
