@@ -51,7 +51,7 @@ async function lookOnce(door: Door, user: Jid, id: string): Promise<Found | "aga
  * Makes the session ours, once the routes say so. What comes for it meanwhile waits.
  * @param seen the user's routes as they were before it was given away
  */
-export async function adopt(
+async function adopt(
   door: Door,
   { state, install }: Incoming,
   seen: RouteSet,

@@ -194,12 +194,10 @@ export class Session implements MovableSession, StreamOwner {
     return this.#inbox.unaccepted;
   }
 
-  /** What it has accepted, as the `h` of section 5. */
   get handled(): number {
     return this.#inbox.handled;
   }
 
-  /** Stanzas sent since counting began, modulo 2^32. */
   get sentCount(): number {
     return this.#outgoing.sentCount;
   }
