@@ -1,4 +1,6 @@
 /** No call leaves the process without a deadline (design invariant 8). */
+import type { Clock, Timer } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import { Unavailable } from "./errors.ts";
 
 /**
@@ -10,16 +12,17 @@ export async function withDeadline<T>(
   ms: number,
   code: string,
   what: string,
+  clock: Clock = systemClock,
 ): Promise<T> {
-  let handle: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   const expired = new Promise<never>((_, reject) => {
-    handle = setTimeout(() => {
+    timer = clock.after(ms, () => {
       reject(new Unavailable(code, `Cannot ${what}: no answer in ${ms} ms`));
-    }, ms);
+    });
   });
   try {
     return await Promise.race([work, expired]);
   } finally {
-    clearTimeout(handle);
+    timer?.cancel();
   }
 }

@@ -1,9 +1,9 @@
 /** One TLS connection between two nodes, either way: frames in, frames out, batched. */
-import type { TLSSocket } from "node:tls";
 import type { Frame } from "./frame.ts";
 import { encodeFrames, FRAME_OVERHEAD_BYTES, FrameDecoder, FrameType } from "./frame.ts";
 import { HELLO_BYTES_MAX } from "./hello.ts";
 import type { MeshSettings } from "./settings.ts";
+import type { MeshSocket } from "./wires.ts";
 
 export interface ConnectionEvents {
   /** What it throws closes the connection. */
@@ -15,7 +15,7 @@ export interface ConnectionEvents {
 const NOTHING = Buffer.alloc(0);
 
 export class Connection {
-  readonly #socket: TLSSocket;
+  readonly #socket: MeshSocket;
   readonly #settings: MeshSettings;
   readonly #events: ConnectionEvents;
   readonly #decoder = new FrameDecoder(HELLO_BYTES_MAX);
@@ -29,7 +29,7 @@ export class Connection {
   #lastReceivedMs: number;
   #isPinged = false;
 
-  constructor(socket: TLSSocket, settings: MeshSettings, events: ConnectionEvents) {
+  constructor(socket: MeshSocket, settings: MeshSettings, events: ConnectionEvents) {
     this.#socket = socket;
     this.#settings = settings;
     this.#events = events;

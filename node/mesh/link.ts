@@ -1,5 +1,4 @@
 /** Our way to one peer: dialled on first use, and again when it broke. Carries requests only. */
-import { checkServerIdentity, connect } from "node:tls";
 import { Unavailable } from "../base/errors.ts";
 import { Connection } from "./connection.ts";
 import type { FrameKind, MeshPeer } from "./contract.ts";
@@ -100,20 +99,10 @@ export class Link {
   }
 
   #dial(): void {
-    const { tls, serverName, clock, limits, stats, protocol, incarnation } = this.#settings;
+    const { clock, limits, stats, protocol, incarnation, wires } = this.#settings;
     stats.dials += 1;
     this.#handshakeDueMs = clock.monotonicMs() + limits.handshakeMs;
-    const socket = connect({
-      host: this.#peer.meshHost,
-      port: this.#peer.meshPort,
-      ca: tls.authority,
-      cert: tls.certificate,
-      key: tls.key,
-      rejectUnauthorized: true,
-      minVersion: "TLSv1.3",
-      servername: serverName,
-      checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
-    });
+    const socket = wires.dial(this.#peer, this.#settings);
     const connection = new Connection(socket, this.#settings, {
       onFrame: (frame) => this.#onFrame(connection, frame),
       onClosed: (reason) => this.#onClosed(reason),

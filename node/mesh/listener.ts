@@ -1,14 +1,11 @@
 /** Where peers reach us: proves who they are, hands their frames to the handler in order, answers. */
-import type { AddressInfo } from "node:net";
-import type { Server, TLSSocket } from "node:tls";
-import { checkServerIdentity, createServer } from "node:tls";
-import { ConfigError } from "../base/errors.ts";
 import { Connection } from "./connection.ts";
 import type { FrameHandler, FrameKind } from "./contract.ts";
 import type { Frame } from "./frame.ts";
 import { AnswerStatus, FrameType, MalformedFrame } from "./frame.ts";
 import { commonVersion, decodeHello, encodeHello, versionRefusal } from "./hello.ts";
 import type { MeshSettings } from "./settings.ts";
+import type { MeshSocket } from "./wires.ts";
 
 export interface Listener {
   readonly port: number;
@@ -32,7 +29,7 @@ class Accepted {
   #unansweredBytes = 0;
 
   constructor(
-    socket: TLSSocket,
+    socket: MeshSocket,
     settings: MeshSettings,
     onFrame: FrameHandler,
     events: { onHello(accepted: Accepted, incarnation: string): void; onClosed(a: Accepted): void },
@@ -149,16 +146,11 @@ export async function openListener(
   settings: MeshSettings,
   onFrame: FrameHandler,
 ): Promise<Listener> {
-  const { serverName, stats, log } = settings;
+  const { stats, log, wires } = settings;
   const accepted = new Set<Accepted>();
   const byIncarnation = new Map<string, Accepted>();
   const gone = Promise.withResolvers<void>();
   let isLeaving = false;
-  const server = makeServer(settings);
-  const refuse = (address: string | undefined, reason: string) => {
-    stats.refused += 1;
-    log.warn({ address, reason }, "peer refused");
-  };
   const events = {
     onHello(link: Accepted, incarnation: string) {
       // A peer dials again only when its link broke: frames left on the old one come too late.
@@ -172,21 +164,23 @@ export async function openListener(
       if (isLeaving && accepted.size === 0) gone.resolve();
     },
   };
-  server.on("tlsClientError", (error, socket) => refuse(socket.remoteAddress, error.message));
-  server.on("secureConnection", (socket) => {
-    const stranger = checkServerIdentity(serverName, socket.getPeerCertificate());
-    if (stranger === undefined && !isLeaving) {
-      accepted.add(new Accepted(socket, settings, onFrame, events));
-      return;
-    }
-    socket.on("error", () => undefined); // It may answer with a reset; we have parted anyway.
-    socket.destroy();
-    if (stranger !== undefined) refuse(socket.remoteAddress, stranger.message);
+  const server = await wires.listen({ host, port }, settings, {
+    onPeer(socket) {
+      if (!isLeaving) {
+        accepted.add(new Accepted(socket, settings, onFrame, events));
+        return;
+      }
+      socket.on("error", () => undefined); // It may answer with a reset; we have parted anyway.
+      socket.destroy();
+    },
+    onStranger(address, reason) {
+      stats.refused += 1;
+      log.warn({ address, reason }, "peer refused");
+    },
+    onError: (error) => log.error({ reason: error.message }, "mesh listener failed"),
   });
-  await listen(server, host, port);
-  server.on("error", (error) => log.error({ reason: error.message }, "mesh listener failed"));
   return {
-    port: (server.address() as AddressInfo).port,
+    port: server.port,
     sweep(nowMs) {
       for (const link of accepted) link.sweep(nowMs);
     },
@@ -201,37 +195,4 @@ export async function openListener(
       for (const link of [...accepted]) link.close("we are leaving");
     },
   };
-}
-
-/** @throws ConfigError: the certificates cannot be read */
-function makeServer({ tls, limits }: MeshSettings): Server {
-  try {
-    const server = createServer({
-      ca: tls.authority,
-      cert: tls.certificate,
-      key: tls.key,
-      minVersion: "TLSv1.3",
-      requestCert: true,
-      rejectUnauthorized: true,
-      handshakeTimeout: limits.handshakeMs,
-    });
-    server.maxConnections = limits.connectionsMax;
-    return server;
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`Cannot open the mesh: its certificates do not fit: ${why}`, { cause });
-  }
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      const where = `${host}:${port}`;
-      reject(new ConfigError(`Cannot listen for nodes on ${where}: ${cause.message}`, { cause }));
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners("error");
-      resolve();
-    });
-  });
 }

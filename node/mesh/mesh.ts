@@ -12,6 +12,8 @@ import type { Listener } from "./listener.ts";
 import { openListener } from "./listener.ts";
 import type { MeshLimits, MeshSettings, MeshStats, MeshTls } from "./settings.ts";
 import { DEFAULT_LIMITS, newStats } from "./settings.ts";
+import type { Wires } from "./wires.ts";
+import { tlsWires } from "./wires.ts";
 
 export interface MeshOptions {
   /** Where to listen. */
@@ -28,6 +30,8 @@ export interface MeshOptions {
   /** The protocol versions to speak; all this build knows if left out. */
   readonly protocol?: ProtocolRange;
   readonly log?: Logger;
+  /** Real ones if left out. */
+  readonly wires?: Wires;
 }
 
 /** A mesh with its counters. */
@@ -49,6 +53,7 @@ export async function openMesh(options: MeshOptions): Promise<CountedMesh> {
     clock,
     log: (options.log ?? silentLog).child({ room: "mesh" }),
     stats: newStats(),
+    wires: options.wires ?? tlsWires,
   };
   return new NodeMesh(await openListener({ host, port }, settings, options.onFrame), settings);
 }
@@ -98,9 +103,10 @@ class NodeMesh implements CountedMesh {
     const links = [...this.#links.values()];
     this.#links.clear();
     const answered = Promise.all([this.#listener.leave(), ...links.map((link) => link.leave())]);
-    const { drainMs } = this.#settings.limits;
-    await withDeadline(answered, drainMs, "mesh-timeout", "leave the mesh").catch((error: Error) =>
-      this.#settings.log.warn({ reason: error.message }, "left the mesh with frames unanswered"),
+    const { limits, clock } = this.#settings;
+    await withDeadline(answered, limits.drainMs, "mesh-timeout", "leave the mesh", clock).catch(
+      (error: Error) =>
+        this.#settings.log.warn({ reason: error.message }, "left the mesh with frames unanswered"),
     );
     for (const link of links) link.close("this node is leaving");
     this.#listener.close();

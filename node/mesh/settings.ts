@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { ProtocolRange } from "./hello.ts";
+import type { Wires } from "./wires.ts";
 
 export interface MeshTls {
   /** PEM of the cluster's certificate authority. */
@@ -82,4 +83,5 @@ export interface MeshSettings {
   readonly clock: Clock;
   readonly log: Logger;
   readonly stats: MeshStats;
+  readonly wires: Wires;
 }

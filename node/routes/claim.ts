@@ -1,5 +1,6 @@
 /** A right to act alone: a key that can be made only once, on the node's lease. */
-import { randomId, systemRandom } from "../base/random.ts";
+import type { Random } from "../base/random.ts";
+import { randomId } from "../base/random.ts";
 import type { Chores } from "./chores.ts";
 import type { Claim } from "./contract.ts";
 import type { Keys } from "./keys.ts";
@@ -14,14 +15,15 @@ export interface ClaimParts {
   readonly locks: Locks;
   readonly writes: Transactions;
   readonly chores: Chores;
+  readonly random: Random;
 }
 
 /** Undefined when another holds it, in this node or elsewhere. @throws Unavailable "routes-…" */
 export function takeClaim(parts: ClaimParts, name: string): Promise<Claim | undefined> {
-  const { keys, lease, locks, writes, chores } = parts;
+  const { keys, lease, locks, writes, chores, random } = parts;
   const key = keys.claim(name);
   // Unique, so that a chore removes this claim and no later one.
-  const token = Buffer.from(randomId(systemRandom));
+  const token = Buffer.from(randomId(random));
   const release = async () => {
     await locks.run(key, () => writes.run({ request: whileItHolds(key, token) }));
   };

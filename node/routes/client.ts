@@ -1,7 +1,7 @@
 /** The etcd client, set up so that no call waits for ever and none is repeated behind our back. */
 import { isIP } from "node:net";
 import { rootCertificates } from "node:tls";
-import type { IOptions } from "etcd3";
+import type { IOptions, KVClient, LeaseClient, WatchClient } from "etcd3";
 import {
   Etcd3,
   EtcdLeaseInvalidError,
@@ -24,6 +24,17 @@ export interface EtcdClientOptions {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly requestTimeoutMs: number;
+}
+
+/** What the routes need of etcd's client; the simulation brings its own. */
+export interface EtcdClient {
+  readonly kv: Pick<KVClient, "range" | "put" | "txn">;
+  readonly leaseClient: Pick<
+    LeaseClient,
+    "leaseGrant" | "leaseRevoke" | "leaseTimeToLive" | "leaseKeepAlive"
+  >;
+  readonly watchClient: Pick<WatchClient, "watch">;
+  close(): void;
 }
 
 type FaultHandling = NonNullable<IOptions["faultHandling"]>;

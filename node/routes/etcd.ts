@@ -4,16 +4,17 @@
  * users with sessions here (book.ts) and of others (cache.ts), the other nodes (node-watch.ts), and
  * what they are told (siblings.ts).
  */
-import type { Etcd3 } from "etcd3";
 import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { silentLog } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { systemRandom } from "../base/random.ts";
 import { Book } from "./book.ts";
 import { RouteCache } from "./cache.ts";
 import { Chores } from "./chores.ts";
 import { takeClaim } from "./claim.ts";
-import type { EtcdClientOptions } from "./client.ts";
+import type { EtcdClient, EtcdClientOptions } from "./client.ts";
 import { isLeaseGone, openClient, unavailable } from "./client.ts";
 import type {
   BindResult,
@@ -48,6 +49,9 @@ export interface EtcdRoutesOptions extends EtcdClientOptions {
   readonly cacheUsersMax: number;
   readonly notifySiblings: NotifySiblings;
   readonly log?: Logger;
+  readonly random?: Random;
+  /** Makes the client; the real one if left out. */
+  readonly connect?: (options: EtcdClientOptions) => EtcdClient;
 }
 
 /** What metrics may read at any time. */
@@ -80,7 +84,7 @@ export async function openEtcdRoutes(options: EtcdRoutesOptions): Promise<EtcdRo
 
 class Engine implements EtcdRoutes {
   readonly #options: EtcdRoutesOptions;
-  readonly #client: Etcd3;
+  readonly #client: EtcdClient;
   readonly #keys: Keys;
   readonly #lease: LeaseKeeper;
   readonly #reads: Transactions;
@@ -97,7 +101,7 @@ class Engine implements EtcdRoutes {
     const { clock, requestTimeoutMs, events, self } = options;
     const log = (options.log ?? silentLog).child({ room: "routes" });
     this.#options = options;
-    const client = openClient(options);
+    const client = (options.connect ?? openClient)(options);
     this.#client = client;
     const keys = new Keys(options.prefix);
     this.#keys = keys;
@@ -221,6 +225,7 @@ class Engine implements EtcdRoutes {
         locks: this.#locks,
         writes: this.#writes,
         chores: this.#chores,
+        random: this.#options.random ?? systemRandom,
       },
       name,
     );

@@ -3,14 +3,15 @@
  * only while it can prove that it holds it: until the time it *sent* the last answered keepalive,
  * plus the lease's time to live, minus a margin. At that moment it gives itself up, before etcd can.
  */
-import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse, LeaseClient } from "etcd3";
+import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse } from "etcd3";
 import type { Clock, Timer } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { EtcdClient } from "./client.ts";
 import { hangUp } from "./client.ts";
 
 export interface LeaseOptions {
-  readonly leases: LeaseClient;
+  readonly leases: EtcdClient["leaseClient"];
   readonly ttlSeconds: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -22,7 +23,7 @@ export interface LeaseOptions {
   readonly onRegained: () => void;
 }
 
-type Stream = Awaited<ReturnType<LeaseClient["leaseKeepAlive"]>>;
+type Stream = Awaited<ReturnType<EtcdClient["leaseClient"]["leaseKeepAlive"]>>;
 
 const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 5_000;

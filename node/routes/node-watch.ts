@@ -3,16 +3,17 @@
  * watch, it is thrown away and the list is made and compared again: a watch that goes on by itself
  * may have skipped events.
  */
-import type { Etcd3, IWatchResponse } from "etcd3";
+import type { IWatchResponse } from "etcd3";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import type { EtcdClient } from "./client.ts";
 import { hangUp } from "./client.ts";
 import type { NodeRecord } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import { decodeNode } from "./keys.ts";
 
 export interface NodeWatchOptions {
-  readonly client: Pick<Etcd3, "kv" | "watchClient">;
+  readonly client: Pick<EtcdClient, "kv" | "watchClient">;
   readonly keys: Keys;
   /** Our own incarnation: left out. */
   readonly self: string;
@@ -23,7 +24,7 @@ export interface NodeWatchOptions {
   readonly onDown: (node: NodeRecord) => void;
 }
 
-type Stream = Awaited<ReturnType<Etcd3["watchClient"]["watch"]>>;
+type Stream = Awaited<ReturnType<EtcdClient["watchClient"]["watch"]>>;
 
 const PAGE_NODES = 500;
 const BACKOFF_MIN_MS = 100;

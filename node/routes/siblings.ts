@@ -67,7 +67,7 @@ export class Siblings {
     const { incarnation, user, set } = missed;
     try {
       const told = Promise.resolve(this.#notify(incarnation, user, set));
-      await withDeadline(told, NOTICE_MS, "routes-timeout", "tell a sibling node");
+      await withDeadline(told, NOTICE_MS, "routes-timeout", "tell a sibling node", this.#clock);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#log.debug({ peer: incarnation, reason }, "sibling not told");

@@ -4,16 +4,10 @@
  * the answer; a condition that fails for one does not touch the others (each is a transaction of
  * its own inside the common one).
  */
-import type {
-  IKeyValue,
-  IRequestOp,
-  IResponseOp,
-  ITxnRequest,
-  ITxnResponse,
-  KVClient,
-} from "etcd3";
+import type { IKeyValue, IRequestOp, IResponseOp, ITxnRequest, ITxnResponse } from "etcd3";
 import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
+import type { EtcdClient } from "./client.ts";
 import { unavailable } from "./client.ts";
 import type { Route, RouteSet } from "./contract.ts";
 import type { Keys } from "./keys.ts";
@@ -56,7 +50,7 @@ const QUEUED_MAX = 20_000;
 const PAGE_ROUTES = 100;
 
 export interface TransactionsOptions {
-  readonly kv: KVClient;
+  readonly kv: EtcdClient["kv"];
   readonly keys: Keys;
   readonly clock: Clock;
   readonly requestTimeoutMs: number;

@@ -66,6 +66,8 @@ export interface ClientDoorOptions {
   readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
   readonly passwords?: PasswordWork;
+  /** Opens a port; a real one if left out. */
+  readonly listen?: typeof listen;
 }
 
 export interface ClientDoor extends AsyncDisposable {
@@ -261,7 +263,7 @@ class OpenDoor implements ClientDoor, Gate {
 
   #listen(port: number, directTls: TlsContexts | undefined): Promise<Listener> {
     const { config, log, random } = this.#door;
-    return listen({
+    return (this.#options.listen ?? listen)({
       host: config.host,
       port,
       directTls,

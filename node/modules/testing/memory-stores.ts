@@ -20,9 +20,9 @@ export class MemoryStores {
   readonly documents = new Map<string, Map<string, Buffer>>();
   readonly pubsub: MemoryPubsub;
   readonly #failures = new Map<string, Error | undefined>();
-  readonly #weather: Weather;
+  readonly #weather: Pick<Weather, "wait">;
 
-  constructor(weather: Weather, nowMs: () => number) {
+  constructor(weather: Pick<Weather, "wait">, nowMs: () => number) {
     this.#weather = weather;
     this.pubsub = new MemoryPubsub(nowMs);
   }
@@ -51,12 +51,15 @@ export class MemoryStores {
     return stored.sort((one, other) => (one.id < other.id ? -1 : 1));
   }
 
-  /** The stores as one node sees them. */
-  of(isLive: () => boolean): Stores {
+  /**
+   * The stores as one node sees them.
+   * @param wait before and after each piece of work; what it throws is the answer
+   */
+  of(isLive: () => boolean, wait = () => this.#weather.wait(isLive)): Stores {
     const later = async <T>(work: () => T): Promise<T> => {
-      await this.#weather.wait(isLive);
+      await wait();
       const result = work();
-      await this.#weather.wait(isLive);
+      await wait();
       return result;
     };
     return {
