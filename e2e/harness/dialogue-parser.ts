@@ -6,13 +6,18 @@ import type { Mechanism } from "./dialogue-sasl.ts";
 
 export type Action =
   | { readonly kind: "dial" | "dial-tls" | "open-stream" | "connect" | "start-tls" }
-  | { readonly kind: "authenticate"; readonly mechanism: Mechanism }
+  /** Without a mechanism: the one that the server under test is known to have. */
+  | { readonly kind: "authenticate"; readonly mechanism: Mechanism | undefined }
   | {
       readonly kind: "authenticate-at-once";
-      readonly mechanism: Mechanism | "token";
+      readonly mechanism: Mechanism | "token" | undefined;
       readonly text: string;
     }
-  | { readonly kind: "refused"; readonly mechanism: Mechanism; readonly condition: string }
+  | {
+      readonly kind: "refused";
+      readonly mechanism: Mechanism | undefined;
+      readonly condition: string;
+    }
   | { readonly kind: "bind" | "log-in" | "fetch-roster" }
   | { readonly kind: "come-online"; readonly priority: number | undefined }
   | { readonly kind: "send"; readonly text: string; readonly asBytes: boolean }
@@ -65,9 +70,8 @@ const NAME = String.raw`[a-z]+(?:/[^\s,#]+)?(?:#\d+)?`;
 const SUBJECTS = new RegExp(`^(${NAME}(?:, ${NAME})*(?: and ${NAME})?) (.+)$`, "u");
 const MECHANISMS = "PLAIN|SCRAM-SHA-1|SCRAM-SHA-256|SCRAM-SHA-512";
 const MECHANISM = `(?: with (${MECHANISMS}))?`;
-const DEFAULT_MECHANISM: Mechanism = "SCRAM-SHA-256";
 
-const mechanismOf = (word: string | undefined) => (word ?? DEFAULT_MECHANISM) as Mechanism;
+const mechanismOf = (word: string | undefined) => word as Mechanism | undefined;
 
 type Reading = (words: readonly (string | undefined)[], block: string) => Action;
 

@@ -55,7 +55,8 @@ async function act(scene: Scene, client: DialogueClient, action: Action): Promis
       return authenticate(scene, client, action);
     case "authenticate-at-once": {
       const extensions = fillIn(action.text, scene.bindings, escapeXml);
-      return client.authenticateAtOnce(action.mechanism, scene.loginOf(client), extensions);
+      const mechanism = action.mechanism ?? scene.mechanism;
+      return client.authenticateAtOnce(mechanism, scene.loginOf(client), extensions);
     }
     case "bind":
       return scene.bind(client);
@@ -95,7 +96,8 @@ async function authenticate(
   client: DialogueClient,
   action: ActionOf<"authenticate"> | ActionOf<"refused">,
 ): Promise<void> {
-  const failure = await client.authenticate(action.mechanism, scene.loginOf(client));
+  const mechanism = action.mechanism ?? scene.mechanism;
+  const failure = await client.authenticate(mechanism, scene.loginOf(client));
   const expected = action.kind === "refused" ? action.condition : undefined;
   if (failure === expected) return;
   throw new Error(`the login ended with ${failure ?? "success"}, not ${expected ?? "success"}`);

@@ -31,6 +31,11 @@ const MORE_MODULES: Readonly<Record<string, string>> = {
   mod_time: "{}",
   mod_private: "{}",
   mod_vcard: "{}",
+  mod_last: "{}",
+  mod_client_state: "{}",
+  mod_adhoc: "{}",
+  mod_caps: "{}",
+  mod_pubsub: "{plugins: [flat, pep]}",
 };
 
 interface Ports {

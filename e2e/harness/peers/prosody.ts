@@ -13,7 +13,10 @@ const MODULES = [
   ...["roster", "saslauth", "tls", "disco", "carbons", "blocklist", "smacks", "ping"],
   ...["offline", "presence", "message", "iq", "c2s"],
 ];
-const MORE_MODULES = ["register", "register_ibr", "version", "time", "private", "vcard", "uptime"];
+const MORE_MODULES = [
+  ...["register_ibr", "user_account_management", "version", "time", "private", "vcard", "uptime"],
+  ...["csi", "csi_simple", "lastactivity", "pep", "bookmarks", "adhoc"],
+];
 
 interface Ports {
   readonly plain: number;
@@ -37,6 +40,7 @@ c2s_direct_tls_ports = { ${tls} }
 c2s_require_encryption = false
 c2s_stanza_size_limit = 262144
 allow_registration = true
+allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"
 storage = "internal"
 default_archive_policy = true

@@ -1,0 +1,141 @@
+/**
+ * `npm run oracle`: the dialogues against Debian's ejabberd and Prosody. Where a peer differs, one of
+ * us is wrong: docs/differences.md says which, by the sentence that decides it. A difference that is
+ * not on that page, or one that is and has gone, fails the run. `-- --show NAME` shows one in full.
+ */
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import type { Element } from "ltx";
+import { makeCertificate } from "../bench/servers.ts";
+import { readDialogues } from "../harness/dialogue-files.ts";
+import type { Dialogue } from "../harness/dialogue-parser.ts";
+import { runDialogue } from "../harness/dialogue-runner.ts";
+import type { DialogueServer } from "../harness/dialogue-scene.ts";
+import { endAll } from "../harness/lifetime.ts";
+import { DOMAIN } from "../harness/peers/contract.ts";
+import { startEjabberd } from "../harness/peers/ejabberd.ts";
+import { startProsody } from "../harness/peers/prosody.ts";
+import { progress } from "../harness/progress.ts";
+import { scratch } from "../harness/scratch.ts";
+
+const PEERS = { ejabberd: startEjabberd, prosody: startProsody } as const;
+type PeerName = keyof typeof PEERS;
+
+/** Dialogues about what a peer, in Debian's version and without modules of others, has not. */
+const ABSENT: Readonly<Record<PeerName, RegExp>> = {
+  ejabberd: /^(push|commands)\//,
+  prosody: /^(push|commands)\//,
+};
+
+const PAGE = path.join(import.meta.dirname, "../../docs/differences.md");
+const AT_ONCE = 6;
+/** A peer that does not say what is expected says nothing: waiting longer shows nothing new. */
+const DEADLINE_MS = 5_000;
+
+/**
+ * What the specifications leave to a server and both peers do, so that a dialogue can go on to what
+ * it is about: the time of a presence that is told again (XEP-0203, 2), and word that nobody is there
+ * in answer to a probe (RFC 6121, 4.3.2: "SHOULD").
+ */
+function overlooks(presence: Element): boolean {
+  const delay = presence.getChild("delay", "urn:xmpp:delay");
+  if (delay !== undefined) presence.remove(delay);
+  return presence.attrs.type === "unavailable" && !String(presence.attrs.from).includes("/");
+}
+
+/** "prosody messages/offline" for each entry of the page. */
+function knownDifferences(): ReadonlySet<string> {
+  const entries = readFileSync(PAGE, "utf8").matchAll(/^- `([\w/-]+)` \((ejabberd|prosody)\)/gm);
+  return new Set([...entries].map(([, file, peer]) => `${peer} ${file}`));
+}
+
+const nameOf = ({ file }: Dialogue): string => file.replace(/\.dialogue$/, "");
+
+/** The dialogues that end differently, with what was said instead. */
+async function differencesOf(
+  peer: PeerName,
+  server: DialogueServer,
+  dialogues: readonly Dialogue[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  const queue = dialogues.values();
+  const lane = async () => {
+    for (const dialogue of queue) {
+      try {
+        await runDialogue(dialogue, server);
+      } catch (error) {
+        found.set(`${peer} ${nameOf(dialogue)}`, (error as Error).message);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return found;
+}
+
+async function compare(
+  peer: PeerName,
+  dialogues: readonly Dialogue[],
+): Promise<ReadonlyMap<string, string>> {
+  const place = await scratch(`oracle-${peer}`);
+  const certificate = await makeCertificate(place.folder);
+  const folder = path.join(place.folder, "server");
+  await mkdir(folder);
+  const options = { folder, accounts: [], archive: false, isComplete: true, ...certificate };
+  const running = await PEERS[peer](options);
+  const own = dialogues.filter(({ file }) => !ABSENT[peer].test(file));
+  const done = progress(`${peer} ${running.version}: ${own.length} dialogues`);
+  try {
+    const server: DialogueServer = {
+      ...{ domain: DOMAIN, ports: [running.plainPort], directTlsPort: running.tlsPort },
+      ...{ mechanism: "SCRAM-SHA-1", deadlineMs: DEADLINE_MS, overlooks },
+    };
+    return await differencesOf(peer, server, own);
+  } finally {
+    await running.stop();
+    await place.remove();
+    done();
+  }
+}
+
+/** The line of the dialogue that went otherwise, and what came: the first lines of the report. */
+const brief = (report: string): string =>
+  report
+    .split("\nOn the wire")[0]
+    ?.split("\n")
+    .filter((line, at) => at === 0 || line.startsWith(">") || !line.startsWith(" "))
+    .slice(0, 4)
+    .join("\n    ") ?? report;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { show: { type: "string" }, only: { type: "string" } } });
+  const all = await readDialogues(import.meta.dirname);
+  const wanted = values.show ?? values.only;
+  const dialogues = all.filter(({ file }) => wanted === undefined || file.includes(wanted));
+  const found = new Map<string, string>();
+  for (const peer of Object.keys(PEERS) as PeerName[]) {
+    for (const [name, report] of await compare(peer, dialogues)) found.set(name, report);
+  }
+  const known = knownDifferences();
+  const isNew = (name: string) => !known.has(name);
+  for (const [name, report] of [...found].sort()) {
+    const text = values.show === undefined ? brief(report) : report;
+    process.stdout.write(`${isNew(name) ? "NEW " : "known"} ${name}\n    ${text}\n`);
+  }
+  const gone = wanted === undefined ? [...known].filter((name) => !found.has(name)) : [];
+  for (const name of gone) process.stdout.write(`GONE ${name}: take it off docs/differences.md\n`);
+  const fresh = [...found.keys()].filter(isNew);
+  process.stdout.write(`${found.size} differences, ${fresh.length} new, ${gone.length} gone\n`);
+  if (fresh.length + gone.length > 0) process.exitCode = 1;
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+} finally {
+  await endAll();
+}
+process.exit();
