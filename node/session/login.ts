@@ -164,8 +164,8 @@ export class Login {
     if (tokens === undefined || mechanism === undefined || userAgent === undefined) {
       return undefined;
     }
-    const { domain, transport } = this.#stream;
-    const context = { domain, channelBindings: transport.channelBindings() };
+    const { domain } = this.#stream;
+    const context = { domain, channelBindings: this.#channelBindings() };
     const use = { mechanism, userAgent, count: fast.count };
     this.#token = new HashedTokenExchange(tokens, context, use);
     return SaslAttempt.with(this.#token);
