@@ -1,4 +1,5 @@
 /** Every metric of a node, by name. Rooms count in plain numbers; these are read on a scrape. */
+import { URGENCIES } from "./guard/admission.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
 import { MODULES } from "./modules/index.ts";
 import type { Metric } from "./observe/metrics.ts";
@@ -106,6 +107,20 @@ export const METRICS: readonly NodeMetric[] = [
   counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),
   counter("logins_succeeded", "Logins that succeeded.", (s) => door(s).loginsSucceeded),
   counter("logins_failed", "Logins that failed.", (s) => door(s).loginsFailed),
+  gauge("logins_waiting", "Steps of logins that wait.", (s) => s.door.admission.waiting),
+  ...URGENCIES.map((urgency) =>
+    counter(
+      `logins_shed_${urgency}`,
+      `Steps of logins turned away under overload: ${urgency}.`,
+      (s) => s.door.admission.shed(urgency),
+    ),
+  ),
+  counter(
+    "keys_added",
+    "Accounts that got keys for SCRAM-SHA-512 at a login with PLAIN.",
+    (s) => s.door.keyUpgrades.made,
+  ),
+  counter("keys_not_added", "Keys that could not be added.", (s) => s.door.keyUpgrades.failed),
   counter("logins_by_token", "Logins with a token (XEP-0484).", (s) => door(s).loginsByToken),
   counter("tokens_given", "Tokens given to clients.", (s) => door(s).tokensGiven),
   counter("sessions_bound", "Sessions that were bound.", (s) => door(s).sessionsBound),

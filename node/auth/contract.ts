@@ -39,7 +39,7 @@ export interface AuthServices {
   readonly nonce: () => string;
   readonly passwords: PasswordWork;
   /** Makes the keys an older account lacks, once its password is known. */
-  readonly upgrades: Pick<KeyUpgrades, "consider">;
+  readonly upgrades: Pick<KeyUpgrades, "consider" | "stats">;
 }
 
 /** What a mechanism may ask of its surroundings. */

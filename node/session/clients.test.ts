@@ -40,11 +40,12 @@ async function openReal() {
 }
 
 const startClient = (port: number, password = "Röschen") => {
-  // In a variable: the package's types do not know `resource`, its code does.
+  // In a variable: the package's types do not know `resource` and `timeout`, its code does.
   const options = {
     service: `xmpp://127.0.0.1:${port}`,
     domain: "localhost",
     resource: "balcony",
+    timeout: 30_000, // Its own two seconds are short on a busy machine.
     username: "juliet",
     password,
   };

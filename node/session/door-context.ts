@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { AddressGuard } from "../guard/address-guard.ts";
+import type { Admission } from "../guard/admission.ts";
 import type { Captchas } from "../guard/captcha.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
@@ -58,6 +59,10 @@ export interface DoorLimits {
   readonly acceptMs: number;
   /** Stanzas that may wait behind a step of the negotiation. */
   readonly queuedStanzasMax: number;
+  /** Steps of logins at once, those of them with a password, and those that may wait. */
+  readonly loginPlacesMax: number;
+  readonly passwordPlacesMax: number;
+  readonly loginsWaitingMax: number;
   /** How long a peer gets to end its side of a stream. */
   readonly lingerMs: number;
   /** How often connections are looked over for silence and stalls. */
@@ -78,6 +83,9 @@ export const DEFAULT_LIMITS: DoorLimits = {
   outboxBytesMax: 16 * 1024 * 1024,
   acceptMs: 10_000,
   queuedStanzasMax: 64,
+  loginPlacesMax: 128,
+  passwordPlacesMax: 32,
+  loginsWaitingMax: 4_000,
   lingerMs: 2_000,
   sweepMs: 15_000,
   keepAliveSweeps: 16,
@@ -153,6 +161,7 @@ export interface Door {
   /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */
   readonly anonymousDomains: ReadonlySet<string>;
   readonly guard: AddressGuard;
+  readonly admission: Admission;
   readonly sessions: Sessions<Session>;
   /** Those of them that wait for their clients. */
   readonly detached: Detached<Session>;

@@ -2,6 +2,7 @@
 
 import { LRUCache } from "lru-cache";
 import type { Decoys } from "../auth/decoys.ts";
+import type { KeyUpgradeStats } from "../auth/key-upgrades.ts";
 import { KeyUpgrades } from "../auth/key-upgrades.ts";
 import { PasswordWork } from "../auth/password-work.ts";
 import type { TokenKeeper } from "../auth/tokens.ts";
@@ -9,6 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
+import { Admission } from "../guard/admission.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
 import { streamLimits } from "../stream/features.ts";
@@ -82,6 +84,9 @@ export interface ClientDoor extends AsyncDisposable {
   readonly limits: TransportLimits;
   /** Streams that have no session yet. */
   readonly negotiating: number;
+  /** Who waits to log in, and who was turned away. */
+  readonly admission: Pick<Admission, "waiting" | "shed">;
+  readonly keyUpgrades: Readonly<KeyUpgradeStats>;
   /** Sends everybody elsewhere; new streams get `system-shutdown`. Then the ports are closed. */
   drain(options: DrainOptions): Promise<void>;
   /** Certificates for new connections. @throws Error when they cannot be used; the old ones stay. */
@@ -121,11 +126,12 @@ const DISPOSE: DrainOptions = { perSecond: Number.MAX_SAFE_INTEGER, deadlineMs: 
 function makeDoor(options: ClientDoorOptions): Door {
   const { accounts, clock, config, random, passwords = new PasswordWork() } = options;
   const log = options.log.child({ room: "session" });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const stats = newStats();
   const keys = { iterations: options.scramIterations, work: passwords };
   return {
     config,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits,
     clock,
     random,
     routes: options.routes,
@@ -145,6 +151,11 @@ function makeDoor(options: ClientDoorOptions): Door {
     tokens: options.tokens,
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),
+    admission: new Admission({
+      placesMax: limits.loginPlacesMax,
+      passwordPlacesMax: limits.passwordPlacesMax,
+      waitingMax: limits.loginsWaitingMax,
+    }),
     sessions: new Sessions<Session>(),
     detached: new Detached({
       clock,
@@ -230,6 +241,14 @@ class OpenDoor implements ClientDoor, Gate {
   get limits(): TransportLimits {
     const { config, limits } = this.#door;
     return { ...limits, stanzaBytesMax: config.stanzaBytesMax };
+  }
+
+  get admission(): Pick<Admission, "waiting" | "shed"> {
+    return this.#door.admission;
+  }
+
+  get keyUpgrades(): Readonly<KeyUpgradeStats> {
+    return this.#door.auth.upgrades.stats;
   }
 
   get negotiating(): number {

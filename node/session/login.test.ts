@@ -327,3 +327,43 @@ test("counters tell logins that succeeded from those that failed", async () => {
   client.destroy();
   await until(() => kit.door.stats.sessionsEnded === 1, "the session ends");
 });
+
+test("under overload who costs least goes first, and who costs most is told to come back", async () => {
+  const limits = { loginPlacesMax: 1, passwordPlacesMax: 1, loginsWaitingMax: 1 };
+  await using kit = await openKit({ limits });
+  const [first, second, third] = [await kit.connect(), await kit.connect(), await kit.connect()];
+  for (const client of [first, second, third]) await client.open();
+  const { promise: away, resolve: back } = Promise.withResolvers<void>();
+  kit.accounts.wait = away;
+  first.plain("romeo", "secret");
+  await until(() => kit.accounts.reads === 1, "the first is being served");
+  second.plain("romeo", "secret");
+  await until(() => kit.door.admission.waiting === 1, "the second waits");
+  const login = third.scram("SCRAM-SHA-256", "romeo", "secret");
+  expect(await failure(second)).toContain("<temporary-auth-failure/>");
+  expect(kit.door.admission.shed("password")).toBe(1);
+  back();
+  expect(await first.read(/<success[^>]*>/)).toContain("success");
+  expect(await login).toContain("<success");
+  second.plain("romeo", "secret");
+  expect(await second.read(/<success[^>]*>/)).toContain("success");
+});
+
+test("who leaves while waiting to log in costs nothing", async () => {
+  const limits = { loginPlacesMax: 1, passwordPlacesMax: 1, loginsWaitingMax: 1 };
+  await using kit = await openKit({ limits });
+  const [first, second] = [await kit.connect(), await kit.connect()];
+  for (const client of [first, second]) await client.open();
+  const { promise: away, resolve: back } = Promise.withResolvers<void>();
+  kit.accounts.wait = away;
+  first.plain("romeo", "secret");
+  await until(() => kit.accounts.reads === 1, "the first is being served");
+  second.plain("romeo", "secret");
+  await until(() => kit.door.admission.waiting === 1, "the second waits");
+  second.destroy();
+  await until(() => kit.door.negotiating === 1, "it has left");
+  back();
+  await first.read(/<success[^>]*>/);
+  await until(() => kit.door.admission.waiting === 0, "nobody waits");
+  expect(kit.accounts.reads).toBe(1);
+});

@@ -10,6 +10,7 @@ import { tokenMechanismsFor } from "../auth/token-mechanisms.ts";
 import type { GivenToken } from "../auth/tokens.ts";
 import { Unavailable } from "../base/errors.ts";
 import { isLoopback } from "../guard/address.ts";
+import type { Urgency } from "../guard/admission.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Credentials } from "../stores/contract.ts";
 import type { ServerStream } from "../stream/stream.ts";
@@ -73,6 +74,13 @@ export class Login {
   get tokenMechanisms(): readonly TokenMechanism[] {
     const isPossible = this.#door.tokens !== undefined && this.#stream.isSecure;
     return isPossible && !this.isAnonymous ? tokenMechanismsFor(this.#offer.channelBindings) : [];
+  }
+
+  /** How soon an attempt is to be served; see Admission. */
+  urgencyOf(mechanism: string, { fast, resume }: Wishes): Urgency {
+    if (mechanism === "PLAIN") return "password";
+    if (fast === undefined) return "challenge";
+    return resume === undefined ? "token" : "resumption";
   }
 
   /**

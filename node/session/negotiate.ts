@@ -1,6 +1,7 @@
 /** From the first header to a bound session: STARTTLS, SASL, bind (RFC 6120, sections 5 to 7). */
 
 import type { SaslCondition, Step } from "../auth/contract.ts";
+import type { Urgency } from "../guard/admission.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
 import { boundFeatures, entryFeatures } from "../stream/features.ts";
@@ -136,7 +137,13 @@ export class Negotiation implements StreamOwner {
       const user = this.#user;
       // XEP-0198, 3 and 5: nobody resumes before logging in, or counts before binding.
       if (user === undefined || name === "enable") stream.write(acksFailed("unexpected-request"));
-      else this.#step(stream, () => this.#resume(stream, user, stanza));
+      else {
+        this.#stepInTurn(stream, "resumption", {
+          work: () => this.#resume(stream, user, stanza),
+          // Not <failed/>: it would bind, and send everything again.
+          shed: () => stream.close({ condition: "resource-constraint" }),
+        });
+      }
       return;
     }
     const isStanza = name === "message" || name === "presence" || name === "iq";
@@ -152,7 +159,10 @@ export class Negotiation implements StreamOwner {
     const user = this.#user;
     const { registration } = this.#door;
     if (user !== undefined && isRequest(stanza, "set", NS_BIND, "bind")) {
-      this.#step(stream, () => this.#bind(stream, user, stanza));
+      this.#stepInTurn(stream, "answer", {
+        work: () => this.#bind(stream, user, stanza),
+        shed: () => void stream.write(iqError(stanza, "wait", "resource-constraint")),
+      });
       return;
     }
     const login = this.#loginOf(stream);
@@ -206,11 +216,16 @@ export class Negotiation implements StreamOwner {
       this.#profile = profile;
       this.#wishes = profile === SASL2 ? wishesOf(stanza) : NO_WISHES;
     }
-    this.#step(stream, async () => {
-      const step = login.isRunning
-        ? login.respond(textOf(stanza.element()))
-        : login.begin(attributes.mechanism ?? "", profile.initial(stanza), this.#wishes);
-      await this.#answer(stream, profile, await step);
+    const { mechanism = "" } = attributes;
+    const urgency = isStart ? login.urgencyOf(mechanism, this.#wishes) : "answer";
+    this.#stepInTurn(stream, urgency, {
+      work: async () => {
+        const step = isStart
+          ? login.begin(mechanism, profile.initial(stanza), this.#wishes)
+          : login.respond(textOf(stanza.element()));
+        await this.#answer(stream, profile, await step);
+      },
+      shed: () => this.#refuse(stream, profile, "temporary-auth-failure"),
     });
   }
 
@@ -323,6 +338,21 @@ export class Negotiation implements StreamOwner {
         this.#door.log.error({ err: error }, "negotiation-failed");
         stream.close({ condition: "internal-server-error" });
       });
+  }
+
+  /** A step of a login, which may have to wait for its turn or be turned away. */
+  #stepInTurn(
+    stream: ServerStream,
+    urgency: Urgency,
+    { work, shed }: { readonly work: () => Promise<void>; readonly shed: () => void },
+  ): void {
+    this.#step(stream, async () => {
+      const isDone = await this.#door.admission.run(urgency, async () => {
+        if (stream.isOpen) await work();
+        return true;
+      });
+      if (isDone === undefined) shed();
+    });
   }
 
   #goOn(stream: ServerStream): void {

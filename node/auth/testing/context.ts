@@ -29,7 +29,7 @@ export const contextWith = (
   certified: [],
   nonce: () => "3rfcNHYJY1ZVvWVs7j",
   passwords: work,
-  upgrades: { consider() {} },
+  upgrades: { consider() {}, stats: { made: 0, failed: 0 } },
   ...changes,
 });
 

@@ -55,9 +55,12 @@ export class TestAccounts implements Pick<Accounts, "credentials" | "addKeys"> {
   /** Thrown instead of an answer. */
   failure: Error | undefined;
   reads = 0;
+  /** What an answer waits for. */
+  wait: Promise<void> | undefined;
 
   async credentials(user: string): Promise<Credentials | undefined> {
     this.reads += 1;
+    await this.wait;
     if (this.failure !== undefined) throw this.failure;
     return this.users.get(user);
   }
