@@ -1,13 +1,48 @@
 /** The whole configuration: the node's own sections and the modules' options. */
 import type { z } from "zod";
+import { ConfigError } from "./base/errors.ts";
 import { loadConfiguration } from "./config/load.ts";
 import { configurationSchema } from "./config/schema.ts";
 import { moduleOptions } from "./modules/index.ts";
+import { prepareDomain } from "./stanza/domain.ts";
 
 export const schema = configurationSchema(moduleOptions);
+
+type Whole = z.output<typeof schema>;
 
 /** @throws ConfigError naming every fault. */
 export const readConfiguration = (source: {
   readonly file: string | undefined;
   readonly sets: readonly string[];
-}): z.output<typeof schema> => loadConfiguration(schema, { ...source, environment: process.env });
+}): Whole => withPrepared(loadConfiguration(schema, { ...source, environment: process.env }));
+
+/** Domains in the one form that is compared, wherever they are named. */
+function withPrepared(configuration: Whole): Whole {
+  const { tls, auth } = configuration;
+  const domains = configuration.domains.map((domain) => prepared(domain, "domains"));
+  if (new Set(domains).size < domains.length) {
+    throw new ConfigError("Cannot use the configuration: domains: two mean the same");
+  }
+  const certificates = Object.entries(tls.domains).map(([name, files]) => {
+    const domain = prepared(name, "tls.domains");
+    if (domains.includes(domain)) return [domain, files] as const;
+    throw new ConfigError(
+      `Cannot use the configuration: tls.domains: ${name} is none of the domains`,
+    );
+  });
+  const anonymousDomains = auth.anonymousDomains.map((domain) =>
+    prepared(domain, "auth.anonymousDomains"),
+  );
+  return {
+    ...configuration,
+    domains,
+    tls: { ...tls, domains: Object.fromEntries(certificates) },
+    auth: { ...auth, anonymousDomains },
+  };
+}
+
+function prepared(text: string, option: string): string {
+  const domain = prepareDomain(text);
+  if (domain !== undefined) return domain;
+  throw new ConfigError(`Cannot use the configuration: ${option}: ${text} is not a domain`);
+}

@@ -1,7 +1,8 @@
-/** The certificate shown to clients: the configured files, or one made here and kept in `data`. */
+/** Certificates shown to clients: the configured files, or one made here and kept in `data`. */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { domainToASCII } from "node:url";
 import { ConfigError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { KeyPair } from "./config/certificates.ts";
@@ -11,6 +12,8 @@ import type { Configuration } from "./config/schema.ts";
 export interface DomainCertificate extends KeyPair {
   /** The file a client must trust, when the certificate is self-made. */
   readonly selfMadeAuthority: string | undefined;
+  /** Of domains that have their own. */
+  readonly byDomain: Readonly<Record<string, KeyPair>>;
   /** Who may sign clients' certificates, PEM; they are not asked for one without. */
   readonly clientAuthority: string | undefined;
 }
@@ -25,15 +28,27 @@ export async function readDomainCertificate(
     authority === undefined
       ? undefined
       : await readPem(authority, "auth.clientCertificates.authority");
+  const byDomain = await readByDomain(configuration);
   if (certificate === undefined || key === undefined) {
-    return { ...(await selfMade(configuration)), clientAuthority };
+    return { ...(await selfMade(configuration)), byDomain, clientAuthority };
   }
   return {
     certificate: await readPem(certificate, "tls.certificate"),
     key: await readPem(key, "tls.key"),
     selfMadeAuthority: undefined,
+    byDomain,
     clientAuthority,
   };
+}
+
+async function readByDomain({ tls }: Configuration): Promise<Readonly<Record<string, KeyPair>>> {
+  const pairs = Object.entries(tls.domains).map(async ([domain, files]) => {
+    const option = `tls.domains.${domain}`;
+    const certificate = await readPem(files.certificate, `${option}.certificate`);
+    const key = await readPem(files.key, `${option}.key`);
+    return [domain, { certificate, key }] as const;
+  });
+  return Object.fromEntries(await Promise.all(pairs));
 }
 
 /** @param option the option that named the file, for the message. */
@@ -48,7 +63,7 @@ export async function readPem(file: string, option: string): Promise<string> {
 async function selfMade({
   data,
   domains,
-}: Configuration): Promise<Omit<DomainCertificate, "clientAuthority">> {
+}: Configuration): Promise<Omit<DomainCertificate, "byDomain" | "clientAuthority">> {
   const files = {
     authority: path.join(data, "tls-authority.crt"),
     certificate: path.join(data, "tls.crt"),
@@ -77,17 +92,18 @@ async function make(
   data: string,
   files: { authority: string; certificate: string; key: string; domains: string },
   domains: readonly string[],
-  names: string,
+  mark: string,
 ): Promise<void> {
   await mkdir(data, { recursive: true });
   const authority = await makeAuthority("Zonda self-made authority");
-  const request = { commonName: domains[0] as string, names: domains };
+  const names = domains.map(domainToASCII); // As TLS writes them.
+  const request = { commonName: names[0] as string, names };
   const { certificate, key } = await issue(authority, request);
   const isOwnerOnly = { mode: 0o600 };
   await writeFile(files.authority, authority.certificate);
   await writeFile(files.key, key, isOwnerOnly);
   await writeFile(files.certificate, certificate);
-  await writeFile(files.domains, names);
+  await writeFile(files.domains, mark);
 }
 
 const WATCH_MS = 60_000;
@@ -97,16 +113,15 @@ const WATCH_MS = 60_000;
  * @param inUse the certificate that was read at the start
  */
 export function watchCertificate(
-  configuration: Configuration,
+  configuration: () => Configuration,
   inUse: DomainCertificate,
   onChange: (renewed: DomainCertificate) => void,
   log: Logger,
 ): Disposable {
   let known = inUse;
   const look = async (): Promise<void> => {
-    const renewed = await readDomainCertificate(configuration);
-    const isSame = known.certificate === renewed.certificate;
-    if (isSame && known.clientAuthority === renewed.clientAuthority) return;
+    const renewed = await readDomainCertificate(configuration());
+    if (JSON.stringify(known) === JSON.stringify(renewed)) return;
     onChange(renewed);
     known = renewed;
     log.info({ room: "tls" }, "certificate replaced");

@@ -16,6 +16,7 @@ import { persist } from "./base/persist.ts";
 import { systemRandom as random, randomId } from "./base/random.ts";
 import type { Configuration } from "./config/schema.ts";
 import { readDomainCertificate, readPem, watchCertificate } from "./domain-certificate.ts";
+import { Domains } from "./domains.ts";
 import { openRoutes, openStores } from "./engines.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import { Captchas } from "./guard/captcha.ts";
@@ -32,6 +33,7 @@ import type { OpenedRouter } from "./modules/open-router.ts";
 import { openRouter } from "./modules/open-router.ts";
 import { Health } from "./observe/health.ts";
 import { openMetrics } from "./observe/metrics.ts";
+import { Reloader } from "./reload.ts";
 import type { Router } from "./router/router.ts";
 import type { NodeRecord, Routes, RoutesEvents } from "./routes/contract.ts";
 import type { SessionTable } from "./session/contract.ts";
@@ -48,6 +50,8 @@ export interface RunningNode {
   readonly ports: { readonly c2s: number; readonly http: number };
   /** PEM file that clients must trust when the certificate is self-made. */
   readonly selfMadeAuthority: string | undefined;
+  /** Takes over what can change while it runs; logs what cannot. */
+  reload(configuration: Configuration): Promise<void>;
   /** Not ready, no new clients, sessions closed at the set rate, then everything is released. */
   drain(): Promise<void>;
 }
@@ -62,7 +66,10 @@ interface Upper {
 }
 
 /** @throws ConfigError or Unavailable when a part cannot start; what was started is released. */
-export async function startNode(configuration: Configuration, log: Logger): Promise<RunningNode> {
+export async function startNode(started: Configuration, log: Logger): Promise<RunningNode> {
+  const domains = new Domains(started.domains);
+  // Whoever is given the domains sees them change: see reload.ts.
+  const configuration = { ...started, domains: domains.list };
   await using starting = new AsyncDisposableStack();
   const upper: Upper = {};
   const certificate = await readDomainCertificate(configuration);
@@ -79,13 +86,13 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const uploads = await persist("uploads", openUploadsOnce, patience);
   if (uploads !== undefined) starting.use(uploads);
   const parts = { configuration, stores, routes, incarnation, passwords, uploads, log };
-  const opened = connectRouter({ ...parts, mesh, upper });
+  const opened = connectRouter({ ...parts, served: domains.set, mesh, upper });
   const { router } = opened;
   upper.router = router;
   const openSecretOnce = () =>
     openClusterSecret(stores, configuration.domains, (count) => random.bytes(count));
   const secret = await persist("secrets", openSecretOnce, patience);
-  const door = starting.use(await openDoor({ ...parts, opened, tls, secret }));
+  const door = starting.use(await openDoor({ ...parts, served: domains.set, opened, tls, secret }));
   upper.door = door;
   const health = new Health([
     { name: "store", check: () => stores.ping() },
@@ -94,8 +101,10 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const web = starting.use(await openWebDoors({ ...parts, door, tls }));
   const sources: MetricSources = { door, web, router, mesh, routes, modules: opened.counts };
   const http = starting.use(await openPages(configuration, health, sources));
+  const reloader = new Reloader({ configuration, domains, door, log });
+  const inUse = () => reloader.configuration;
   starting.use(
-    watchCertificate(configuration, certificate, (renewed) => door.setSecureContext(renewed), log),
+    watchCertificate(inUse, certificate, (renewed) => door.setSecureContext(renewed), log),
   );
   health.hold(undefined);
   const running = starting.move();
@@ -111,7 +120,8 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     "serving",
   );
   return {
-    domains: configuration.domains,
+    domains: domains.list,
+    reload: (next) => reloader.reload(next),
     ports: { c2s: door.port, http: http.port },
     selfMadeAuthority: certificate.selfMadeAuthority,
     async drain() {
@@ -229,6 +239,7 @@ interface Parts {
 }
 
 interface RouterParts extends Parts {
+  readonly served: ReadonlySet<string>;
   readonly mesh: CountedMesh | undefined;
   readonly upper: Upper;
 }
@@ -280,12 +291,21 @@ function openTokens(
 }
 
 interface DoorParts extends Parts {
+  readonly served: ReadonlySet<string>;
   readonly opened: OpenedRouter;
   readonly tls: TlsContexts;
   readonly secret: ClusterSecret;
 }
 
-const openDoor = ({ configuration, stores, opened, incarnation, secret, ...parts }: DoorParts) =>
+const openDoor = ({
+  configuration,
+  served,
+  stores,
+  opened,
+  incarnation,
+  secret,
+  ...parts
+}: DoorParts) =>
   openClientDoor({
     ...parts,
     config: configuration.c2s,
@@ -301,7 +321,7 @@ const openDoor = ({ configuration, stores, opened, incarnation, secret, ...parts
     anonymousDomains: configuration.auth.anonymousDomains,
     registration: registrationOf(configuration, opened),
     announced: opened.announced,
-    domains: configuration.domains,
+    domains: served,
     accounts: stores.accounts,
     events: opened.router,
     clock,

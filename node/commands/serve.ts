@@ -1,9 +1,13 @@
 /** `zonda serve`: one node, until SIGTERM or Ctrl-C. */
+import { systemClock } from "../base/clock.ts";
+import { ConfigError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import { readConfiguration } from "../configuration.ts";
 import type { RunningNode } from "../main.ts";
 import { startNode } from "../main.ts";
 import { openLog } from "../observe/log.ts";
 import { software } from "../software.ts";
+import { watchFile } from "../watch-file.ts";
 import type { Invocation } from "./invocation.ts";
 
 export async function serve(invocation: Invocation): Promise<void> {
@@ -16,10 +20,27 @@ export async function serve(invocation: Invocation): Promise<void> {
   });
   const node = await startNode(configuration, log);
   if (invocation.file === undefined) welcome(node, configuration.data);
+  takeChanges(invocation, node, log);
   const signal = await endSignal();
   log.info({ room: "main", signal }, "draining");
   await node.drain();
   process.exit(0);
+}
+
+/** SIGHUP, and a file that has changed, make the node read its configuration again. */
+function takeChanges(invocation: Invocation, node: RunningNode, log: Logger): void {
+  const reload = (): void => {
+    try {
+      void node.reload(readConfiguration(invocation));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const event = "cannot take over the configuration: what is in use stays";
+      log.error({ room: "reload", reason: error.message }, event);
+    }
+  };
+  process.on("SIGHUP", reload);
+  const { file } = invocation;
+  if (file !== undefined) watchFile({ file, clock: systemClock, onChange: reload });
 }
 
 /** The first signal drains; a second one of Ctrl-C ends at once. */

@@ -46,6 +46,9 @@ export const optionalText = ({ about }: About<never>) =>
 export const secret = (about: string) =>
   z.string().min(1).max(4096).optional().describe(about).meta({ writeOnly: true });
 
+/** The path of a file that must be given, relative to the working directory. */
+export const requiredFile = (about: string) => z.string().min(1).max(4096).describe(about);
+
 /** The path of a file, relative to the working directory. */
 export const file = (about: string) => z.string().min(1).max(4096).optional().describe(about);
 
@@ -71,6 +74,14 @@ export const list = ({
     .max(max)
     .refine((items) => new Set(items).size === items.length, "an entry stands twice")
     .default([...value])
+    .describe(about);
+
+/** At most `max` groups of options by a name that is not ours; none if left out. */
+export const byName = <S extends z.ZodRawShape>(about: string, max: number, shape: S) =>
+  z
+    .record(z.string().min(1).max(255), z.strictObject(shape))
+    .refine((groups) => Object.keys(groups).length <= max, `more than ${max}`)
+    .default({})
     .describe(about);
 
 /** A named group of options. Unknown keys are refused; a group left out gets its defaults. */

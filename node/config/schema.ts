@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import {
+  byName,
   choice,
   file,
   flag,
@@ -10,6 +11,7 @@ import {
   optionalInteger,
   optionalText,
   port,
+  requiredFile,
   secret,
   section,
   text,
@@ -197,6 +199,10 @@ const nodeOptions = {
   tls: section("The domains' certificate; one is made and kept in `data` when left out.", {
     certificate: file("PEM file with the certificate chain; read again when it changes."),
     key: file("PEM file with the private key."),
+    domains: byName("Certificates of single domains, as {a.example: {certificate, key}}.", 1_000, {
+      certificate: requiredFile("PEM file with the certificate chain; read again when it changes."),
+      key: requiredFile("PEM file with the private key."),
+    }),
   }),
   auth: section("Logging in.", {
     scramIterations: integer({

@@ -46,6 +46,8 @@ export type Registration =
 
 export interface RouterOptions {
   readonly domains: readonly string[];
+  /** The same for a fast look; made of them, as they are now, if left out. */
+  readonly served?: ReadonlySet<string>;
   readonly stores: Stores;
   readonly routes: Routes;
   /** Undefined for a single node. */
@@ -91,7 +93,7 @@ export class Router implements SessionEvents {
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const deliverer = new Deliverer({ routes, exits, counters });
     this.#line = new Line({
-      domains: new Set(options.domains),
+      domains: options.served ?? new Set(options.domains),
       accounts: options.stores.accounts,
       routes,
       sessions,

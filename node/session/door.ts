@@ -39,8 +39,8 @@ import { Sessions } from "./table.ts";
 
 export interface ClientDoorOptions {
   readonly config: ClientDoorConfig;
-  /** Prepared, at least one. */
-  readonly domains: readonly string[];
+  /** Prepared, at least one; may change. */
+  readonly domains: ReadonlySet<string>;
   readonly accounts: Pick<Accounts, "credentials" | "addKeys">;
   readonly routes: DoorRoutes;
   readonly clock: Clock;
@@ -89,6 +89,8 @@ export interface ClientDoor extends AsyncDisposable {
   readonly keyUpgrades: Readonly<KeyUpgradeStats>;
   /** Sends everybody elsewhere; new streams get `system-shutdown`. Then the ports are closed. */
   drain(options: DrainOptions): Promise<void>;
+  /** Ends the streams and sessions of a domain that is not served any more. */
+  closeDomain(domain: string): void;
   /** Certificates for new connections. @throws Error when they cannot be used; the old ones stay. */
   setSecureContext(materials: TlsMaterials): void;
 }
@@ -191,7 +193,7 @@ class OpenDoor implements ClientDoor, Gate {
     const { config, clock, limits } = door;
     this.#negotiations = new Negotiations(clock, config.negotiationSeconds * 1_000);
     this.#settings = {
-      domains: new Set(options.domains),
+      domains: options.domains,
       clock,
       random: options.random,
       tls: options.tls,
@@ -260,6 +262,14 @@ class OpenDoor implements ClientDoor, Gate {
     return this.#drained;
   }
 
+  closeDomain(domain: string): void {
+    this.#negotiations.closeAll("host-gone", domain);
+    for (const session of [...this.#door.sessions.all()]) {
+      if (session.jid.domain !== domain) continue;
+      session.close("host-gone", "This domain is not served here any more");
+    }
+  }
+
   setSecureContext(materials: TlsMaterials): void {
     this.#options.tls?.replace(materials);
   }
@@ -289,7 +299,7 @@ class OpenDoor implements ClientDoor, Gate {
       limits: this.limits,
       gate: this,
       random,
-      domain: () => this.#options.domains[0] ?? "",
+      domain: () => this.#options.domains.values().next().value ?? "",
       onAcceptError: (error) => log.warn({ err: error }, "connection-not-accepted"),
     });
   }

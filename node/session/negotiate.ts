@@ -53,6 +53,11 @@ export class Negotiation implements StreamOwner {
     this.#stream?.close({ condition });
   }
 
+  /** The domain that its last header asked for. */
+  get domain(): string | undefined {
+    return this.#stream?.domain;
+  }
+
   /** The stream this is about; set before anything is read from it. */
   set stream(stream: ServerStream) {
     this.#stream = stream;

@@ -27,9 +27,14 @@ export class Negotiations {
     this.#dueMs.delete(negotiation);
   }
 
-  /** Ends all of them with a condition of RFC 6120, 4.9.3. */
-  closeAll(condition: string): void {
-    for (const negotiation of [...this.#dueMs.keys()]) negotiation.close(condition);
+  /**
+   * Ends them with a condition of RFC 6120, 4.9.3.
+   * @param domain only those that asked for it; all of them if left out
+   */
+  closeAll(condition: string, domain?: string): void {
+    for (const negotiation of [...this.#dueMs.keys()]) {
+      if (domain === undefined || negotiation.domain === domain) negotiation.close(condition);
+    }
   }
 
   stop(): void {

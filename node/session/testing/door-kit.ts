@@ -174,7 +174,7 @@ export async function openKit(overrides: Overrides = {}): Promise<Kit> {
   const tls = new TlsContexts(CERTIFICATE);
   const { config, ...rest } = overrides;
   const door = await openClientDoor({
-    domains: ["localhost", "example.org"],
+    domains: new Set(["localhost", "example.org"]),
     accounts,
     clock: systemClock,
     random: systemRandom,
