@@ -4,7 +4,14 @@ import { ConfigError, Unavailable } from "./base/errors.ts";
 import { configCheck, configSchema } from "./commands/config.ts";
 import type { Invocation } from "./commands/invocation.ts";
 import { serve } from "./commands/serve.ts";
-import { userAdd, userDelete, userList, userPassword } from "./commands/user.ts";
+import {
+  userAdd,
+  userDelete,
+  userDisable,
+  userEnable,
+  userList,
+  userPassword,
+} from "./commands/user.ts";
 import { software } from "./software.ts";
 import { JidError } from "./stanza/jid.ts";
 
@@ -16,6 +23,8 @@ Commands
   serve                    run one node; without --config on the embedded store
   user add <address>       make an account; asks for the password, or reads it from standard input
   user passwd <address>    set another password
+  user disable <address>   let nobody log in; all data is kept
+  user enable <address>    let its owner log in again
   user delete <address>    remove an account and all its data
   user list <domain>       print the addresses of a domain's accounts
   config check             read the configuration and say what is wrong with it
@@ -48,6 +57,8 @@ const COMMANDS: readonly Command[] = [
   { words: ["serve"], operands: 0, run: serve },
   { words: ["user", "add"], operands: 1, run: userAdd },
   { words: ["user", "passwd"], operands: 1, run: userPassword },
+  { words: ["user", "disable"], operands: 1, run: userDisable },
+  { words: ["user", "enable"], operands: 1, run: userEnable },
   { words: ["user", "delete"], operands: 1, run: userDelete },
   { words: ["user", "list"], operands: 1, run: userList },
   { words: ["config", "check"], operands: 0, run: configCheck },

@@ -72,6 +72,23 @@ export const userDelete = (invocation: Invocation): Promise<void> =>
     console.log(`Deleted ${bare}`);
   });
 
+const setDisabled =
+  (isDisabled: boolean) =>
+  (invocation: Invocation): Promise<void> =>
+    withAccounts(invocation, async (accounts, configuration) => {
+      const { bare } = addressOf(invocation, configuration);
+      const what = isDisabled ? "disable" : "enable";
+      if (!(await accounts.setDisabled(bare, isDisabled))) {
+        throw new ConfigError(`Cannot ${what} ${bare}: no such account`);
+      }
+      console.log(
+        isDisabled ? `Disabled ${bare}: sessions go on until they end` : `Enabled ${bare}`,
+      );
+    });
+
+export const userDisable = setDisabled(true);
+export const userEnable = setDisabled(false);
+
 export const userList = (invocation: Invocation): Promise<void> =>
   withAccounts(invocation, async (accounts) => {
     const domain = Jid.parse(invocation.operands[0] as string).domain;

@@ -8,7 +8,7 @@ import { CLIENT_NS } from "../stanza/reply.ts";
 import { el } from "../xml/element.ts";
 import { child, text } from "../xml/names.ts";
 import type { ClientSession, Envelope, Request } from "./contract.ts";
-import { carriedFlag, defineModule, FIRST, iq, on, PASS, stage } from "./contract.ts";
+import { carriedFlag, counter, defineModule, FIRST, iq, on, PASS, stage } from "./contract.ts";
 
 const NS = "jabber:iq:last";
 const STATE = "last";
@@ -42,7 +42,10 @@ export const last = defineModule({
   about: "Says when a user was last there.",
   features: [NS],
   implements: [{ xep: 12, version: "1.2" }],
-  setup({ documents, rosters, router, clock, log, isGuest }) {
+  metrics: {
+    lost: counter("Departures of users that could not be kept."),
+  },
+  setup({ documents, rosters, router, clock, log, counts, isGuest }) {
     const startedMs = clock.monotonicMs();
     async function keep({ jid }: ClientSession, status: string): Promise<void> {
       if (isGuest(jid)) return;
@@ -51,7 +54,8 @@ export const last = defineModule({
         await documents.change(jid.bare, "activity", new Map([[KEY, left]]));
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
-        log.warn({ err: error }, "cannot keep when a user was last there");
+        counts.lost += 1; // Counted, not told: there may be thousands in a moment.
+        log.debug({ err: error }, "cannot keep when a user was last there");
       }
     }
     function announced(envelope: Envelope, sender: ClientSession) {

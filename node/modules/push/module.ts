@@ -57,6 +57,8 @@ type Counts = Record<"sent" | "failed" | "disabled", number>;
 /** What a session said about itself. */
 interface Watched {
   isInactive: boolean;
+  /** The newest message worth a notification that the client was sent. */
+  newest?: Envelope;
   /** Those that this client enabled: others have their own sessions, or none. */
   readonly targets: Set<string>;
 }
@@ -110,6 +112,21 @@ class Notifications {
   unseen(envelope: Envelope, session: ClientSession): void {
     const { targets } = watched(session);
     if (targets.size > 0) this.#start(envelope, (one) => targets.has(keyOf(one)));
+  }
+
+  /** A client that enabled notifications is sent a message. */
+  seen(envelope: Envelope, session: ClientSession): void {
+    const state = session.state.get(STATE) as Watched | undefined;
+    if (state !== undefined && state.targets.size > 0) state.newest = envelope;
+  }
+
+  /** Its stream broke: what it was sent last may not have arrived. */
+  async lost(session: ClientSession): Promise<void> {
+    const { newest } = watched(session);
+    if (newest === undefined || session.whenAcknowledged === undefined) return;
+    const isWaiting = new Promise<boolean>((resolve) => setImmediate(() => resolve(false)));
+    if (!(await Promise.race([session.whenAcknowledged(), isWaiting])))
+      this.unseen(newest, session);
   }
 
   #start(envelope: Envelope, isMeant: (one: PushRegistration) => boolean): void {
@@ -249,9 +266,12 @@ export const push = defineModule({
         return PASS;
       }),
       stage("delivery", LATE, (envelope, session) => {
-        if (isUnseen(session) && isUrgent(envelope)) notifications.unseen(envelope, session);
+        if (!isUrgent(envelope)) return PASS;
+        if (isUnseen(session)) notifications.unseen(envelope, session);
+        else notifications.seen(envelope, session);
         return PASS;
       }),
+      on("detached", (session) => notifications.lost(session)),
       on("clientState", (session, isActive) => {
         watched(session).isInactive = !isActive;
       }),

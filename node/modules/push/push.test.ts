@@ -116,6 +116,26 @@ test("a client whose stream broke is notified until it is back", async () => {
   expect(take(service, "iq")).toEqual([]);
 });
 
+test("a message that a client had not acknowledged when its stream broke is told", async () => {
+  const { enable, sends, juliet, service, writes, second, cluster } = await scene();
+  await sends(juliet, "<presence/>");
+  await enable();
+  juliet.acknowledge();
+  take(service);
+  const breaks = async () => {
+    second.router.onDetached(juliet);
+    await cluster.settle();
+  };
+  await writes("m1");
+  juliet.acknowledge();
+  await breaks();
+  expect(take(service, "iq")).toEqual([]);
+  await writes("m2");
+  expect(take(service, "iq")).toEqual([]);
+  await breaks();
+  expect(take(service, "iq")).toHaveLength(1);
+});
+
 test("sender and words are told where the configuration says so", async () => {
   const { enable, leaves, writes, service } = await scene({ withSender: true, withBody: true });
   await enable();
