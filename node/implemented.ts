@@ -41,6 +41,8 @@ const NAMES: Readonly<Record<number, string>> = {
   206: "XMPP Over BOSH",
   215: "External Service Discovery",
   237: "Roster Versioning",
+  280: "Message Carbons",
+  297: "Stanza Forwarding",
   352: "Client State Indication",
   357: "Push Notifications",
   363: "HTTP File Upload",

@@ -42,6 +42,7 @@ const door = ({ door: { stats } }: MetricSources) => stats;
 const ROUTER = {
   stanzasIn: "Stanzas that clients of this node sent.",
   stanzasHandedOver: "Stanzas handed to sessions of this node.",
+  copiesHandedOver: "Copies of messages handed to other resources of this node (XEP-0280).",
   framesOut: "Frames sent to other nodes to deliver stanzas.",
   framesIn: "Frames from other nodes that deliver stanzas.",
   repeatsCut: "Repeated deliveries that were cut.",

@@ -24,6 +24,7 @@ import type { Element } from "../xml/element.ts";
 
 export type { Slot, Uploads } from "../http/upload/contract.ts";
 export { carried, carriedFlag } from "../router/carried.ts";
+export { type CopySide, copies } from "../router/copies.ts";
 export type { IqRequest as Request } from "../router/iq.ts";
 export { iq } from "../router/iq.ts";
 export { on } from "../router/lifecycle.ts";
@@ -38,6 +39,7 @@ export {
   LATE,
   MIDDLE,
   PASS,
+  pass,
   stage,
 } from "../router/stages.ts";
 export type { ClientSession } from "../session/contract.ts";

@@ -7,6 +7,7 @@ import { avatars } from "./avatars.ts";
 import { blocking } from "./blocking/module.ts";
 import { bookmarks } from "./bookmarks.ts";
 import { caps } from "./caps/module.ts";
+import { carbons } from "./carbons/module.ts";
 import { contacts } from "./contacts.ts";
 import type { Module } from "./contract.ts";
 import { csi } from "./csi.ts";
@@ -34,6 +35,7 @@ export const MODULES: readonly Module[] = [
   roster,
   presence,
   pep,
+  carbons,
   offline,
   csi,
   privateStorage,

@@ -91,6 +91,18 @@ describe("messages", () => {
     );
   }, 120_000);
 
+  test("while devices get copies of each other's messages: none lost, none twice", async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, fc.boolean(), async (seed, hasLosses) => {
+        const story = { seed, devicesPerUser: 2, hasDeaths: false, hasLosses, hasCarbons: true };
+        const run = await tell(story);
+        checkNothingLost(run);
+        checkNoSessionGotTwice(run);
+      }),
+      { numRuns: 60, endOnFailure: true },
+    );
+  }, 120_000);
+
   test("while nodes die: what no dead node had in its hands is neither lost nor repeated", async () => {
     await fc.assert(
       fc.asyncProperty(seeds, fc.boolean(), async (seed, hasLosses) => {

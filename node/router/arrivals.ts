@@ -78,11 +78,12 @@ export class Arrivals {
   #deliver(from: string, frame: DeliverFrame): Buffer | Promise<Buffer> {
     const { handOver, counters } = this.#parts;
     counters.framesIn += 1;
-    const { origin, stamped, again, rerouted, recipients } = frame;
+    const { origin, stamped, copy, again, rerouted, recipients } = frame;
     const consignment = {
       envelope: decodeEnvelope(frame.envelope),
       origin,
       stamped,
+      copy,
       again,
       rerouted,
       remembered: origin !== undefined,

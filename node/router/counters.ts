@@ -4,6 +4,8 @@ export interface Counters {
   stanzasIn: number;
   /** Stanzas handed to sessions of this node. */
   stanzasHandedOver: number;
+  /** Copies of messages handed to other resources of this node. */
+  copiesHandedOver: number;
   /** Frames sent to other nodes to deliver stanzas. */
   framesOut: number;
   /** Frames from other nodes that deliver stanzas. */
@@ -25,6 +27,7 @@ export interface Counters {
 export const newCounters = (): Counters => ({
   stanzasIn: 0,
   stanzasHandedOver: 0,
+  copiesHandedOver: 0,
   framesOut: 0,
   framesIn: 0,
   repeatsCut: 0,

@@ -4,6 +4,7 @@
  */
 import type { Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
 import type { Consignment } from "./hand-over.ts";
@@ -24,7 +25,14 @@ export type Audience =
   /** Every connected resource: the exit nodes filter. */
   | { readonly kind: "connected" }
   /** Any other resource than the session it could not be delivered to. */
-  | { readonly kind: "elsewhere"; readonly exceptSession: string };
+  | { readonly kind: "elsewhere"; readonly exceptSession: string }
+  /** Every other connected resource than those that took it and the one that sent it: copies. */
+  | {
+      readonly kind: "copied";
+      readonly copy: CopySide;
+      readonly took: ReadonlySet<string>;
+      readonly exceptSession: string;
+    };
 
 export const ADDRESSED: Audience = { kind: "addressed" };
 export const CONNECTED: Audience = { kind: "connected" };
@@ -37,6 +45,8 @@ export interface Job {
   readonly origin: Origin | undefined;
   /** The envelope is a template that is stamped with each recipient's address. */
   readonly stamped: boolean;
+  /** Resources that got it are put in here. */
+  readonly took?: Set<string> | undefined;
 }
 
 /** "overload": it was not sent, because a node does not keep up. */
@@ -67,7 +77,8 @@ export class Deliverer {
       return new Rounds(job, this.#parts).run(set, fresh);
     }
     // All on this node, as most are when users share it: no promise is made.
-    const consignment = consign(job, false, targets.length > 1);
+    // Other resources may get it, too, or a copy of it, and pass it on.
+    const consignment = consign(job, false, set.routes.length > 1);
     const rounds = new Rounds(job, this.#parts);
     const waiting: Promise<void>[] = [];
     for (const route of targets) {
@@ -86,7 +97,7 @@ class Rounds {
   readonly #job: Job;
   readonly #parts: DeliverParts;
   /** Resources that got it. */
-  readonly #took = new Set<string>();
+  readonly #took: Set<string>;
   /** Routes whose session is gone from its node, or takes no more: it may go on at another. */
   readonly #refused = new Set<string>();
   /** Routes whose node gave no answer, by session, with the attempts so far. */
@@ -100,6 +111,7 @@ class Rounds {
   constructor(job: Job, parts: DeliverParts) {
     this.#job = job;
     this.#parts = parts;
+    this.#took = job.took ?? new Set();
   }
 
   isDone(targets: number): boolean {
@@ -200,13 +212,17 @@ const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
 function consign({ envelope, origin, stamped, audience }: Job, again: boolean, several: boolean) {
   const isRerouted = audience.kind === "elsewhere";
+  const copy = audience.kind === "copied" ? audience.copy : undefined;
+  // The message that a copy was made of may come to the same session by another way.
+  const isRepeatable = several || isRerouted || copy === "received";
   const consignment: Consignment = {
     envelope,
     origin,
     stamped,
     again,
     rerouted: isRerouted,
-    remembered: (several || isRerouted) && origin !== undefined,
+    copy,
+    remembered: isRepeatable && origin !== undefined,
   };
   return consignment;
 }
@@ -223,6 +239,11 @@ function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): reado
       return routes;
     case "elsewhere":
       return elsewhere(routes, audience.exceptSession);
+    case "copied":
+      return routes.filter(
+        ({ resource, session }) =>
+          !audience.took.has(resource) && session !== audience.exceptSession,
+      );
     default:
       audience satisfies never;
       return [];

@@ -6,6 +6,7 @@ import type { Envelope, StanzaKind } from "../stanza/contract.ts";
 import { makeEnvelope, restoreEnvelope } from "../stanza/envelope.ts";
 import { Jid } from "../stanza/jid.ts";
 import { CLIENT_NS } from "../stanza/reply.ts";
+import { withoutChildren } from "../stanza/splice.ts";
 import type { Child } from "../xml/element.ts";
 import { Element, el } from "../xml/element.ts";
 import { localName, ns } from "../xml/names.ts";
@@ -58,6 +59,18 @@ export const readdress = (envelope: Envelope, from: Jid, to: Jid): Envelope =>
     to,
     receivedMs: envelope.receivedMs,
   });
+
+type ChildTest = (child: Envelope["children"][number], index: number) => boolean;
+
+/** The same stanza without some of its children. */
+export const withoutChildrenOf = (envelope: Envelope, isUnwanted: ChildTest): Envelope => {
+  const wanted = envelope.children.map((child, index) => !isUnwanted(child, index));
+  return restoreEnvelope({
+    ...fieldsOf(envelope),
+    bytes: withoutChildren(envelope.bytes, (index) => wanted[index] === false),
+    children: envelope.children.filter((_, index) => wanted[index]),
+  });
+};
 
 /**
  * The envelope of a stanza that was kept, with `from` and `to` in it.

@@ -97,6 +97,7 @@ export class Exits {
         (one) =>
           one.node === node &&
           one.consignment.again === consignment.again &&
+          one.consignment.copy === consignment.copy &&
           one.passengers.length < RECIPIENTS_MAX,
       );
       if (departure !== undefined) departure.passengers.push(passenger);
@@ -119,12 +120,12 @@ export class Exits {
 
   /** Never rejects: every passenger gets an answer. */
   async #travel({ node, consignment, passengers }: Departure, envelope: Buffer): Promise<void> {
-    const { origin, stamped, again, rerouted } = consignment;
+    const { origin, stamped, copy, again, rerouted } = consignment;
     const { mesh, counters, log } = this.#parts;
     let answer: ExitAnswer = DOUBT;
     try {
       if (mesh === undefined) throw new Unavailable("mesh-down", "Cannot reach node: no mesh");
-      const frame = { recipients: passengers, envelope, origin, stamped, again, rerouted };
+      const frame = { recipients: passengers, envelope, origin, stamped, copy, again, rerouted };
       counters.framesOut += 1;
       const payload = await mesh.request(node, FrameKind.deliver, encodeDeliver(frame));
       this.#arrive(payload, passengers);

@@ -48,7 +48,7 @@ export class FanOut {
     const user = full.slice(0, full.indexOf("/"));
     const resource = full.slice(user.length + 1);
     const route = { user, resource, node, session: "", available: true, priority: 0 };
-    const plain = { again: false, rerouted: false, remembered: false };
+    const plain = { copy: undefined, again: false, rerouted: false, remembered: false };
     const consignment = { envelope: template, origin: undefined, stamped: true, ...plain };
     await this.#parts.exits.send(consignment, route, 0);
   }

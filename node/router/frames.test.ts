@@ -43,6 +43,7 @@ const deliver = fc.record({
   stamped: fc.boolean(),
   again: fc.boolean(),
   rerouted: fc.boolean(),
+  copy: fc.constantFrom(undefined, "sent" as const, "received" as const),
 });
 const answer = fc.record({
   delivered: fc.array(fc.boolean(), { maxLength: 20 }),
@@ -123,6 +124,7 @@ describe("what is not valid is refused", () => {
       envelope: Buffer.alloc(0),
       origin: { session: "s", count: 1 },
       stamped: false,
+      copy: undefined,
       again: false,
       rerouted: false,
     };

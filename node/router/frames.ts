@@ -3,6 +3,7 @@
  * reader of version N skips and one of N + 1 may use; flags that a reader does not know are ignored.
  */
 import type { Route, RouteSet } from "../routes/contract.ts";
+import type { CopySide } from "./copies.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
 import type { Origin } from "./origin.ts";
 
@@ -15,6 +16,8 @@ const HAS_ORIGIN = 1;
 const STAMPED = 2;
 const AGAIN = 4;
 const REROUTED = 8;
+const COPY_SENT = 16;
+const COPY_RECEIVED = 32;
 
 export interface Recipient {
   readonly full: string;
@@ -31,6 +34,8 @@ export interface DeliverFrame {
   readonly origin: Origin | undefined;
   /** The exit node writes each recipient's bare address into `to`. */
   readonly stamped: boolean;
+  /** The recipients get copies of what was sent to, or received by, another of their resources. */
+  readonly copy: CopySide | undefined;
   /** Sent before without an answer: who got it then does not get it again. */
   readonly again: boolean;
   /** From a session that ended: the answer must not wait for other sessions that are ending. */
@@ -56,7 +61,9 @@ export function encodeDeliver(frame: DeliverFrame): Buffer {
     (origin === undefined ? 0 : HAS_ORIGIN) |
       (frame.stamped ? STAMPED : 0) |
       (frame.again ? AGAIN : 0) |
-      (frame.rerouted ? REROUTED : 0),
+      (frame.rerouted ? REROUTED : 0) |
+      (frame.copy === "sent" ? COPY_SENT : 0) |
+      (frame.copy === "received" ? COPY_RECEIVED : 0),
   );
   if (origin !== undefined) writer.text(origin.session).u48(origin.count);
   writer.u16(recipients.length);
@@ -83,9 +90,15 @@ export function decodeDeliver(payload: Buffer): DeliverFrame {
     origin,
     envelope: reader.rest(),
     stamped: (flags & STAMPED) !== 0,
+    copy: copyOf(flags),
     again: (flags & AGAIN) !== 0,
     rerouted: (flags & REROUTED) !== 0,
   };
+}
+
+function copyOf(flags: number): CopySide | undefined {
+  if ((flags & COPY_SENT) !== 0) return "sent";
+  return (flags & COPY_RECEIVED) !== 0 ? "received" : undefined;
 }
 
 export function encodeDeliverAnswer({ delivered, newer }: DeliverAnswer): Buffer {

@@ -4,6 +4,7 @@
  */
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { CopyRules, CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import { stampFor } from "./envelopes.ts";
 import type { Origin } from "./origin.ts";
@@ -21,6 +22,8 @@ export interface Consignment {
   readonly origin: Origin | undefined;
   /** The envelope is a template: each recipient's address is written into it. */
   readonly stamped: boolean;
+  /** The session gets a copy of what is another resource's, if it wants one. */
+  readonly copy: CopySide | undefined;
   /** It was sent before and no answer came. */
   readonly again: boolean;
   /** It comes from a session that ended. */
@@ -34,10 +37,13 @@ export interface About {
   readonly origin: Origin | undefined;
   /** Its copy in the offline store is what counts. */
   readonly isStored: boolean;
+  /** It is a copy of what another resource has, or had. */
+  readonly copy: "mere" | "owed" | undefined;
 }
 
 export interface HandOverParts {
   readonly stages: Stages;
+  readonly copyRules: CopyRules;
   readonly sessions: () => SessionTable;
   readonly counters: Counters;
   /** This node. */
@@ -56,6 +62,8 @@ export class HandOver {
   readonly #origins = new WeakMap<Envelope, Origin>();
   /** Messages whose copy in the offline store is removed only when they are acknowledged. */
   readonly #stored = new WeakMap<Envelope, Origin | undefined>();
+  /** Copies of what is another resource's. */
+  readonly #copies = new WeakSet<Envelope>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -75,12 +83,13 @@ export class HandOver {
     sessionId: string,
     fromNode: string,
   ): boolean | Promise<boolean> {
-    const { envelope, rerouted } = consignment;
+    const { envelope, copy, rerouted } = consignment;
     const moving = this.#parts.sessions().get(full)?.moving;
     if (moving !== undefined) {
       return moving.then(() => this.take(consignment, full, sessionId, fromNode));
     }
-    if (this.#ending.size > 0 && envelope.kind === "message" && !rerouted) {
+    const mayWait = envelope.kind === "message" && copy === undefined && !rerouted;
+    if (this.#ending.size > 0 && mayWait) {
       const ended = this.#ending.get(full);
       if (ended !== undefined) {
         return ended.then(() => this.#now(consignment, full, sessionId, fromNode));
@@ -97,6 +106,7 @@ export class HandOver {
     const session = this.#parts.sessions().get(full);
     // Another session of this address is another client, which may not be available yet.
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
+    if (consignment.copy !== undefined) return this.#giveCopy(consignment, session, fromNode);
     // A broadcast is for available resources (RFC 6121, 4.5.3); its route may have been a step behind.
     // The answer to a probe names no session: whoever asked gets it.
     const isBroadcast = stamped && sessionId !== "" && isAnnouncement(consignment.envelope);
@@ -124,6 +134,7 @@ export class HandOver {
     // Its client has it, or will, or it was passed on when the session ended. Only another session
     // that passes on the same message must not rely on that: each would leave it to the other.
     if (earlier.isPassedOn && rerouted) return false;
+    if (earlier.isCopy && rerouted) this.#repeats.markOwed(origin, full, sessionId);
     this.#parts.counters.repeatsCut += 1;
     return true;
   }
@@ -141,6 +152,22 @@ export class HandOver {
   show(session: ClientSession, envelope: Envelope): void {
     const { stages, self } = this.#parts;
     if (stages.delivery(envelope, session, self).kind === "pass") session.deliver(envelope);
+  }
+
+  /** True also when the session wants no copies. */
+  #giveCopy(consignment: Consignment, session: ClientSession, fromNode: string): boolean {
+    const { envelope, origin, copy = "received", remembered } = consignment;
+    const { copyRules, stages, counters } = this.#parts;
+    const wrapped = copyRules.copyFor(envelope, session, copy);
+    if (wrapped === undefined) return true;
+    if (stages.delivery(wrapped, session, fromNode).kind === "consume") return true;
+    if (!this.#give(session, wrapped, false)) return false;
+    counters.copiesHandedOver += 1;
+    this.#copies.add(wrapped);
+    if (origin === undefined) return true;
+    this.#origins.set(wrapped, origin);
+    if (remembered) this.#repeats.remember(origin, session.jid.full, session.id, true);
+    return true;
   }
 
   /** From now on messages for this session wait until `release`, in order. */
@@ -164,14 +191,32 @@ export class HandOver {
    */
   takeLeft(session: ClientSession, unacknowledged: readonly Envelope[]): readonly Envelope[] {
     const held = this.#held.get(session) ?? [];
-    const left = [...unacknowledged, ...held];
     this.#held.delete(session);
-    for (const envelope of left) {
+    const left: Envelope[] = [];
+    for (const envelope of [...unacknowledged, ...held]) {
       const origin = this.#origins.get(envelope);
-      if (origin === undefined) continue;
-      this.#repeats.markPassedOn(origin, session.jid.full, session.id);
+      const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
+      if (lost !== undefined) left.push(lost);
+      if (origin !== undefined) {
+        this.#repeats.markPassedOn(origin, session.jid.full, session.id);
+      }
     }
     return left;
+  }
+
+  /** The message that a copy stands for, since nobody else has it; undefined for a mere copy. */
+  #owedFor(copy: Envelope, session: ClientSession): Envelope | undefined {
+    if (!this.#isOwed(copy, session)) return undefined;
+    const message = this.#parts.copyRules.messageIn(copy);
+    const origin = this.#origins.get(copy);
+    if (message !== undefined && origin !== undefined) this.#origins.set(message, origin);
+    return message;
+  }
+
+  #isOwed(copy: Envelope, session: ClientSession): boolean {
+    const origin = this.#origins.get(copy);
+    const entry = origin === undefined ? undefined : this.#repeats.find(origin, session.jid.full);
+    return entry?.session === session.id && entry.isOwed;
   }
 
   /** Settles when this session has nothing left to pass on; undefined when it is so already. */
@@ -202,8 +247,11 @@ export class HandOver {
   giveStored(session: ClientSession, envelope: Envelope, origin: Origin | undefined): boolean {
     const { full } = session.jid;
     // Another resource may have stored what this session got by itself.
-    if (origin !== undefined && this.#repeats.find(origin, full)?.session === session.id)
+    const earlier = origin === undefined ? undefined : this.#repeats.find(origin, full);
+    if (origin !== undefined && earlier?.session === session.id) {
+      if (earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
       return true;
+    }
     this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
     if (origin !== undefined) this.#repeats.remember(origin, full, session.id);
@@ -215,10 +263,11 @@ export class HandOver {
   }
 
   /** What another node must know of a stanza that it delivers in our place. */
-  aboutOf(envelope: Envelope): About {
+  aboutOf(envelope: Envelope, session: ClientSession): About {
     const isStored = this.#stored.has(envelope);
     const origin = isStored ? this.#stored.get(envelope) : this.#origins.get(envelope);
-    return { origin, isStored };
+    if (!this.#copies.has(envelope)) return { origin, isStored, copy: undefined };
+    return { origin, isStored, copy: this.#isOwed(envelope, session) ? "owed" : "mere" };
   }
 
   /** What waits for the session behind stored messages, in order. */
@@ -234,11 +283,14 @@ export class HandOver {
   }
 
   /** A stanza that another node had for a session which is ours now. */
-  restore(session: ClientSession, envelope: Envelope, { origin, isStored }: About): void {
+  restore(session: ClientSession, envelope: Envelope, { origin, isStored, copy }: About): void {
+    const { jid, id } = session;
     if (isStored) this.#stored.set(envelope, origin);
+    if (copy !== undefined) this.#copies.add(envelope);
     if (origin === undefined) return;
     if (!isStored) this.#origins.set(envelope, origin);
-    this.#repeats.remember(origin, session.jid.full, session.id);
+    this.#repeats.remember(origin, jid.full, id, copy !== undefined);
+    if (copy === "owed") this.#repeats.markOwed(origin, jid.full, id);
   }
 
   /** The same for one that waits behind stored messages. */

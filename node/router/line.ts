@@ -11,6 +11,7 @@ import type { StanzaCondition } from "../stanza/error.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Element } from "../xml/element.ts";
 import { bounceOf, rejectionOf } from "./bounce.ts";
+import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { Audience, Deliverer, Outcome } from "./deliver.ts";
 import { ADDRESSED } from "./deliver.ts";
@@ -19,7 +20,8 @@ import type { Lanes } from "./lanes.ts";
 import type { Origin } from "./origin.ts";
 import type { Otherwise } from "./rules.ts";
 import { noSuchAccount, otherwise } from "./rules.ts";
-import type { Stages, Verdict } from "./stages.ts";
+import type { Pass, Stages, Verdict } from "./stages.ts";
+import { both } from "./stages.ts";
 
 export interface LineParts {
   readonly domains: ReadonlySet<string>;
@@ -30,6 +32,7 @@ export interface LineParts {
   readonly stages: Stages;
   readonly iqs: IqTable;
   readonly deliverer: Deliverer;
+  readonly copies: Copies;
   readonly counters: Counters;
   readonly log: Logger;
   /** For stanzas that no client session sent. */
@@ -39,13 +42,31 @@ export interface LineParts {
 const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
 type Done = void | Promise<void>;
 
+/** What is known of a stanza before it is on the line. */
+export interface Departure {
+  readonly origin?: Origin;
+  /** The sender's, when it is one of this node's. */
+  readonly session?: ClientSession;
+  /** Work that its acceptance waits for. */
+  readonly accepted?: Promise<void> | undefined;
+}
+
 /** One stanza on the line. */
 interface Passage {
-  readonly envelope: Envelope;
+  /** As it came. */
+  readonly arrived: Envelope;
+  /** As it goes on: the recipient's side may change it. */
+  envelope: Envelope;
   readonly origin: Origin;
   readonly session: ClientSession | undefined;
+  /** It passed the recipient's side before. */
+  readonly isPassedOn: boolean;
+  /** Resources that got it. */
+  readonly took: Set<string>;
   /** Work a handler wants awaited before the stanza counts as accepted, outside the lane. */
   accepted?: Promise<void> | undefined;
+  /** Work for when it is delivered or stored. */
+  taken?: Pass["taken"];
 }
 
 export class Line {
@@ -58,17 +79,24 @@ export class Line {
   /**
    * Takes a stanza to where it belongs. Resolves when it is accepted: answered, handed over,
    * stored, or refused. Never rejects.
-   * @param session the sender's, when it is one of this node's
    */
-  route(envelope: Envelope, origin?: Origin, session?: ClientSession): Done {
+  route(envelope: Envelope, { origin, session, accepted }: Departure = {}): Done {
     const { lanes, counters, newOrigin } = this.#parts;
     const key = `${envelope.from.full} ${envelope.to.bare}`;
     if (lanes.isFull(key)) {
       counters.shed += 1;
       this.refuse(envelope, "resource-constraint");
-      return;
+      return this.settled(accepted);
     }
-    const passage: Passage = { envelope, origin: origin ?? newOrigin(), session };
+    const passage: Passage = {
+      arrived: envelope,
+      envelope,
+      origin: origin ?? newOrigin(),
+      session,
+      isPassedOn: false,
+      took: new Set(),
+      accepted: this.settled(accepted),
+    };
     const done = lanes.run(key, () => this.#pass(passage));
     return done === undefined ? passage.accepted : done.then(() => passage.accepted);
   }
@@ -84,7 +112,14 @@ export class Line {
     audience: Audience,
     set: RouteSet,
   ): Promise<void> {
-    const passage: Passage = { envelope, origin, session: undefined };
+    const passage: Passage = {
+      arrived: envelope,
+      envelope,
+      origin,
+      session: undefined,
+      isPassedOn: true,
+      took: new Set(),
+    };
     try {
       await this.#deliver(passage, set, true, audience);
     } catch (error) {
@@ -95,25 +130,30 @@ export class Line {
 
   /** Answers the sender with an error, if its stanza may be answered. */
   refuse(envelope: Envelope, condition: StanzaCondition, application?: Element): void {
-    this.#sendBack(bounceOf(envelope, condition, application));
+    this.#sendBack(envelope, bounceOf(envelope, condition, application));
   }
 
   /** The same for a stanza that is wrong in itself, presence included. */
   reject(envelope: Envelope, condition: StanzaCondition): void {
-    this.#sendBack(rejectionOf(envelope, condition));
+    this.#sendBack(envelope, rejectionOf(envelope, condition));
   }
 
-  #sendBack(answer: Envelope | undefined): void {
+  #sendBack(answered: Envelope, answer: Envelope | undefined): void {
     if (answer === undefined) return;
-    this.#parts.counters.bounced += 1;
-    this.answer(answer);
+    const { counters, copies, newOrigin } = this.#parts;
+    counters.bounced += 1;
+    if (this.answer(answer)) copies.refused(answer, answered, newOrigin());
   }
 
-  /** Sends an answer of the server's to whoever asked; not awaited, lanes never wait for lanes. */
-  answer(envelope: Envelope): void {
+  /**
+   * Sends an answer of the server's to whoever asked; not awaited, lanes never wait for lanes.
+   * Whether it went straight to a session of this node.
+   */
+  answer(envelope: Envelope): boolean {
     const session = this.#parts.sessions().get(envelope.to.full);
-    if (session?.send(envelope.bytes) === true) return;
+    if (session?.send(envelope.bytes) === true) return true;
     void this.route(envelope);
+    return false;
   }
 
   #pass(passage: Passage): Done {
@@ -161,7 +201,7 @@ export class Line {
       if (!(await this.#exists(envelope.to.bare))) {
         return this.#otherwise(passage, noSuchAccount(about(envelope)));
       }
-      const verdict = await this.#parts.stages.inbound(envelope);
+      const verdict = await this.#parts.stages.inbound(envelope, passage.origin);
       if (verdict.kind !== "pass") return this.#settle(passage, verdict);
     }
     const answer = await this.#parts.iqs.answer(envelope, target, session);
@@ -178,7 +218,7 @@ export class Line {
 
   #toAccount(passage: Passage, set: RouteSet, fresh: boolean): Done {
     if (set.routes.length === 0) return this.#toAbsent(passage, set, fresh);
-    const verdict = this.#parts.stages.inbound(passage.envelope);
+    const verdict = this.#parts.stages.inbound(passage.envelope, passage.origin);
     if (verdict instanceof Promise) {
       return verdict.then((late) => this.#afterInbound(passage, set, fresh, late));
     }
@@ -187,22 +227,25 @@ export class Line {
 
   /** Nobody is connected, so it is not even known whether there is such an account. */
   async #toAbsent(passage: Passage, set: RouteSet, fresh: boolean): Promise<void> {
-    const { envelope } = passage;
+    const { envelope, origin } = passage;
     if (!(await this.#parts.accounts.exists(envelope.to.bare))) {
       return this.#otherwise(passage, noSuchAccount(about(envelope)));
     }
-    const verdict = await this.#parts.stages.inbound(envelope);
+    const verdict = await this.#parts.stages.inbound(envelope, origin);
     return this.#afterInbound(passage, set, fresh, verdict);
   }
 
   #afterInbound(passage: Passage, set: RouteSet, fresh: boolean, verdict: Verdict): Done {
-    if (verdict.kind === "pass") return this.#deliver(passage, set, fresh, ADDRESSED);
-    this.#settle(passage, verdict);
+    if (verdict.kind !== "pass") return this.#settle(passage, verdict);
+    passage.envelope = verdict.envelope ?? passage.envelope;
+    passage.accepted = both(passage.accepted, this.settled(verdict.accepted));
+    passage.taken = verdict.taken;
+    return this.#deliver(passage, set, fresh, ADDRESSED);
   }
 
   #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
-    const { envelope, origin } = passage;
-    const job = { envelope, user: envelope.to.bare, audience, origin, stamped: false };
+    const { envelope, origin, took } = passage;
+    const job = { envelope, user: envelope.to.bare, audience, origin, stamped: false, took };
     const outcome = this.#parts.deliverer.deliver(job, set, fresh);
     if (outcome instanceof Promise) {
       return outcome.then((late) => this.#afterDelivery(passage, audience, late));
@@ -211,11 +254,19 @@ export class Line {
   }
 
   #afterDelivery(passage: Passage, audience: Audience, outcome: Outcome): Done {
-    if (outcome === "taken") return;
     const { envelope } = passage;
+    if (outcome === "taken") return this.#taken(passage);
     if (outcome === "overload") return this.refuse(envelope, "resource-constraint");
     if (audience.kind === "elsewhere") return this.#nowhereElse(passage);
     return this.#otherwise(passage, otherwise(about(envelope)));
+  }
+
+  /** Delivered, or stored: only now is it the account's. */
+  #taken(passage: Passage): void {
+    const { isPassedOn, taken } = passage;
+    if (isPassedOn) return;
+    if (taken !== undefined) passage.accepted = both(passage.accepted, this.settled(taken()));
+    this.#parts.copies.received(passage);
   }
 
   /** A message that lost its resource may be stored, whatever resource it was sent to. */
@@ -243,13 +294,15 @@ export class Line {
   async #unavailable(passage: Passage): Promise<void> {
     const { envelope, origin } = passage;
     const verdict = await this.#parts.stages.unavailable(envelope, origin);
-    if (verdict.kind === "pass") this.refuse(envelope, "service-unavailable");
-    else this.#settle(passage, verdict);
+    if (verdict.kind === "pass") return this.refuse(envelope, "service-unavailable");
+    this.#settle(passage, verdict);
+    if (verdict.kind === "consume") this.#taken(passage);
   }
 
   #settle(passage: Passage, verdict: Exclude<Verdict, { kind: "pass" }>): void {
-    if (verdict.kind === "consume") passage.accepted = this.settled(verdict.accepted);
-    else this.refuse(passage.envelope, verdict.condition, verdict.application);
+    if (verdict.kind === "consume") {
+      passage.accepted = both(passage.accepted, this.settled(verdict.accepted));
+    } else this.refuse(passage.envelope, verdict.condition, verdict.application);
   }
 
   /** What a handler goes on with after its decision: a failure is told to the log, not the door. */

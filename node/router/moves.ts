@@ -36,7 +36,7 @@ const PART_BYTES = 4 * 1024 * 1024;
 /** More than an outbox and what waits behind it may hold. */
 const RECORD_BYTES_MAX = 512 * 1024 * 1024;
 
-const NOT_STORED: About = { origin: undefined, isStored: false };
+const NOT_STORED: About = { origin: undefined, isStored: false, copy: undefined };
 
 interface Given {
   readonly session: MovableSession;
@@ -145,7 +145,7 @@ export class Moves {
     const { handOver, carried } = this.#parts;
     const describe = (stanza: Waiting["stanza"]): Waiting => ({
       stanza,
-      about: Buffer.isBuffer(stanza) ? undefined : handOver.aboutOf(stanza),
+      about: Buffer.isBuffer(stanza) ? undefined : handOver.aboutOf(stanza, session),
     });
     return encodeSession({
       state,

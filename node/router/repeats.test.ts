@@ -6,7 +6,7 @@ const at = (count: number) => ({ session: "s", count });
 test("a delivery is remembered by stanza and address, with who got it", () => {
   const repeats = new Repeats(10);
   repeats.remember(at(1), "a@b/c", "session");
-  expect(repeats.find(at(1), "a@b/c")).toEqual({ session: "session", isPassedOn: false });
+  expect(repeats.find(at(1), "a@b/c")).toMatchObject({ session: "session", isPassedOn: false });
   expect(repeats.find(at(1), "a@b/d")).toBeUndefined();
   expect(repeats.find(at(2), "a@b/c")).toBeUndefined();
 });
@@ -20,6 +20,15 @@ test("what a session passed on is marked, but not what a later one got", () => {
   expect(repeats.find(at(1), "a@b/c")?.isPassedOn).toBe(true);
   repeats.markPassedOn(at(2), "a@b/c", "later");
   expect(repeats.find(at(2), "a@b/c")).toBeUndefined();
+});
+
+test("a copy is owed once the message is lost elsewhere, to the session that has it", () => {
+  const repeats = new Repeats(10);
+  repeats.remember(at(1), "a@b/c", "session", true);
+  repeats.markOwed(at(1), "a@b/c", "another");
+  expect(repeats.find(at(1), "a@b/c")).toMatchObject({ isCopy: true, isOwed: false });
+  repeats.markOwed(at(1), "a@b/c", "session");
+  expect(repeats.find(at(1), "a@b/c")).toMatchObject({ isCopy: true, isOwed: true });
 });
 
 test("at least the last so many are remembered, and never more than twice as many", () => {

@@ -9,6 +9,10 @@ export interface HandedOver {
   readonly session: string;
   /** The session ended before its client acknowledged it, so it was passed on. */
   readonly isPassedOn: boolean;
+  /** What it got is a copy: the message itself is another resource's. */
+  readonly isCopy: boolean;
+  /** The other resource lost the message, so that the copy stands for it. */
+  readonly isOwed: boolean;
 }
 
 /**
@@ -35,13 +39,21 @@ export class Repeats {
     return this.#young.get(key) ?? this.#old.get(key);
   }
 
-  remember(origin: Origin, fullJid: string, session: string): void {
-    this.#put(keyOf(origin, fullJid), { session, isPassedOn: false });
+  remember(origin: Origin, fullJid: string, session: string, isCopy = false): void {
+    this.#put(keyOf(origin, fullJid), { session, isPassedOn: false, isCopy, isOwed: false });
   }
 
   markPassedOn(origin: Origin, fullJid: string, session: string): void {
-    if (this.find(origin, fullJid)?.session !== session) return;
-    this.#put(keyOf(origin, fullJid), { session, isPassedOn: true });
+    this.#mark(origin, fullJid, session, { isPassedOn: true });
+  }
+
+  markOwed(origin: Origin, fullJid: string, session: string): void {
+    this.#mark(origin, fullJid, session, { isOwed: true });
+  }
+
+  #mark(origin: Origin, fullJid: string, session: string, change: Partial<HandedOver>): void {
+    const entry = this.find(origin, fullJid);
+    if (entry?.session === session) this.#put(keyOf(origin, fullJid), { ...entry, ...change });
   }
 
   #put(key: string, entry: HandedOver): void {

@@ -15,6 +15,8 @@ import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
 import type { CarriedRegistration } from "./carried.ts";
 import { Carried } from "./carried.ts";
+import type { CopyRegistration } from "./copies.ts";
+import { Copies, copyRules } from "./copies.ts";
 import { newCounters } from "./counters.ts";
 import { Deliverer } from "./deliver.ts";
 import { passOnAll } from "./ended.ts";
@@ -42,7 +44,8 @@ export type Registration =
   | StageRegistration
   | IqRegistration
   | LifecycleRegistration
-  | CarriedRegistration;
+  | CarriedRegistration
+  | CopyRegistration;
 
 export interface RouterOptions {
   readonly domains: readonly string[];
@@ -87,11 +90,13 @@ export class Router implements SessionEvents {
     this.#lifecycle = new Lifecycle(
       registrations.filter(isLifecycle).map(({ registration }) => registration),
     );
-    this.#handOver = new HandOver({ stages, sessions, counters, self });
+    const rules = copyRules(registrations.filter(isCopies));
+    this.#handOver = new HandOver({ stages, copyRules: rules, sessions, counters, self });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const deliverer = new Deliverer({ routes, exits, counters });
+    const copies = new Copies({ rules, routes, deliverer, counters, log });
     this.#line = new Line({
       domains: options.served ?? new Set(options.domains),
       accounts: options.stores.accounts,
@@ -101,6 +106,7 @@ export class Router implements SessionEvents {
       stages,
       iqs: new IqTable(registrations.filter(isIq)),
       deliverer,
+      copies,
       counters,
       log,
       newOrigin: this.#newOrigin,
@@ -110,6 +116,7 @@ export class Router implements SessionEvents {
       acceptance: this.#acceptance,
       stages,
       line: this.#line,
+      copies,
       counters,
       log,
     });
@@ -410,6 +417,8 @@ export class Router implements SessionEvents {
   };
 }
 
+const isCopies = (one: Owned<Registration>): one is Owned<CopyRegistration> =>
+  one.registration.kind === "copies";
 const isStage = (one: Owned<Registration>): one is Owned<StageRegistration> =>
   one.registration.kind === "stage";
 const isCarried = (one: Owned<Registration>): one is Owned<CarriedRegistration> =>

@@ -4,6 +4,7 @@ import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { Acceptance } from "./accept.ts";
+import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { Line } from "./line.ts";
 import type { Origin } from "./origin.ts";
@@ -18,6 +19,7 @@ export interface SenderParts {
   readonly acceptance: Acceptance;
   readonly stages: Stages;
   readonly line: Line;
+  readonly copies: Copies;
   readonly counters: Counters;
   readonly log: Logger;
 }
@@ -41,7 +43,7 @@ export class Senders {
     const origin = { session: session.id, count };
     const { envelope } = accepted;
     if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
-    const verdict = this.#outbound(envelope, session);
+    const verdict = this.#outbound(envelope, session, origin);
     return verdict instanceof Promise
       ? this.#inTurn(session, sender, envelope, origin, verdict)
       : this.#afterOutbound(session, envelope, origin, verdict);
@@ -67,7 +69,7 @@ export class Senders {
     const before = sender.tail;
     const turn = (async () => {
       if (before !== undefined) await before;
-      const verdict = await (started ?? this.#outbound(envelope, session));
+      const verdict = await (started ?? this.#outbound(envelope, session, origin));
       // In an object, so that nobody waits for it here.
       return { accepted: this.#afterOutbound(session, envelope, origin, verdict) };
     })();
@@ -78,9 +80,13 @@ export class Senders {
     return turn.then(({ accepted }) => accepted);
   }
 
-  #outbound(envelope: Envelope, session: ClientSession): Verdict | Promise<Verdict> {
+  #outbound(
+    envelope: Envelope,
+    session: ClientSession,
+    origin: Origin,
+  ): Verdict | Promise<Verdict> {
     try {
-      const verdict = this.#parts.stages.outbound(envelope, session);
+      const verdict = this.#parts.stages.outbound(envelope, session, origin);
       return verdict instanceof Promise
         ? verdict.catch((error: unknown) => this.#failed(error))
         : verdict;
@@ -101,10 +107,13 @@ export class Senders {
     origin: Origin,
     verdict: Verdict,
   ): void | Promise<void> {
-    const { line } = this.#parts;
+    const { line, copies } = this.#parts;
     switch (verdict.kind) {
-      case "pass":
-        return line.route(envelope, origin, session);
+      case "pass": {
+        const { envelope: changed = envelope, own = changed, accepted } = verdict;
+        copies.sent(own, session, origin);
+        return line.route(changed, { origin, session, accepted });
+      }
       case "bounce":
         return line.refuse(envelope, verdict.condition, verdict.application);
       case "consume":

@@ -15,6 +15,8 @@ const BYTES = 0;
 const ENVELOPE = 1;
 const HAS_ORIGIN = 2;
 const STORED = 4;
+const COPY = 8;
+const OWED = 16;
 
 /** A stanza that waits for a client; bytes alone are not worth rerouting. */
 export interface Waiting {
@@ -77,11 +79,21 @@ function writeStanzas(writer: OctetWriter, stanzas: readonly Waiting[]): void {
       continue;
     }
     const origin = about?.origin;
-    const isStored = about?.isStored === true;
-    writer.u8(ENVELOPE | (origin === undefined ? 0 : HAS_ORIGIN) | (isStored ? STORED : 0));
+    writer.u8(ENVELOPE | (about === undefined ? 0 : flagsOf(about)));
     if (origin !== undefined) writer.text(origin.session).u48(origin.count);
     writer.block(encodeEnvelope(stanza));
   }
+}
+
+const flagsOf = ({ origin, isStored, copy }: About): number =>
+  (origin === undefined ? 0 : HAS_ORIGIN) |
+  (isStored ? STORED : 0) |
+  (copy === undefined ? 0 : COPY) |
+  (copy === "owed" ? OWED : 0);
+
+function copyOf(flags: number): About["copy"] {
+  if ((flags & COPY) === 0) return undefined;
+  return (flags & OWED) === 0 ? "mere" : "owed";
 }
 
 function readStanzas(reader: OctetReader): readonly Waiting[] {
@@ -96,7 +108,7 @@ function readStanzas(reader: OctetReader): readonly Waiting[] {
     }
     const origin =
       (flags & HAS_ORIGIN) === 0 ? undefined : { session: reader.text(), count: reader.u48() };
-    const about = { origin, isStored: (flags & STORED) !== 0 };
+    const about = { origin, isStored: (flags & STORED) !== 0, copy: copyOf(flags) };
     stanzas.push({ stanza: decodeEnvelope(reader.block()), about });
   }
   return stanzas;

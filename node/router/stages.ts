@@ -13,6 +13,14 @@ export type Verdict = Pass | Consume | Bounce;
 
 export interface Pass {
   readonly kind: "pass";
+  /** The message as it goes on, where it is not the one given. */
+  readonly envelope?: Envelope | undefined;
+  /** "outbound": the message as the sender's other resources see it, where that is another. */
+  readonly own?: Envelope | undefined;
+  /** Work begun; the stanza counts as accepted when it is done. */
+  readonly accepted?: Promise<void> | undefined;
+  /** "inbound": work for when the message was delivered or stored; acceptance waits for it, too. */
+  readonly taken?: (() => Promise<void>) | undefined;
 }
 
 export interface Consume {
@@ -30,6 +38,8 @@ export interface Bounce {
 
 /** The next handler decides. */
 export const PASS: Pass = { kind: "pass" };
+/** The same, with what the handler has to add. */
+export const pass = (additions: Omit<Pass, "kind">): Pass => ({ kind: "pass", ...additions });
 /** The handler took care of the stanza: it ends here. */
 export const CONSUME: Consume = { kind: "consume" };
 
@@ -47,9 +57,9 @@ type Answer = Verdict | Promise<Verdict>;
 /** What a handler of each stage is given and may answer. */
 export interface StageHandlers {
   /** The sender's side, on the sender's session, in the order of its stanzas. */
-  outbound(envelope: Envelope, sender: ClientSession): Answer;
+  outbound(envelope: Envelope, sender: ClientSession, origin: Origin): Answer;
   /** The recipient's account, once, in order per sender and recipient. */
-  inbound(envelope: Envelope): Answer;
+  inbound(envelope: Envelope, origin: Origin): Answer;
   /** No resource took a message. `origin` is the same whenever this message comes again. */
   unavailable(envelope: Envelope, origin: Origin): Answer;
   /** On the exit node, per session, synchronous: whether `session` gets to see it. */
@@ -105,16 +115,16 @@ export class Stages {
     };
   }
 
-  outbound(envelope: Envelope, sender: ClientSession): Answer {
-    return runFrom(this.#handlers.outbound, 0, (run) => run(envelope, sender));
+  outbound(envelope: Envelope, sender: ClientSession, origin: Origin): Answer {
+    return runAll(this.#handlers.outbound, envelope, (run, now) => run(now, sender, origin));
   }
 
-  inbound(envelope: Envelope): Answer {
-    return runFrom(this.#handlers.inbound, 0, (run) => run(envelope));
+  inbound(envelope: Envelope, origin: Origin): Answer {
+    return runAll(this.#handlers.inbound, envelope, (run, now) => run(now, origin));
   }
 
   unavailable(envelope: Envelope, origin: Origin): Answer {
-    return runFrom(this.#handlers.unavailable, 0, (run) => run(envelope, origin));
+    return runAll(this.#handlers.unavailable, envelope, (run, now) => run(now, origin));
   }
 
   delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume {
@@ -126,22 +136,61 @@ export class Stages {
   }
 }
 
-/** Stays synchronous as long as the handlers do. */
+type Call<Handler> = (handler: Handler, envelope: Envelope) => Answer;
+
+function runAll<Handler>(handlers: readonly Handler[], envelope: Envelope, call: Call<Handler>) {
+  return runFrom(handlers, 0, envelope, PASS, call);
+}
+
+/** Stays synchronous as long as the handlers do. @param so what those before have added */
 function runFrom<Handler>(
   handlers: readonly Handler[],
   start: number,
-  call: (handler: Handler) => Answer,
+  envelope: Envelope,
+  so: Pass,
+  call: Call<Handler>,
 ): Answer {
+  let far = so;
   for (let index = start; index < handlers.length; index += 1) {
-    const answer = call(handlers[index] as Handler);
+    const answer = call(handlers[index] as Handler, far.envelope ?? envelope);
     if (answer instanceof Promise) {
-      return answer.then((verdict) =>
-        verdict.kind === "pass" ? runFrom(handlers, index + 1, call) : verdict,
-      );
+      return answer.then((verdict) => {
+        if (verdict.kind !== "pass") return verdict;
+        return runFrom(handlers, index + 1, envelope, together(far, verdict), call);
+      });
     }
     if (answer.kind !== "pass") return answer;
+    far = together(far, answer);
   }
-  return PASS;
+  return far;
+}
+
+function together(one: Pass, other: Pass): Pass {
+  if (other === PASS) return one;
+  if (one === PASS) return other;
+  return {
+    kind: "pass",
+    envelope: other.envelope ?? one.envelope,
+    own: other.own ?? one.own,
+    accepted: both(one.accepted, other.accepted),
+    taken: bothTaken(one.taken, other.taken),
+  };
+}
+
+/** Settles when both have; rejects with the first failure, after both are done. */
+export function both(
+  one: Promise<void> | undefined,
+  other: Promise<void> | undefined,
+): Promise<void> | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Promise.allSettled([one, other]).then((results) => {
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  });
+}
+
+function bothTaken(one: Pass["taken"], other: Pass["taken"]): Pass["taken"] {
+  if (one === undefined || other === undefined) return one ?? other;
+  return () => both(one(), other()) as Promise<void>;
 }
 
 function inOrder<Name extends StageName>(

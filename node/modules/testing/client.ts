@@ -6,6 +6,7 @@ import type { Envelope } from "../../stanza/contract.ts";
 import type { Jid } from "../../stanza/jid.ts";
 import type { Element } from "../../xml/element.ts";
 import { parseElement } from "../../xml/parser.ts";
+import { CARBONS_NS } from "../carbons/eligible.ts";
 
 export const newTable = () => new Sessions<TestSession>();
 
@@ -80,8 +81,18 @@ export class TestSession implements ClientSession {
     return left;
   }
 
-  /** Ids of the messages that the client has for good, in the order it got them. */
+  /** Ids of the messages to it that the client has for good, in the order it got them. */
   messages(): string[] {
-    return this.acknowledged.filter(({ kind }) => kind === "message").map(({ id }) => id);
+    return this.acknowledged.flatMap(idsOf);
   }
+}
+
+/** Of a copy of a received message (XEP-0280): the message's; of a sent one, none. */
+function idsOf(envelope: Envelope): string[] {
+  if (envelope.kind !== "message") return [];
+  const [copy] = envelope.children;
+  if (copy?.ns !== CARBONS_NS) return [envelope.id];
+  if (copy.name === "sent") return [];
+  const message = envelope.element().getChild("received")?.getChild("forwarded");
+  return [String(message?.getChild("message")?.attrs.id)];
 }

@@ -9,6 +9,7 @@ import { conditionOf } from "./read.ts";
 
 const NODES = 3;
 export const USERS = ["abram", "bona", "citizen"].map((name) => `${name}@${DOMAIN}`);
+const ENABLE_CARBONS = "<iq type='set' id='carbons'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
 const STEPS = 120;
 const STEP_MS = 200;
 /** Steps until the lease of a dead node lapses: ten seconds. */
@@ -37,6 +38,8 @@ export interface Story {
   readonly devicesPerUser: number;
   readonly hasDeaths: boolean;
   readonly hasLosses: boolean;
+  /** Devices get copies (XEP-0280), and half of the messages go to one device. */
+  readonly hasCarbons?: boolean;
 }
 
 /** One run of a cluster through bad weather; what happened is left for the checks. */
@@ -47,11 +50,13 @@ export class Run {
   /** Messages that a killed node may have had in its hands. */
   readonly inDoubt = new Set<string>();
   readonly #hasDeaths: boolean;
+  readonly #hasCarbons: boolean;
   readonly #dead: TestNode[] = [];
   #expiresAtStep = Number.POSITIVE_INFINITY;
 
-  constructor({ seed, devicesPerUser, hasDeaths, hasLosses }: Story) {
+  constructor({ seed, devicesPerUser, hasDeaths, hasLosses, hasCarbons = false }: Story) {
     this.#hasDeaths = hasDeaths;
+    this.#hasCarbons = hasCarbons;
     const chance = hasLosses ? 0.1 : 0;
     const losses = { request: chance, answer: chance, inARowMax: 1 };
     this.cluster = new Cluster({ nodes: NODES, seed, isCalm: false, losses });
@@ -109,6 +114,7 @@ export class Run {
     device.isBusy = false;
     device.session = session;
     device.sessions.push(session);
+    if (this.#hasCarbons) void node.send(session, ENABLE_CARBONS);
     void node.send(session, "<presence/>");
   }
 
@@ -126,7 +132,8 @@ export class Run {
     const id = `${this.sent.length}`;
     const sent: Sent = { id, from: device.user, session: session.id, to, isAccepted: false };
     this.sent.push(sent);
-    const xml = `<message to='${to}' type='chat' id='${id}'><body>${id}</body></message>`;
+    const device0 = this.#hasCarbons && weather.fraction() < 0.5 ? "/device0" : "";
+    const xml = `<message to='${to}${device0}' type='chat' id='${id}'><body>${id}</body></message>`;
     void node?.send(session, xml).then(() => {
       sent.isAccepted = true;
     });
