@@ -172,6 +172,8 @@ export interface CapsService {
 export interface BlockingService {
   /** Reads the list of a session that announces itself; `isBlocked` is exact afterwards. */
   follow(session: ClientSession): Promise<void>;
+  /** Whether a user has cut off an address, as exactly as this node knows. Never rejects. */
+  blocks(user: string, peer: Jid): boolean | Promise<boolean>;
   /** Whether the session's user has cut off this address. False before `follow`. */
   isBlocked(session: ClientSession, peer: Jid): boolean;
   /** Calls `watcher` for each session that follows, on its node, after its list has changed. */

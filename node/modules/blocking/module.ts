@@ -72,6 +72,10 @@ class Blocking implements BlockingService {
     return this.#lists.follow(session);
   }
 
+  blocks(user: string, peer: Jid): boolean | Promise<boolean> {
+    return this.#lists.covers(user, peer);
+  }
+
   isBlocked(session: ClientSession, peer: Jid): boolean {
     return this.#lists.followed(session)?.covers(peer) ?? false;
   }

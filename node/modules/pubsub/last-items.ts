@@ -10,7 +10,7 @@ import { Jid } from "../../stanza/jid.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { PubsubNodeWithLast, RosterItem, Rosters } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
-import type { ClientSession, RouterServices } from "../contract.ts";
+import type { BlockingService, ClientSession, RouterServices } from "../contract.ts";
 import { itemEvent } from "./events.ts";
 import type { Service } from "./node.ts";
 import { decodeNode } from "./node.ts";
@@ -26,6 +26,7 @@ interface Task {
 export interface LastItemsParts {
   readonly service: Service;
   readonly rosters: Pick<Rosters, "item">;
+  readonly blocking: Pick<BlockingService, "blocks">;
   readonly router: Pick<RouterServices, "nowMs">;
   readonly log: Logger;
   readonly counts: Record<"lastItemReads" | "lastItemsShed", number>;
@@ -92,13 +93,13 @@ export class LastItems {
 
   async #do(task: Task): Promise<void> {
     const { session, owner, names } = task;
-    const { service, log, counts } = this.#parts;
+    const { service, blocking, log, counts } = this.#parts;
     if (!session.route.available) return;
     try {
       counts.lastItemReads += 1;
       const nodes = await service.store.read(owner, names);
       const wanted = nodes.filter(({ last }) => last !== undefined);
-      if (wanted.length === 0) return;
+      if (wanted.length === 0 || (await blocking.blocks(owner, session.jid))) return;
       const contact = await this.#contactOf(task, wanted);
       for (const stored of wanted) this.#give(task, stored, contact);
     } catch (error) {

@@ -70,6 +70,7 @@ function newService(told: string[]): Service {
       isOwner: (_, bare) => bare === ADMIN,
       relation: async () => ({ seesPresence: false, groups: [] }),
       changed: async () => {},
+      ask: (node) => void told.push(`${node.name} asks`),
       tell: async (node, event) =>
         void told.push(`${node.name} ${event.getChildElements()[0]?.name}`),
       tellOne: (node, { jid }) => void told.push(`${node.name} to ${jid}`),

@@ -1,5 +1,6 @@
 /** XEP-0060, 8.8 and 8.9: owners see and change who is subscribed and who is what. */
 import { StanzaError } from "../../stanza/error.ts";
+import type { FilledForm } from "../../stanza/form.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
 import { children } from "../../xml/names.ts";
@@ -10,8 +11,8 @@ import { subscriptionEvent } from "./events.ts";
 import { ownNode } from "./manage.ts";
 import { OWNER } from "./names.ts";
 import type { Call, Node, Service, Subscription } from "./node.ts";
-import { bareOf, encodeOne } from "./node.ts";
-import { attributeOf, jidOf } from "./requests.ts";
+import { bareOf, encodeOne, findNode } from "./node.ts";
+import { attributeOf, isTrue, jidOf } from "./requests.ts";
 
 type Entries = Map<string, string | undefined>;
 
@@ -87,6 +88,25 @@ export async function setSubscriptions(service: Service, call: Call): Promise<un
   await service.store.change(call.owner, node.stored, { subscriptions });
   for (const one of changed) service.owners.tellOne(node, one, subscriptionEvent(node.name, one));
   return undefined;
+}
+
+/**
+ * 8.6: what an owner said to a subscription that waits. An answer to a question that is over, or to
+ * none, says nothing.
+ */
+export async function decide(service: Service, owner: string, { fields }: FilledForm) {
+  const said = (name: string) => fields.get(`pubsub#${name}`)?.[0] ?? "";
+  const node = await findNode(service, owner, said("node"));
+  const waiting = node?.subscriptions.find(
+    ({ subid, jid, state }) =>
+      state === "pending" && subid === said("subid") && jid === said("subscriber_jid"),
+  );
+  if (node === undefined || waiting === undefined) return;
+  const isAllowed = isTrue(said("allow"));
+  const one = { ...waiting, state: isAllowed ? "subscribed" : "none" };
+  const subscriptions = new Map([[one.subid, isAllowed ? encodeOne(one) : undefined]]);
+  await service.store.change(owner, node.stored, { subscriptions });
+  service.owners.tellOne(node, one, subscriptionEvent(node.name, one));
 }
 
 type Change = Omit<Subscription, "state"> & {

@@ -2,7 +2,17 @@
 import { randomId } from "../../base/random.ts";
 import { integer } from "../../config/options.ts";
 import type { PepService, Request } from "../contract.ts";
-import { counter, defineModule, disco, iq, LATE, service as provide, stage } from "../contract.ts";
+import {
+  counter,
+  defineModule,
+  disco,
+  iq,
+  LATE,
+  MIDDLE,
+  service as provide,
+  stage,
+} from "../contract.ts";
+import { approval } from "./approval.ts";
 import { carriedWishes, Delivery } from "./delivery.ts";
 import { dispatch } from "./dispatch.ts";
 import { LastItems } from "./last-items.ts";
@@ -123,7 +133,7 @@ export const pep = defineModule({
     const newId = () => randomId(host.random, 12);
     const service: Service = { store: host.pubsub, owners, limits, newId };
     const lastItems = new LastItems(
-      { service, rosters: host.rosters, router: host.router, log: host.log, counts },
+      { service, blocking, rosters: host.rosters, router: host.router, log: host.log, counts },
       { readsAtOnce: limits.lastItemReadsAtOnce, waitingMax: limits.lastItemReadsWaitingMax },
     );
     const answer = (type: "get" | "set") => (request: Request) => {
@@ -149,6 +159,7 @@ export const pep = defineModule({
       iq.set("account", PUBSUB, "pubsub", answer("set")),
       iq.get("account", OWNER, "pubsub", answer("get")),
       iq.set("account", OWNER, "pubsub", answer("set")),
+      stage("inbound", MIDDLE, (envelope) => approval(service, envelope)),
       stage("delivery", LATE, (envelope, session) => delivery.deliver(envelope, session)),
       disco("account", {
         identities: [{ category: "pubsub", type: "pep" }],

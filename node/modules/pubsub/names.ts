@@ -7,3 +7,4 @@ export const NODE_CONFIG = `${PUBSUB}#node_config`;
 export const PUBLISH_OPTIONS = `${PUBSUB}#publish-options`;
 export const META_DATA = `${PUBSUB}#meta-data`;
 export const SHIM = "http://jabber.org/protocol/shim";
+export const AUTHORIZATION = `${PUBSUB}#subscribe_authorization`;

@@ -54,6 +54,8 @@ export interface Owners {
   readonly tell: (node: Node, event: Element) => Promise<void>;
   /** Called when items have changed, before anybody is told. Never rejects. */
   readonly changed: (node: Node, published: PublishedItem | undefined) => Promise<void>;
+  /** Asks the owner about a subscription that waits. */
+  readonly ask: (node: Node, form: Element) => void;
   /** Tells one subscription, whatever it would hear of otherwise. */
   readonly tellOne: (node: Node, to: Addressee, event: Element) => void;
 }

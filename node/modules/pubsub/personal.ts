@@ -120,6 +120,13 @@ export class Personal implements Owners {
     void router.route(fromElement(el("message", attributes, event, headers), router.nowMs()));
   };
 
+  readonly ask = (node: Node, form: Element): void => {
+    const { router, random } = this.#host;
+    const addresses = { from: node.owner, to: node.owner };
+    const attributes = { xmlns: CLIENT_NS, id: randomId(random, 9), ...addresses };
+    void router.route(fromElement(el("message", attributes, form), router.nowMs()));
+  };
+
   /** The roster where it matters: a node that only its owner may read needs none. */
   async #contactsFor(node: Node): Promise<ReadonlyMap<string, RosterItem>> {
     const { accessModel } = node.config;

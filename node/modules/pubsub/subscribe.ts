@@ -1,11 +1,12 @@
 /** XEP-0060, 6.1 and 6.2: subscribing; 5.6 and 5.7: what somebody is subscribed to. */
 import { StanzaError } from "../../stanza/error.ts";
+import { formElement } from "../../stanza/form.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
 import { subscribingRefusal } from "./access.ts";
 import { refused } from "./errors.ts";
 import { itemEvent } from "./events.ts";
-import { PUBSUB } from "./names.ts";
+import { AUTHORIZATION, PUBSUB } from "./names.ts";
 import type { Call, Node, Service, Subscription } from "./node.ts";
 import { affiliationOf, askerAt, bareOf, decodeNode, encodeOne, findNode } from "./node.ts";
 import { attributeOf, checkedName, jidOf, nodeNameOf } from "./requests.ts";
@@ -46,8 +47,18 @@ export async function subscribe(service: Service, call: Call): Promise<Element> 
   if (isApproved && last !== undefined && node.config.sendLast !== "never") {
     service.owners.tellOne(node, made, itemEvent(node, last));
   }
+  if (!isApproved) service.owners.ask(node, authorizationForm(name, made));
   return answer(subscriptionElement(name, made));
 }
+
+/** 8.6: what an owner is asked. */
+const authorizationForm = (node: string, { jid, subid }: Subscription): Element =>
+  formElement("form", AUTHORIZATION, [
+    { name: "pubsub#subid", type: "hidden", values: [subid] },
+    { name: "pubsub#node", type: "text-single", label: "Node", values: [node] },
+    { name: "pubsub#subscriber_jid", type: "jid-single", label: "Subscriber", values: [jid] },
+    { name: "pubsub#allow", type: "boolean", label: "Let them subscribe?", values: ["false"] },
+  ]);
 
 /** 6.2. */
 export async function unsubscribe(service: Service, call: Call): Promise<undefined> {
