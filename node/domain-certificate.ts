@@ -66,6 +66,7 @@ async function selfMade({
 }: Configuration): Promise<Omit<DomainCertificate, "byDomain" | "clientAuthority">> {
   const files = {
     authority: path.join(data, "tls-authority.crt"),
+    authorityKey: path.join(data, "tls-authority.key"),
     certificate: path.join(data, "tls.crt"),
     key: path.join(data, "tls.key"),
     domains: path.join(data, "tls.domains"),
@@ -88,20 +89,41 @@ async function isCurrent(
   return made === names && !isDueForRenewal(await readFile(files.certificate, "utf8"), Date.now());
 }
 
+interface SelfMadeFiles {
+  readonly authority: string;
+  readonly authorityKey: string;
+  readonly certificate: string;
+  readonly key: string;
+  readonly domains: string;
+}
+
+const OWNER_ONLY = { mode: 0o600 };
+
+/** The one that clients trust already, when domains come and go. */
+async function selfMadeAuthority({ authority, authorityKey }: SelfMadeFiles): Promise<KeyPair> {
+  if (existsSync(authority) && existsSync(authorityKey)) {
+    const certificate = await readFile(authority, "utf8");
+    const key = await readFile(authorityKey, "utf8");
+    if (!isDueForRenewal(certificate, Date.now())) return { certificate, key };
+  }
+  const made = await makeAuthority("Zonda self-made authority");
+  await writeFile(authority, made.certificate);
+  await writeFile(authorityKey, made.key, OWNER_ONLY);
+  return made;
+}
+
 async function make(
   data: string,
-  files: { authority: string; certificate: string; key: string; domains: string },
+  files: SelfMadeFiles,
   domains: readonly string[],
   mark: string,
 ): Promise<void> {
   await mkdir(data, { recursive: true });
-  const authority = await makeAuthority("Zonda self-made authority");
+  const authority = await selfMadeAuthority(files);
   const names = domains.map(domainToASCII); // As TLS writes them.
   const request = { commonName: names[0] as string, names };
   const { certificate, key } = await issue(authority, request);
-  const isOwnerOnly = { mode: 0o600 };
-  await writeFile(files.authority, authority.certificate);
-  await writeFile(files.key, key, isOwnerOnly);
+  await writeFile(files.key, key, OWNER_ONLY);
   await writeFile(files.certificate, certificate);
   await writeFile(files.domains, mark);
 }

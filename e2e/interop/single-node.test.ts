@@ -74,6 +74,12 @@ describe("the command", () => {
     expect(stderr).toMatch(reason);
   });
 
+  test("refuses a password that SASLprep refuses, in one line", async () => {
+    const { code, stderr } = await zonda(["user", "add", "paris@localhost"], "\u{1F498}\n");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^zonda: Cannot use the password: it has characters .*\n$/);
+  });
+
   test("deletes an account after which nobody can log in to it", async () => {
     await zonda(["user", "add", "tybalt@localhost"], `${PASSWORD}\n`);
     expect((await zonda(["user", "delete", "tybalt@localhost", "--yes"])).code).toBe(0);

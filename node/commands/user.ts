@@ -1,7 +1,7 @@
 /** `zonda user …`: accounts, straight in the configured store. */
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { makeCredentials } from "../auth/credentials.ts";
+import { makeCredentials, PasswordRefused } from "../auth/credentials.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Configuration } from "../config/schema.ts";
 import { readConfiguration } from "../configuration.ts";
@@ -42,8 +42,11 @@ const storePassword = (
 ): Promise<void> =>
   withAccounts(invocation, async (accounts, configuration) => {
     const { bare } = addressOf(invocation, configuration);
-    const credentials = await makeCredentials(await askPassword(bare), {
-      iterations: configuration.auth.scramIterations,
+    const password = await askPassword(bare);
+    const { scramIterations: iterations } = configuration.auth;
+    const credentials = await makeCredentials(password, { iterations }).catch((error: unknown) => {
+      if (!(error instanceof PasswordRefused)) throw error;
+      throw new ConfigError("Cannot use the password: it has characters that no password may have");
     });
     if (!(await store(accounts, bare, credentials))) throw new ConfigError(refused(bare));
     console.log(done(bare));

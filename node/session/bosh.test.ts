@@ -157,6 +157,7 @@ test.each([
   const answer = await client.post(text);
   if (condition === "bad-request") {
     expect(answer).toBe(ended(condition));
+    await until(() => web.kit.router.ended.length === 1, "the session ends");
     return;
   }
   expect(answer).toContain("type='terminate' condition='remote-stream-error'");

@@ -9,7 +9,10 @@ import { makeCredentials } from "../auth/credentials.ts";
 import { TokenKeeper } from "../auth/tokens.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
+import { openWeb } from "../http/web.ts";
 import { openSqliteStores } from "../stores/sqlite/sqlite.ts";
+import { Origins } from "../stream/origins.ts";
+import { openWebSocketDoor } from "../stream/websocket.ts";
 import { AUTHORITY, message, openKit, until } from "./testing/door-kit.ts";
 
 setDefaultCACertificates([AUTHORITY]);
@@ -39,10 +42,10 @@ async function openReal() {
   };
 }
 
-const startClient = (port: number, password = "Röschen") => {
+const startClient = (port: number, password = "Röschen", service = `xmpp://127.0.0.1:${port}`) => {
   // In a variable: the package's types do not know `resource` and `timeout`, its code does.
   const options = {
-    service: `xmpp://127.0.0.1:${port}`,
+    service,
     domain: "localhost",
     resource: "balcony",
     timeout: 30_000, // Its own two seconds are short on a busy machine.
@@ -73,6 +76,38 @@ test("xmpp.js logs in over STARTTLS, speaks, hears, acknowledges and leaves", as
   await xmpp.stop();
   await until(() => router.ended.length === 1, "it leaves");
   expect(router.ended[0]?.unacknowledged).toEqual([]);
+  expect(real.kit.complaints).toEqual([]);
+});
+
+test("xmpp.js does the same over WebSocket", async () => {
+  await using real = await openReal();
+  const { door, router } = real.kit;
+  const { gate, limits } = door;
+  const origins = new Origins(["*"]);
+  await using web = await openWeb({
+    host: "127.0.0.1",
+    port: 0,
+    tls: real.kit.tls,
+    trustedProxies: [],
+    connectionsMax: 10,
+    paths: { "/xmpp-websocket": openWebSocketDoor({ gate, limits, origins }) },
+    admit: () => true,
+    release() {},
+    onFault: (error) => {
+      throw error;
+    },
+  });
+  const service = `wss://localhost:${web.port}/xmpp-websocket`;
+  const xmpp = startClient(web.port, "Röschen", service);
+  const heard: string[] = [];
+  xmpp.on("stanza", (stanza) => void heard.push(stanza.getChildText("body") ?? ""));
+  const session = door.sessions.get(`${await xmpp.start()}`);
+  expect(session?.deliver(message("good night"))).toBe(true);
+  await until(() => heard.includes("good night"), "it hears");
+  await xmpp.send(xml("message", { to: "romeo@localhost" }, xml("body", {}, "a thousand times")));
+  await until(() => router.stanzas.length === 1, "it speaks");
+  await xmpp.stop();
+  await until(() => router.ended.length === 1, "it leaves");
   expect(real.kit.complaints).toEqual([]);
 });
 

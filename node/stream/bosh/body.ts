@@ -61,6 +61,27 @@ export function parseBody(bytes: Buffer, stanzaBytesMax: number): RequestBody {
   };
 }
 
+/**
+ * The session that a request is for, as far as can be seen of one that is no body: its start tag
+ * may be whole.
+ */
+export function sidOf(bytes: Buffer): string | undefined {
+  let sid: string | undefined;
+  const sink: FrameSink = {
+    onStreamOpen(startTag) {
+      sid = parseStreamOpen(startTag).attributes.sid;
+    },
+    onStanza: () => undefined,
+    onStreamClose: () => undefined,
+  };
+  try {
+    createFramer(Number.MAX_SAFE_INTEGER).feed(bytes, sink);
+  } catch (error) {
+    if (!(error instanceof XmlError)) throw error; // It is broken somewhere: nothing new.
+  }
+  return sid;
+}
+
 interface Pieces {
   readonly open: StreamOpen;
   readonly slices: readonly Buffer[];

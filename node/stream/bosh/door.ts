@@ -7,7 +7,7 @@ import { XmlError } from "../../xml/errors.ts";
 import type { Gate } from "../contract.ts";
 import type { Origins } from "../origins.ts";
 import type { RequestBody } from "./body.ts";
-import { parseBody, terminal } from "./body.ts";
+import { parseBody, sidOf, terminal } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import { BodyReader } from "./requests.ts";
 import type { BoshSettings } from "./transport.ts";
@@ -107,10 +107,19 @@ class OpenBoshDoor implements BoshDoor {
       body = parseBody(read.bytes, this.#options.limits.stanzaBytesMax);
     } catch (error) {
       if (!(error instanceof XmlError)) throw error;
-      new Exchange(response, () => undefined).reply(terminal("bad-request"));
+      this.#refuseBody(read.bytes, response, peer);
       return;
     }
     this.#take(body, response, peer);
+  }
+
+  /** Whoever holds the session and sends such a thing has ended it (XEP-0124, 17.2). */
+  #refuseBody(bytes: Buffer, response: ServerResponse, peer: WebPeer): void {
+    const sid = sidOf(bytes);
+    const session = sid === undefined ? undefined : this.#find(sid, peer);
+    const exchange = new Exchange(response, () => undefined);
+    if (session instanceof BoshTransport) session.abort("bad-request", exchange);
+    else exchange.reply(terminal("bad-request"));
   }
 
   #take(body: RequestBody, response: ServerResponse, peer: WebPeer): void {

@@ -241,7 +241,7 @@ export class BoshTransport implements Transport {
     }
     const fault = this.#faultOf(body);
     if (fault !== undefined) {
-      this.#abort(fault, exchange);
+      this.abort(fault, exchange);
       return;
     }
     this.#stopWaiting();
@@ -275,7 +275,7 @@ export class BoshTransport implements Transport {
     }
     const answer = this.#answers.again(rid);
     if (answer === undefined) {
-      this.#abort("item-not-found", exchange);
+      this.abort("item-not-found", exchange);
       return;
     }
     exchange.reply(answer.body, answer.onSent);
@@ -284,7 +284,7 @@ export class BoshTransport implements Transport {
   }
 
   /** The client broke the rules: this request hears it, and the session is over. */
-  #abort(condition: string, exchange: Exchange): void {
+  abort(condition: string, exchange: Exchange): void {
     exchange.reply(terminal(condition));
     for (const held of this.#held.splice(0)) {
       held.timer.cancel();
