@@ -4,7 +4,7 @@ import { makeDecoys } from "./decoys.ts";
 import { PasswordWork } from "./password-work.ts";
 import { SaslAttempt } from "./sasl.ts";
 import { preparePassword } from "./saslprep.ts";
-import { base64, contextWith, testDecoys } from "./testing/context.ts";
+import { base64, contextWith, talk, testDecoys } from "./testing/context.ts";
 
 const KNOWN = await makeCredentials("pässword", { iterations: 4_096 });
 const context = contextWith({ "romeo@localhost": KNOWN });
@@ -19,6 +19,18 @@ test("PLAIN logs in with the right password, in either normalisation", async () 
   expect(await plain("\0Romeo\0pässword")).toBe("success");
   expect(await plain("\0romeo\0pa\u0308ssword".normalize("NFD"))).toBe("success");
   expect(await plain("romeo@localhost\0romeo\0pässword")).toBe("success");
+});
+
+test("the examples of RFC 4616 log in, with and without an authorization identity", async () => {
+  const users = {
+    "tim@localhost": await makeCredentials("tanstaaftanstaaf", { iterations: 4_096 }),
+    "kurt@localhost": await makeCredentials("xipj3plmq", { iterations: 4_096 }),
+  };
+  const answers = async (message: string) => talk("PLAIN", [message], contextWith(users));
+  expect((await answers("\0tim\0tanstaaftanstaaf")).at(-1)).toBe("tim@localhost");
+  // There Ursel lets Kurt act for her; here everybody acts for himself.
+  expect((await answers("Ursel\0Kurt\0xipj3plmq")).at(-1)).toBe("invalid-authzid");
+  expect((await answers("kurt@localhost\0Kurt\0xipj3plmq")).at(-1)).toBe("kurt@localhost");
 });
 
 test("PLAIN refuses a wrong password and an unknown user alike", async () => {

@@ -98,6 +98,15 @@ test("EXTERNAL logs in who has a certificate of the authority for clients", asyn
   named.destroy();
 });
 
+test("EXTERNAL logs in and binds in one step", async () => {
+  await using kit = await asking();
+  const client = await secured(kit, await clientCertificate(clients, ["romeo@localhost"]));
+  await client.open();
+  client.authenticate("EXTERNAL", "", "<bind xmlns='urn:xmpp:bind:0'/>");
+  expect(await client.read(/<success.*<\/success>/)).toContain("romeo@localhost/");
+  client.destroy();
+});
+
 test.each<[string, () => Promise<ConnectionOptions>]>([
   ["no certificate", async () => ({})],
   [

@@ -167,6 +167,23 @@ export function disablingSuite(stores: Open): void {
     expect(await accounts.credentials(user)).toEqual(credentials);
   });
 
+  test("disabling and another password at once undo neither of each other", async () => {
+    const { here, there } = stores();
+    for (let turn = 0; turn < 5; turn += 1) {
+      const user = someUser();
+      const credentials = someCredentials();
+      await here.accounts.create(user, someCredentials());
+      const done = await Promise.all([
+        here.accounts.setDisabled(user, true),
+        there.accounts.setCredentials(user, credentials),
+      ]);
+      expect(done).toEqual([true, true]);
+      expect(await here.accounts.credentials(user)).toBeUndefined();
+      await there.accounts.setDisabled(user, false);
+      expect(await here.accounts.credentials(user)).toEqual(credentials);
+    }
+  });
+
   test("an account that is not there is not disabled", async () => {
     const { accounts } = stores().here;
     const user = someUser();

@@ -5,6 +5,7 @@
  */
 import { hash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
+import { Unavailable } from "../../base/errors.ts";
 import type { Accounts } from "../contract.ts";
 import {
   decodeCredentials,
@@ -22,8 +23,7 @@ import { clearTokens } from "./tokens.ts";
 
 const INSERT = conditional("INSERT INTO accounts (user, credentials) VALUES (?, ?) IF NOT EXISTS");
 const SELECT = repeatable("SELECT credentials FROM accounts WHERE user = ?");
-const UPDATE = conditional("UPDATE accounts SET credentials = ? WHERE user = ? IF EXISTS");
-const ADD_KEYS = conditional(
+const REPLACE = conditional(
   "UPDATE accounts SET credentials = ? WHERE user = ? IF credentials = ?",
 );
 const DELETE = conditional("DELETE FROM accounts WHERE user = ? IF EXISTS");
@@ -41,10 +41,27 @@ const DELETE_NAME = repeatable(
 /** Part of the schema: another number is another place for every name, and needs a migration. */
 const BUCKETS = 64;
 const NAMES_AT_ONCE = 32;
+const REPLACE_TURNS = 10;
 
 export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
   async function read(user: string) {
     return pool.row("read the account", SELECT, [user]);
+  }
+
+  /** Puts what `next` makes of the stored text in its place; false when there is no account. */
+  async function replace(
+    user: string,
+    what: string,
+    next: (stored: unknown) => string,
+  ): Promise<boolean> {
+    for (let turn = 0; turn < REPLACE_TURNS; turn += 1) {
+      const row = await read(user);
+      if (row === null) return false;
+      const values = [next(row.credentials), user, row.credentials];
+      if (await pool.writeIf(what, { statement: REPLACE, values })) return true;
+      // Somebody else was faster: what he wrote must not be undone.
+    }
+    throw new Unavailable("store-overload", `Cannot ${what}: it is being changed all the time`);
   }
 
   /** The names that still have an account: a creation that failed half-way leaves its name. */
@@ -76,23 +93,21 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
       return (await read(user)) !== null;
     },
     async setCredentials(user, credentials) {
-      const row = await read(user);
-      if (row === null) return false;
-      const values = [encodeCredentials(credentials, isDisabled(row.credentials)), user];
-      const isDone = await pool.writeIf("change the password", { statement: UPDATE, values });
+      const isDone = await replace(user, "change the password", (stored) =>
+        encodeCredentials(credentials, isDisabled(stored)),
+      );
       // Afterwards, so that a token given for the old password meanwhile goes too.
       if (isDone) await clearTokens(pool, clock, user);
       return isDone;
     },
     addKeys(user, known, credentials) {
       const values = [encodeCredentials(credentials), user, encodeCredentials(known)];
-      return pool.writeIf("add keys to the account", { statement: ADD_KEYS, values });
+      return pool.writeIf("add keys to the account", { statement: REPLACE, values });
     },
     async setDisabled(user, disabled) {
-      const row = await read(user);
-      if (row === null) return false;
-      const values = [encodeCredentials(decodeCredentials(row.credentials), disabled), user];
-      const isDone = await pool.writeIf("disable the account", { statement: UPDATE, values });
+      const isDone = await replace(user, "disable the account", (stored) =>
+        encodeCredentials(decodeCredentials(stored), disabled),
+      );
       if (isDone && disabled) await clearTokens(pool, clock, user);
       return isDone;
     },
