@@ -50,8 +50,6 @@ export class DialogueClient {
   #wire: Wire | undefined;
   #generation = 0;
   #reader: StreamReader | undefined;
-  /** The token it was given last (XEP-0484). */
-  #token = "";
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -182,18 +180,19 @@ export class DialogueClient {
   }
 
   /**
-   * Logs in by XEP-0388, with the token it was given last or with a mechanism. The answer is the next
-   * arrival; the features that follow a success are taken.
+   * Logs in by XEP-0388, with a token or a mechanism. The answer is the next arrival; the features
+   * that follow a success are taken.
    * @param extensions what else it asks for, as XML
+   * @returns the token that it is given, if it is given one
    */
   async authenticateAtOnce(
-    mechanism: Mechanism | "token",
+    mechanism: Mechanism | { readonly token: string },
     login: Login,
     extensions: string,
-  ): Promise<void> {
-    const isToken = mechanism === "token";
+  ): Promise<string | undefined> {
+    const isToken = typeof mechanism !== "string";
     const conversation = isToken
-      ? converseWithToken(login, this.#token)
+      ? converseWithToken(login, mechanism.token)
       : converse(mechanism, login);
     const response = `<initial-response>${conversation.first}</initial-response>`;
     const name = isToken ? TOKEN_MECHANISM : mechanism;
@@ -208,13 +207,13 @@ export class DialogueClient {
     }
     if (answer.getName() === "success") await this.#loggedIn(answer, conversation);
     this.inbox.putBack({ kind: "stanza", element: answer });
+    return answer.getChild("token", FAST_NS)?.attrs.token;
   }
 
   async #loggedIn(success: Element, conversation: Conversation): Promise<void> {
     conversation.finish(success.getChildText("additional-data") ?? "");
     const address = success.getChildText("authorization-identifier") ?? "";
     if (address.includes("/")) this.jid = address;
-    this.#token = success.getChild("token", FAST_NS)?.attrs.token ?? this.#token;
     const features = await this.receive("stanza");
     if (features.getName() !== "features") throw unexpected("features", features);
     this.features = features;

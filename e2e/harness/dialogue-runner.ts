@@ -6,7 +6,7 @@ import { compareStanza, fillIn } from "./dialogue-expect.ts";
 import type { Arrival } from "./dialogue-inbox.ts";
 import { describeArrival } from "./dialogue-inbox.ts";
 import type { Action, Dialogue, Step } from "./dialogue-parser.ts";
-import { withoutRepeats } from "./dialogue-parser.ts";
+import { clientName, withoutRepeats } from "./dialogue-parser.ts";
 import { elementsOf } from "./dialogue-reader.ts";
 import type { DialogueServer } from "./dialogue-scene.ts";
 import { Scene } from "./dialogue-scene.ts";
@@ -53,11 +53,8 @@ async function act(scene: Scene, client: DialogueClient, action: Action): Promis
     case "authenticate":
     case "refused":
       return authenticate(scene, client, action);
-    case "authenticate-at-once": {
-      const extensions = fillIn(action.text, scene.bindings, escapeXml);
-      const mechanism = action.mechanism ?? scene.mechanism;
-      return client.authenticateAtOnce(mechanism, scene.loginOf(client), extensions);
-    }
+    case "authenticate-at-once":
+      return authenticateAtOnce(scene, client, action);
     case "bind":
       return scene.bind(client);
     case "log-in":
@@ -101,6 +98,19 @@ async function authenticate(
   const expected = action.kind === "refused" ? action.condition : undefined;
   if (failure === expected) return;
   throw new Error(`the login ended with ${failure ?? "success"}, not ${expected ?? "success"}`);
+}
+
+async function authenticateAtOnce(
+  scene: Scene,
+  client: DialogueClient,
+  { mechanism, text }: ActionOf<"authenticate-at-once">,
+): Promise<void> {
+  const extensions = fillIn(text, scene.bindings, escapeXml);
+  const { user } = clientName(client.name);
+  const token = scene.tokens.get(user) ?? "";
+  const means = mechanism === "token" ? { token } : (mechanism ?? scene.mechanism);
+  const given = await client.authenticateAtOnce(means, scene.loginOf(client), extensions);
+  if (given !== undefined) scene.tokens.set(user, given);
 }
 
 async function fetchRoster(client: DialogueClient): Promise<void> {

@@ -38,6 +38,8 @@ interface Token {
 }
 
 export class Scene {
+  /** The tokens that users were given last (XEP-0484). */
+  readonly tokens = new Map<string, string>();
   readonly server: DialogueServer;
   readonly deadlineMs: number;
   bindings: Bindings;
