@@ -115,6 +115,7 @@ async function play(scene: Scene, { parts, settings }: Plan): Promise<void> {
   if (parts.has("roster") && !isFloor) await scenarios.rosterPushes(scene);
   if (parts.has("growth") && !isFloor) await scenarios.largerRosters(scene);
   if (parts.has("resume") && ABILITIES[scene.name].resumption) await scenarios.resumptions(scene);
+  if (parts.has("resume") && ABILITIES[scene.name].tokens) await scenarios.tokenLogins(scene);
 }
 
 async function run(plan: Plan, sheet: Sheet): Promise<void> {

@@ -24,12 +24,18 @@ export const SERVERS = {
 
 export type ServerName = keyof typeof SERVERS;
 
-/** What each can do of what is measured; the Debian versions have neither SASL2 nor FAST. */
-export const ABILITIES: Readonly<Record<ServerName, { archive: boolean; resumption: boolean }>> = {
-  floor: { archive: false, resumption: false },
-  zonda: { archive: false, resumption: false },
-  ejabberd: { archive: true, resumption: true },
-  prosody: { archive: true, resumption: true },
+interface Abilities {
+  readonly archive: boolean;
+  readonly resumption: boolean;
+  readonly tokens: boolean;
+}
+
+/** What each can do of what is measured; the peers' Debian versions have neither SASL2 nor FAST. */
+export const ABILITIES: Readonly<Record<ServerName, Abilities>> = {
+  floor: { archive: false, resumption: false, tokens: false },
+  zonda: { archive: false, resumption: true, tokens: true },
+  ejabberd: { archive: true, resumption: true, tokens: false },
+  prosody: { archive: true, resumption: true, tokens: false },
 };
 
 const NODE_CONFIG = path.join(import.meta.dirname, "../load/node.yaml");

@@ -24,6 +24,7 @@ export const ROWS = {
   loginPlain: row("Login, plain", "CPU ms"),
   loginTls: row("Login, TLS", "CPU ms"),
   resumption: row("Login and resumption (XEP-0198), plain", "CPU ms"),
+  token: row("Login by token (XEP-0388, 0386, 0484), TLS", "CPU ms"),
   visit: row("Seed scenario, a session", "CPU ms"),
   presence: row("Presence delivered", "CPU µs"),
   push: row("Roster change pushed", "CPU µs"),

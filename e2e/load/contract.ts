@@ -30,6 +30,15 @@ export type Order =
       readonly users: Group;
       readonly inFlight: number;
       readonly acks: boolean;
+      /** By XEP-0388, asking for a token of XEP-0484. */
+      readonly wantsToken?: boolean;
+    }
+  /** Logs everybody in again who was given a token, with that token. */
+  | {
+      readonly kind: "return";
+      readonly target: Target;
+      readonly users: Group;
+      readonly inFlight: number;
     }
   /** Breaks every connection of the group, then resumes each stream. */
   | {

@@ -26,6 +26,12 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
 /** The text of `<auth/>`. The nonce need not be a secret: nobody attacks a measurement. */
 export const firstMessage = (user: string): string => base64(`n,,n=${user},r=${user}-nonce`);
 
+/** The text of `<initial-response/>` with a token: HT-SHA-256-NONE, bound to no channel. */
+export function tokenMessage(user: string, token: string): string {
+  const proof = createHmac("sha256", token).update("Initiator").digest();
+  return Buffer.concat([Buffer.from(`${user}\0`), proof]).toString("base64");
+}
+
 /** The text of `<response/>` to a challenge. */
 export function finalMessage(user: string, challenge: string): string {
   const serverFirst = Buffer.from(challenge, "base64").toString();

@@ -6,7 +6,7 @@ import { connect as connectTls, createSecureContext } from "node:tls";
 import { DOMAIN } from "../harness/peers/contract.ts";
 import type { Target } from "./contract.ts";
 import { attribute, LoadFramer } from "./framer.ts";
-import { finalMessage, firstMessage } from "./scram.ts";
+import { finalMessage, firstMessage, tokenMessage } from "./scram.ts";
 
 /** First letters of what is received after login. */
 export const MESSAGE = 109;
@@ -30,10 +30,14 @@ export interface SessionStart {
   readonly acks: boolean;
   /** Resumes this stream instead of binding. */
   readonly previous?: LoadSession;
+  /** Logs in by XEP-0388, binding at once: to get a token, or with the one it was given before. */
+  readonly token?: "wanted" | { readonly of: LoadSession };
 }
 
 const HEADER = `<?xml version='1.0'?><stream:stream to='${DOMAIN}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`;
 const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SASL2 = "urn:xmpp:sasl:2";
+const BIND2 = "<bind xmlns='urn:xmpp:bind:0'><tag>load</tag></bind>";
 const BIND =
   "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>load</resource></bind></iq>";
 const ROSTER = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
@@ -54,17 +58,22 @@ export class LoadSession {
   readonly user: string;
   readonly #owner: SessionOwner;
   readonly #acks: boolean;
+  readonly #manner: SessionStart["token"];
   readonly #socket: Socket;
   readonly #framer = new LoadFramer();
   #stage: Stage = "header";
   /** XEP-0198: what we received, and under what name the stream can be resumed. */
   #received = 0;
   #streamId = "";
+  /** XEP-0484: what the next login may be done with. */
+  #token = "";
   /** Whose turn it is in a chat; free for the drills. */
   partner = "";
   turn = 0;
 
-  constructor({ user, target, owner, acks, previous }: SessionStart) {
+  constructor({ user, target, owner, acks, previous, token }: SessionStart) {
+    this.#manner = token;
+    if (typeof token === "object") this.#token = token.of.#token;
     this.user = user;
     this.#owner = owner;
     this.#acks = acks || previous !== undefined;
@@ -156,22 +165,40 @@ export class LoadSession {
         return;
       case "stream:features":
         this.#stage = "login";
-        this.write(
-          `<auth xmlns='${SASL}' mechanism='SCRAM-SHA-1'>${firstMessage(this.user)}</auth>`,
-        );
+        this.write(this.#manner === undefined ? this.#auth() : this.#authenticate());
         return;
       case "challenge":
         this.write(
-          `<response xmlns='${SASL}'>${finalMessage(this.user, />([^<]*)</.exec(text)?.[1] ?? "")}</response>`,
+          `<response xmlns='${this.#manner === undefined ? SASL : SASL2}'>${finalMessage(this.user, />([^<]*)</.exec(text)?.[1] ?? "")}</response>`,
         );
         return;
       case "success":
-        this.#stage = "bind";
-        this.write(HEADER);
+        this.#token = / token=['"]([^'"]+)/.exec(text)?.[1] ?? this.#token;
+        if (this.#manner === undefined) this.#go("bind", HEADER);
+        else this.#go("roster", ROSTER);
         return;
       default:
         this.#unexpected(text);
     }
+  }
+
+  #auth(): string {
+    return `<auth xmlns='${SASL}' mechanism='SCRAM-SHA-1'>${firstMessage(this.user)}</auth>`;
+  }
+
+  #authenticate(): string {
+    const isFirst = this.#manner === "wanted";
+    const mechanism = isFirst ? "SCRAM-SHA-1" : "HT-SHA-256-NONE";
+    const first = isFirst ? firstMessage(this.user) : tokenMessage(this.user, this.#token);
+    const fast = isFirst
+      ? "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+      : "<fast xmlns='urn:xmpp:fast:0'/>";
+    const agent = `d4565fa7-4d72-4749-b3d3-${Buffer.from(this.user).toString("hex").padStart(12, "0").slice(-12)}`;
+    return (
+      `<authenticate xmlns='${SASL2}' mechanism='${mechanism}'>` +
+      `<initial-response>${first}</initial-response><user-agent id='${agent}'/>${BIND2}${fast}` +
+      "</authenticate>"
+    );
   }
 
   #go(stage: Stage, words: string): void {

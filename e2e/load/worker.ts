@@ -1,8 +1,8 @@
 /** A load process: keeps its share of the sessions and does what the bench orders. */
-import type { Group, Order, Report, Target } from "./contract.ts";
+import type { Group, Order, Report } from "./contract.ts";
 import { chatMessage, Drills, timedMessage } from "./drills.ts";
 import { Latencies } from "./latencies.ts";
-import type { SessionOwner } from "./session.ts";
+import type { SessionOwner, SessionStart } from "./session.ts";
 import { LoadSession } from "./session.ts";
 
 const [index = 0, processes = 1] = process.argv.slice(2).map(Number);
@@ -12,6 +12,8 @@ const CLOSE_MS = 20_000;
 const latencies = new Latencies();
 const drills = new Drills(latencies);
 const sessions = new Map<string, LoadSession>();
+/** Past sessions that were given a token, by user. */
+const withToken = new Map<string, LoadSession>();
 const waiting = new Map<LoadSession, (why: string | undefined) => void>();
 let failures: string[] = [];
 
@@ -34,17 +36,13 @@ function settle(session: LoadSession, why: string | undefined): void {
   waiting.delete(session);
 }
 
+type Opening = Omit<SessionStart, "owner">;
+
 /** Resolves when the session is online, with undefined when it could not be. */
-function open(
-  user: string,
-  target: Target,
-  acks: boolean,
-  previous?: LoadSession,
-): Promise<LoadSession | undefined> {
+function open(opening: Opening): Promise<LoadSession | undefined> {
   return new Promise((resolve) => {
-    const resumes = previous === undefined ? {} : { previous };
-    const session = new LoadSession({ user, target, owner, acks, ...resumes });
-    sessions.set(user, session);
+    const session = new LoadSession({ ...opening, owner });
+    sessions.set(opening.user, session);
     waiting.set(session, (why) => resolve(why === undefined ? session : undefined));
   });
 }
@@ -86,7 +84,7 @@ const randomOf = ({ group, from, to }: Group): string =>
   `${group}${from + Math.floor(Math.random() * (to - from))}`;
 
 async function visit(user: string, order: Order & { kind: "visits" }): Promise<boolean> {
-  const session = await open(user, order.target, false);
+  const session = await open({ user, target: order.target, acks: false });
   if (session === undefined) return false;
   session.write(chatMessage(randomOf(order.present), "v1"));
   session.write(chatMessage(randomOf(order.absent), "v2"));
@@ -117,6 +115,15 @@ async function pace(order: Order & { kind: "pace" }): Promise<number> {
   return senders.length;
 }
 
+function connect({ target, users, inFlight, acks, wantsToken }: Order & { kind: "connect" }) {
+  const manner = wantsToken === true ? { token: "wanted" as const } : {};
+  return each(own(users), inFlight, async (user) => {
+    const session = await open({ user, target, acks, ...manner });
+    if (session !== undefined && wantsToken === true) withToken.set(user, session);
+    return session !== undefined;
+  });
+}
+
 async function disconnect(): Promise<number> {
   const all = [...sessions.values()];
   sessions.clear();
@@ -130,16 +137,26 @@ async function resume({ target, users, inFlight }: Order & { kind: "resume" }): 
   for (const session of before.values()) session.cut();
   await new Promise((resolve) => setTimeout(resolve, 500)); // The server notices.
   return each(before.keys(), inFlight, async (user) => {
-    return (await open(user, target, true, before.get(user))) !== undefined;
+    const previous = before.get(user);
+    if (previous === undefined) return false;
+    return (await open({ user, target, acks: true, previous })) !== undefined;
+  });
+}
+
+function comeBack({ target, users, inFlight }: Order & { kind: "return" }): Promise<number> {
+  return each(own(users), inFlight, async (user) => {
+    const of = withToken.get(user);
+    if (of === undefined) return false;
+    return (await open({ user, target, acks: false, token: { of } })) !== undefined;
   });
 }
 
 function perform(order: Order): number | Promise<number> {
   switch (order.kind) {
     case "connect":
-      return each(own(order.users), order.inFlight, async (user) => {
-        return (await open(user, order.target, order.acks)) !== undefined;
-      });
+      return connect(order);
+    case "return":
+      return comeBack(order);
     case "resume":
       return resume(order);
     case "disconnect":
