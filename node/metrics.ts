@@ -93,6 +93,7 @@ export const METRICS: readonly NodeMetric[] = [
   gauge("sessions_waiting", "Sessions kept for clients to resume.", (s) => s.door.detached),
   gauge("connections", "Connections of clients.", (s) => door(s).connections),
   gauge("web_connections", "HTTP connections of clients.", ({ web }) => web?.connections ?? 0),
+  counter("web_refused", "HTTP connections turned away.", ({ web }) => web?.refused ?? 0),
   gauge("bosh_sessions", "Sessions of BOSH.", ({ web }) => web?.bosh?.sessions ?? 0),
   gauge("bosh_held", "BOSH requests that wait.", ({ web }) => web?.bosh?.held ?? 0),
   counter(

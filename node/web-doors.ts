@@ -78,6 +78,9 @@ export async function openWebDoors(parts: WebParts): Promise<WebDoors | undefine
     get connections() {
       return server.connections;
     },
+    get refused() {
+      return server.refused;
+    },
     get bosh() {
       return bosh?.stats;
     },

@@ -68,8 +68,9 @@ export interface WebOptions {
 
 export interface WebServer extends AsyncDisposable {
   readonly port: number;
-  /** Connections open now. */
+  /** Connections open now, and those that found no room. */
   readonly connections: number;
+  readonly refused: number;
 }
 
 const TIMEOUTS: WebTimeouts = { headersMs: 10_000, requestMs: 20_000, checkMs: 2_000 };
@@ -82,11 +83,13 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const proxies = proxyList(options.trustedProxies);
   const http = openHandlers(options, proxies);
   const sockets = new Set<Socket>();
+  let refused = 0;
   const listener = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     const address = socket.remoteAddress ?? "";
     socket.on("error", () => socket.destroy());
     const isProxy = isTrusted(proxies, address);
     if (sockets.size >= options.connectionsMax || !(isProxy || options.admit(address))) {
+      refused += 1;
       socket.destroy();
       return;
     }
@@ -102,6 +105,9 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
     port: (listener.address() as AddressInfo).port,
     get connections() {
       return sockets.size;
+    },
+    get refused() {
+      return refused;
     },
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => listener.close(resolve));
@@ -222,6 +228,9 @@ const headerOf = ({ headers }: IncomingMessage, name: string): string => {
   return (Array.isArray(value) ? value.join(",") : value) ?? "";
 };
 
+/** Some proxies write 192.0.2.1:4711 and [2001:db8::1]:4711. */
+const WITH_PORT = /^(?:\[([^\]]*)\]|([\d.]+))(?::\d+)?$/;
+
 /** The nearest address that no trusted proxy stands for. */
 function peerOf(request: IncomingMessage, proxies: BlockList): WebPeer {
   const { socket } = request;
@@ -230,7 +239,7 @@ function peerOf(request: IncomingMessage, proxies: BlockList): WebPeer {
   if (!isTrusted(proxies, own)) return { address: own, isSecure: isTls };
   const hops = headerOf(request, "x-forwarded-for")
     .split(",")
-    .map((hop) => hop.trim())
+    .map((hop) => hop.trim().replace(WITH_PORT, "$1$2"))
     .filter((hop) => isIP(hop) !== 0);
   const address = hops.findLast((hop) => !isTrusted(proxies, hop)) ?? hops[0] ?? own;
   const proto = headerOf(request, "x-forwarded-proto").split(",").at(-1)?.trim();

@@ -1,6 +1,9 @@
 /** One HTTP request that waits for its response. */
 import type { ServerResponse } from "node:http";
 
+/** A client that takes nothing of its answer for so long is gone. */
+const STALLED_MS = 30_000;
+
 export class Exchange {
   readonly #response: ServerResponse;
   /** The client's connection broke before it was answered. */
@@ -20,6 +23,7 @@ export class Exchange {
   reply(body: Buffer, onSent: () => void = () => undefined): void {
     if (this.isBroken || this.#response.destroyed) return;
     this.#response.once("finish", onSent);
+    this.#response.setTimeout(STALLED_MS, () => this.#response.destroy());
     this.#response.writeHead(200, {
       "content-type": "text/xml; charset=utf-8",
       "content-length": body.length,
