@@ -1,17 +1,13 @@
 /** Personal eventing as slixmpp's plugins use it: OMEMO's lists and bundles, avatars, bookmarks. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { pythonWithSlixmpp } from "../clients/python.ts";
+import { runScript } from "../clients/script.ts";
 import type { NodeProcess } from "../harness/node-process.ts";
 import { runCommand, startNodeProcess } from "../harness/node-process.ts";
 
 const PASSWORD = "secret";
-const SCRIPT = path.join(import.meta.dirname, "..", "clients", "slixmpp_eventing.py");
 
 let data: string;
 let node: NodeProcess;
@@ -31,28 +27,14 @@ afterAll(async () => {
   await rm(data, { recursive: true });
 });
 
-/** What each step of the script came to. */
-async function steps(): Promise<[string, unknown][]> {
-  const config = {
+const steps = () =>
+  runScript("slixmpp_eventing.py", {
     domain: "localhost",
     password: PASSWORD,
     host: "127.0.0.1",
     port: node.c2s,
     authority: path.join(data, "tls-authority.crt"),
-  };
-  const script = spawn(await pythonWithSlixmpp(), [SCRIPT, JSON.stringify(config)], {
-    stdio: ["ignore", "pipe", "inherit"],
-    timeout: 90_000,
   });
-  const ended = once(script, "exit");
-  const said: [string, unknown][] = [];
-  for await (const line of createInterface(script.stdout)) {
-    const { step, outcome } = JSON.parse(line) as { step: string; outcome: unknown };
-    said.push([step, outcome]);
-  }
-  await ended;
-  return said;
-}
 
 test("OMEMO, avatars and bookmarks of slixmpp", async () => {
   expect(await steps()).toEqual([

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RawClient } from "../../node/session/testing/raw-client.ts";
+import { runScript } from "../clients/script.ts";
 import type { NodeProcess } from "../harness/node-process.ts";
 import { runCommand, startNodeProcess } from "../harness/node-process.ts";
 import { freePort } from "../harness/ports.ts";
@@ -53,7 +54,7 @@ beforeAll(async () => {
   const config = path.join(data, "zonda.yaml");
   await writeFile(config, configuration(await freePort()));
   node = await startNodeProcess({ config, sets: [] });
-  for (const name of ["bard", "romeo"]) {
+  for (const name of ["bard", "romeo", "juliet"]) {
     expect(await zonda(["user", "add", `${name}@localhost`], `${PASSWORD}\n`)).toMatchObject({
       code: 0,
     });
@@ -105,6 +106,46 @@ test("an administrator disables a user, whom the command line enables again", as
   (await login("romeo")).destroy();
   bard.destroy();
 });
+
+test("blocking, client states, vCards, files and commands of slixmpp", async () => {
+  const config = {
+    domain: "localhost",
+    password: PASSWORD,
+    host: "127.0.0.1",
+    port: node.c2s,
+    authority: path.join(data, "tls-authority.crt"),
+  };
+  expect(await runScript("slixmpp_personal.py", config)).toEqual([
+    ["friends", [true, true]],
+    ["nobody blocked", []],
+    ["block", "result"],
+    ["pushed", ["push", "blocked"]],
+    ["gone", true],
+    ["refused", ["error", "service-unavailable"]],
+    ["not to be reached", ["error", "not-acceptable"]],
+    ["blocked", [true]],
+    ["unblock", "result"],
+    ["back", true],
+    ["heard", ["chat", "again"]],
+    [
+      "the last presence and the message",
+      [
+        ["presence", "xa"],
+        ["chat", "wake up"],
+      ],
+    ],
+    ["vcard", "Romeo Montague"],
+    ["stored", "result"],
+    ["retrieved", ["room@conference.example.org"]],
+    ["last", 0],
+    ["file", [201, 200, "hello"]],
+    ["too large", "not-acceptable"],
+    ["commands", true],
+    ["announced", "completed"],
+    ["heard by all", ["headline", "Curtain"]],
+    ["done", true],
+  ]);
+}, 120_000);
 
 test("who makes an account has to read a picture", async () => {
   const client = await RawClient.connect(node.c2s);
