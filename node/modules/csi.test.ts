@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { el } from "../xml/element.ts";
 import type { TestSession } from "./testing/client.ts";
 import { Cluster, DOMAIN } from "./testing/cluster.ts";
 import { brief, take } from "./testing/read.ts";
@@ -134,4 +135,18 @@ test("saying it twice changes nothing", async () => {
   state(true);
   state(true);
   expect(take(juliet).map(({ attrs }) => attrs.id)).toEqual(["p1"]);
+});
+
+test("a session may begin inactive, along with the binding of its resource", async () => {
+  const { second, juliet, say, state } = await scene();
+  state(true);
+  const csi = second.inline.find(({ ns }) => ns === "urn:xmpp:csi:0");
+  expect(await csi?.enable(juliet, el("active"))).toBeUndefined();
+  await say("<presence id='p1'/>");
+  expect(take(juliet).map(brief)).toEqual([`presence  ${ROMEO}/orchard p1`]);
+  expect(await csi?.enable(juliet, el("inactive"))).toBeUndefined();
+  await say("<presence id='p2'/>");
+  expect(take(juliet)).toEqual([]);
+  state(true);
+  expect(take(juliet).map(brief)).toEqual([`presence  ${ROMEO}/orchard p2`]);
 });

@@ -8,6 +8,7 @@ import type { Credentials } from "../../stores/contract.ts";
 import { parseStanza } from "../../xml/parser.ts";
 import type { Module, Uploads } from "../contract.ts";
 import { MODULES } from "../index.ts";
+import type { OpenedRouter } from "../open-router.ts";
 import { openRouter } from "../open-router.ts";
 import { newTable, TestSession } from "./client.ts";
 import type { Losses, MeshEnd } from "./memory-mesh.ts";
@@ -37,6 +38,8 @@ export class TestNode {
   readonly routes: NodeRoutes;
   readonly mesh: MemoryMesh;
   readonly router: Router;
+  /** What a client may ask for while its resource is bound. */
+  readonly inline: OpenedRouter["inline"];
   isAlive = true;
   readonly #cluster: Cluster;
   readonly #died = Promise.withResolvers<void>();
@@ -72,6 +75,7 @@ export class TestNode {
       credentialsFor: async (password) => ({ password }) as unknown as Credentials,
     });
     this.router = opened.router;
+    this.inline = opened.inline;
     ends.set(name, {
       isAlive: isLive,
       died: this.#died.promise,
