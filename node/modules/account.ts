@@ -3,6 +3,10 @@ import { StanzaError } from "../stanza/error.ts";
 import type { Accounts, Credentials } from "../stores/contract.ts";
 import type { Host, RosterService } from "./contract.ts";
 
+type DeletionHost = Pick<Host, "accounts" | "documents" | "log" | "router" | "uploads"> & {
+  readonly roster: RosterService;
+};
+
 type CredentialsFor = (password: string) => Promise<Credentials>;
 
 /**
@@ -24,14 +28,24 @@ export async function createAccount(
  * Ends an account: its subscriptions, its data and, after this turn, so that whoever asked is
  * answered first (XEP-0077, 3.2), its sessions. False when there was none. @throws Unavailable
  */
-export async function deleteAccount(
-  { roster, accounts, router }: Pick<Host, "accounts" | "router"> & { roster: RosterService },
-  user: string,
-): Promise<boolean> {
+export async function deleteAccount(host: DeletionHost, user: string): Promise<boolean> {
+  const { roster, accounts, router } = host;
   await roster.cancelAll(user);
+  await removeFiles(host, user);
   const isDeleted = await accounts.delete(user);
   setImmediate(() => void router.disconnect(user, "not-authorized"));
   return isDeleted;
+}
+
+/** What the user uploaded. What cannot be removed goes by itself when its time is over. */
+async function removeFiles({ uploads, documents, log }: DeletionHost, user: string): Promise<void> {
+  if (uploads === undefined) return;
+  const kept = await documents.list(user, "upload");
+  try {
+    await uploads.remove(kept.map(({ key }) => key));
+  } catch (error) {
+    log.warn({ err: error, user }, "cannot remove the files of an account");
+  }
 }
 
 /** @throws StanzaError `not-acceptable` for a password nobody may have */

@@ -23,7 +23,8 @@ export const register = defineModule({
     passwordChange: flag({ about: "Users may change their own password.", default: true }),
     removal: flag({ about: "Users may delete their own account.", default: true }),
   },
-  setup({ accounts, credentialsFor, roster, router }, options) {
+  setup(host, options) {
+    const { accounts, credentialsFor } = host;
     function show({ from }: Request) {
       return el("query", { xmlns: NS }, [
         el("registered"),
@@ -33,7 +34,7 @@ export const register = defineModule({
     }
     async function remove({ from }: Request) {
       if (!options.removal) throw new StanzaError("not-allowed");
-      await deleteAccount({ roster, accounts, router }, from.bare);
+      await deleteAccount(host, from.bare);
     }
     async function changePassword({ from }: Request, query: Element) {
       if (!options.passwordChange) throw new StanzaError("not-allowed");

@@ -13,6 +13,8 @@ class TestUploads implements Uploads {
   readonly path = undefined;
   tellsOfFiles = true;
   made = 0;
+  readonly removed: string[] = [];
+  failure: Error | undefined;
   use: (user: string, id: string) => Promise<void> = () => Promise.resolve();
   nowMs = () => 0;
 
@@ -23,6 +25,11 @@ class TestUploads implements Uploads {
     const [slotUntilMs, fileUntilMs] = [this.nowMs() + 60_000, this.nowMs() + 86_400_000];
     const putHeaders = type === "" ? {} : { Authorization: type };
     return { id, putUrl: `${url}?put`, putHeaders, getUrl: url, slotUntilMs, fileUntilMs };
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    this.removed.push(...ids);
   }
 
   watch(stored: (user: string, id: string) => Promise<void>): void {
@@ -37,8 +44,8 @@ async function scene(uploads: TestUploads | undefined = new TestUploads()) {
   if (uploads !== undefined) uploads.nowMs = () => cluster.clock.nowMs();
   cluster.stores.addUser(ROMEO);
   const romeo = await cluster.node(0).login(`${ROMEO}/orchard`);
-  const ask = async (payload: string) => {
-    await cluster.node(0).send(romeo, `<iq to='${DOMAIN}' type='get' id='q'>${payload}</iq>`);
+  const ask = async (payload: string, type = "get") => {
+    await cluster.node(0).send(romeo, `<iq to='${DOMAIN}' type='${type}' id='q'>${payload}</iq>`);
     await cluster.settle();
     return one(romeo, "iq");
   };
@@ -145,3 +152,16 @@ test("where nobody tells of files, every slot counts as one", async () => {
   cluster.clock.advance(60_001);
   expect(conditionOf(await request(1_000))).toBe("resource-constraint");
 });
+
+test.each([undefined, new Error("Cannot remove a file: the bucket says 403")])(
+  "an account that is deleted takes its files along, if they let it (%s)",
+  async (failure) => {
+    const { request, ask, uploads, cluster } = await scene();
+    await request(7);
+    uploads.failure = failure;
+    const removal = "<query xmlns='jabber:iq:register'><remove/></query>";
+    expect((await ask(removal, "set")).attrs.type).toBe("result");
+    expect(uploads.removed).toEqual(failure === undefined ? ["id1"] : []);
+    expect(cluster.stores.users.has(ROMEO)).toBe(false);
+  },
+);

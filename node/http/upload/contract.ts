@@ -14,6 +14,7 @@ export interface Asked {
 }
 
 export interface Slot {
+  /** What `remove` takes. */
   readonly id: string;
   readonly putUrl: string;
   /** Headers that the client must send along. */
@@ -37,6 +38,8 @@ export interface Uploads extends AsyncDisposable {
   readonly tellsOfFiles: boolean;
   /** Calls `stored` when a file has arrived on this node. */
   watch(stored: (user: string, id: string) => Promise<void>): void;
+  /** Removes files that have not gone by themselves. Idempotent. Rejects when it cannot. */
+  remove(ids: readonly string[]): Promise<void>;
   /** What this node serves below UPLOAD_PATH; undefined when others do all of it. */
   readonly path: WebPath | undefined;
 }

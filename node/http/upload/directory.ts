@@ -102,6 +102,11 @@ export class UploadDirectory {
     }
   }
 
+  async remove(day: number, id: string): Promise<void> {
+    const file = path.join(this.#root, String(day), id);
+    for (const one of [file, `${file}.type`, `${file}.part`]) await rm(one, { force: true });
+  }
+
   /** Removes the files whose day is over. How many days' folders went. */
   async sweep(nowMs: number): Promise<number> {
     const today = Math.floor(nowMs / DAY_MS);

@@ -49,6 +49,7 @@ test.each([
   ["a/", "file"],
   ["\ud800.png", "%EF%BF%BD.png"],
   ["a?b#c", "a%3Fb%23c"],
+  ["it's (1)*!.png", "it%27s%20%281%29%2A%21.png"],
 ])("the file %j is %s in a URL", (name, part) => {
   expect(urlName(name)).toBe(part);
 });

@@ -80,5 +80,12 @@ export function urlName(name: string): string {
   const last = name.split(/[/\\]/).at(-1) ?? "";
   const short = [...last.toWellFormed()].slice(-NAME_CHARACTERS_MAX).join("");
   const safe = short.replace(/^\.+/, "");
-  return encodeURIComponent(safe === "" ? "file" : safe);
+  return strictly(safe === "" ? "file" : safe);
 }
+
+/** As RFC 3986 has it, and buckets sign it: encodeURIComponent leaves some reserved ones. */
+export const strictly = (text: string): string =>
+  encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  );

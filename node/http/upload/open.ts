@@ -110,6 +110,12 @@ function directoryUploads(parts: DirectoryParts, directory: UploadDirectory): Up
     watch(watcher) {
       stored = watcher;
     },
+    async remove(ids) {
+      for (const id of ids) {
+        const day = names.dayOf(id);
+        if (day !== undefined) await directory.remove(day, id);
+      }
+    },
     path: uploadPages({ names, directory, clock, stored: (user, id) => stored(user, id) }),
     async [Symbol.asyncDispose]() {
       isOpen = false;

@@ -3,6 +3,7 @@
  * the query, as its documentation gives it. By hand, because the vendor's SDK is larger than Zonda.
  */
 import { createHash, createHmac } from "node:crypto";
+import { strictly } from "./names.ts";
 
 export interface AccessKey {
   readonly accessKeyId: string;
@@ -11,7 +12,7 @@ export interface AccessKey {
 }
 
 export interface Presigned {
-  readonly method: "GET" | "PUT";
+  readonly method: "DELETE" | "GET" | "PUT";
   /** Its path encoded as RFC 3986 has it. */
   readonly url: URL;
   /** Headers that the request must have; names in lower case. */
@@ -22,12 +23,6 @@ export interface Presigned {
 
 const hmac = (key: string | Buffer, text: string) =>
   createHmac("sha256", key).update(text).digest();
-const encode = (text: string) =>
-  encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-
 /** The URL with its signature. */
 export function presign(key: AccessKey, { method, url, headers, nowMs, seconds }: Presigned): URL {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d{3}/g, "");
@@ -43,7 +38,7 @@ export function presign(key: AccessKey, { method, url, headers, nowMs, seconds }
     ["X-Amz-Expires", String(seconds)],
     ["X-Amz-SignedHeaders", names],
   ];
-  const pairs = query.map(([name, value]) => `${encode(name)}=${encode(value)}`).toSorted();
+  const pairs = query.map(([name, value]) => `${strictly(name)}=${strictly(value)}`).toSorted();
   const canonical = [
     method,
     url.pathname,

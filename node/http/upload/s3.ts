@@ -14,6 +14,7 @@ import type { AccessKey } from "./s3-signature.ts";
 import { presign } from "./s3-signature.ts";
 
 const READ_SECONDS = 300;
+const REMOVE_MS = 10_000;
 
 export interface S3Options extends AccessKey {
   readonly endpoint: string;
@@ -42,30 +43,37 @@ export function s3Uploads({
   keepMs,
   base,
 }: S3Parts): Uploads {
-  const keyOf = (id: string, name: string) => `${options.prefix}${id}/${name}`;
+  /** @param file "<id>/<name>" */
+  const keyOf = (file: string) => `${options.prefix}${file}`;
   const objectUrl = (key: string) =>
     new URL(`${options.endpoint.replace(/\/+$/, "")}/${options.bucket}/${key}`);
   async function slot({ domain, name, bytes, type }: Asked): Promise<Slot> {
     const nowMs = clock.nowMs();
     const fileUntilMs = nowMs + keepMs;
-    const id = names.make(fileUntilMs);
-    const last = urlName(name);
+    const id = `${names.make(fileUntilMs)}/${urlName(name)}`;
     // Signed, so that the bucket takes nothing else. Clients send these by themselves.
     const headers = {
       "content-length": String(bytes),
       ...(type !== "" && { "content-type": type }),
     };
     const seconds = Math.ceil(slotMs / 1_000);
-    const url = objectUrl(keyOf(id, last));
+    const url = objectUrl(keyOf(id));
     const root = options.publicUrl?.replace(/\/+$/, "");
     const getUrl =
-      root === undefined
-        ? `${base(domain)}${UPLOAD_PATH}${id}/${last}`
-        : `${root}/${keyOf(id, last)}`;
+      root === undefined ? `${base(domain)}${UPLOAD_PATH}${id}` : `${root}/${keyOf(id)}`;
     return {
       ...{ id, putHeaders: {}, getUrl, fileUntilMs, slotUntilMs: nowMs + slotMs },
       putUrl: presign(options, { method: "PUT", url, headers, nowMs, seconds }).href,
     };
+  }
+  async function remove(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const about = { method: "DELETE" as const, headers: {}, nowMs: clock.nowMs() };
+      const url = presign(options, { ...about, url: objectUrl(keyOf(id)), seconds: READ_SECONDS });
+      const signal = AbortSignal.timeout(REMOVE_MS);
+      const { ok, status } = await fetch(url, { method: "DELETE", signal });
+      if (!ok && status !== 404) throw new Error(`Cannot remove a file: the bucket says ${status}`);
+    }
   }
   const path: WebPath = {
     onRequest({ method, url = "" }, response) {
@@ -81,7 +89,7 @@ export function s3Uploads({
         response.writeHead(status, { ...COMMON, "content-length": "0" }).end();
         return;
       }
-      const object = objectUrl(keyOf(id, last));
+      const object = objectUrl(keyOf(`${id}/${last}`));
       // Whatever the uploader said it is: the reader's browser must not run it.
       const safe = fileHeaders(typeByEnding(last));
       object.searchParams.set("response-content-type", String(safe["content-type"]));
@@ -98,6 +106,7 @@ export function s3Uploads({
     slot,
     tellsOfFiles: false,
     watch() {},
+    remove,
     path: options.publicUrl === undefined ? path : undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

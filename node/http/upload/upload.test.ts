@@ -1,5 +1,6 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { request as httpRequest } from "node:http";
+import { createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -240,6 +241,13 @@ describe("files in a directory", () => {
     });
   });
 
+  test("a file is removed before its time, once or more", async () => {
+    const { id, putUrl, getUrl } = await slot();
+    await put(kit, putUrl);
+    await kit.uploads.remove([id, id, "no name of ours"]);
+    expect((await ask(kit, "GET", getUrl)).status).toBe(404);
+  });
+
   test("files go when their time is over", async () => {
     const { id, putUrl, getUrl } = await slot();
     await put(kit, putUrl);
@@ -296,16 +304,36 @@ test("with a bucket, clients put files there, and a node leads readers there", a
   const asked = { user: USER, domain: "x.example", name: "a b.png", bytes: 7, type: "image/png" };
   const { id, putUrl, getUrl } = await kit.uploads.slot(asked);
   const target = new URL(putUrl);
-  expect(target.origin + target.pathname).toBe(`https://s3.example/files/uploads/${id}/a%20b.png`);
+  expect(target.origin + target.pathname).toBe(`https://s3.example/files/uploads/${id}`);
   expect(target.searchParams.get("X-Amz-SignedHeaders")).toBe("content-length;content-type;host");
   const { status, headers } = await ask(kit, "GET", getUrl);
   expect(status).toBe(307);
   const location = new URL(String(headers.location));
-  expect(location.pathname).toBe(`/files/uploads/${id}/a%20b.png`);
+  expect(location.pathname).toBe(`/files/uploads/${id}`);
   expect(location.searchParams.get("response-content-type")).toBe("image/png");
-  expect((await ask(kit, "GET", getUrl.replace(id, `${id}x`))).status).toBe(404);
+  expect((await ask(kit, "GET", getUrl.replace("/a%20b", "x/a%20b"))).status).toBe(404);
   expect((await ask(kit, "PUT", getUrl)).status).toBe(405);
   await close(kit);
+});
+
+test("a file is removed from a bucket, and a bucket that refuses is no success", async () => {
+  const asked: string[] = [];
+  let status = 204;
+  const bucket = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url?.split("?")[0]}`);
+    response.writeHead(status).end();
+  });
+  await new Promise<void>((resolve) => bucket.listen(0, "127.0.0.1", resolve));
+  const { port } = bucket.address() as AddressInfo;
+  const kit = await open({ engine: "s3", s3: { ...s3, endpoint: `http://127.0.0.1:${port}` } });
+  await kit.uploads.remove(["id/a%20b.png"]);
+  expect(asked).toEqual(["DELETE /files/uploads/id/a%20b.png"]);
+  status = 404;
+  await kit.uploads.remove(["id/gone.png"]);
+  status = 403;
+  await expect(kit.uploads.remove(["id/kept.png"])).rejects.toThrow(/the bucket says 403/);
+  await close(kit);
+  bucket.close();
 });
 
 test("a public bucket is read without us", async () => {
@@ -324,7 +352,7 @@ test("a public bucket is read without us", async () => {
   );
   const asked = { user: USER, domain: "x.example", name: "a.png", bytes: 7, type: "image/png" };
   const slot = await uploads?.slot(asked);
-  expect(slot?.getUrl).toBe(`https://cdn.example/uploads/${slot?.id}/a.png`);
+  expect(slot?.getUrl).toBe(`https://cdn.example/uploads/${slot?.id}`);
   expect(uploads?.path).toBeUndefined();
 });
 
