@@ -315,6 +315,7 @@ const openDoor = ({
       areSomeOlder: secret.areSomeOlder,
       iterations: configuration.auth.scramIterations,
     }),
+    mechanisms: configuration.auth.mechanisms,
     resourceSecret: secret.keyFor("resources"),
     tokens: openTokens(configuration, stores, secret),
     inline: opened.inline,

@@ -1,8 +1,13 @@
 import { expect, test } from "vitest";
 import type { Offer } from "./offer.ts";
-import { offerFor, offerHash } from "./offer.ts";
+import { offerFor, offerHash, PASSWORD_MECHANISMS } from "./offer.ts";
 
-const grounds = { isAnonymous: false, isCertified: false, hasSha512: true };
+const grounds = {
+  isAnonymous: false,
+  isCertified: false,
+  hasSha512: true,
+  allowed: PASSWORD_MECHANISMS,
+};
 
 test("the hash of an offer is the one of XEP-0474's example, in whatever order it was made", () => {
   const offer: Offer = {
@@ -28,4 +33,14 @@ test("-PLUS is offered where there is a channel to bind to, SCRAM-SHA-512 to tho
     mechanisms: ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"],
     channelBindings: ["tls-exporter"],
   });
+});
+
+test("what is switched off is not offered, and -PLUS goes with it", () => {
+  const channelBindings = ["tls-exporter"];
+  const some = { ...grounds, channelBindings, allowed: ["SCRAM-SHA-256"] as const };
+  expect(offerFor(some).mechanisms).toEqual(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+  expect(offerFor({ ...some, allowed: ["PLAIN"], isCertified: true }).mechanisms).toEqual([
+    "EXTERNAL",
+    "PLAIN",
+  ]);
 });

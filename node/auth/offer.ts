@@ -13,6 +13,12 @@ export type MechanismName =
   | "PLAIN"
   | "ANONYMOUS";
 
+const SCRAM = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"] as const;
+
+export type PasswordMechanism = (typeof SCRAM)[number] | "PLAIN";
+
+export const PASSWORD_MECHANISMS: readonly PasswordMechanism[] = [...SCRAM, "PLAIN"];
+
 /** What is announced before login. */
 export interface Offer {
   /** The best first. */
@@ -32,17 +38,20 @@ export interface OfferGrounds {
   /** Whoever is logging in has keys for it, or nobody can tell. */
   readonly hasSha512: boolean;
   readonly channelBindings: readonly string[];
+  /** Those that a password may be used with. */
+  readonly allowed: readonly PasswordMechanism[];
 }
 
 export function offerFor(grounds: OfferGrounds): Offer {
   if (grounds.isAnonymous) return { mechanisms: ["ANONYMOUS"], channelBindings: [] };
-  const { channelBindings } = grounds;
-  const scram = (["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"] as const).slice(
-    grounds.hasSha512 ? 0 : 1,
+  const { channelBindings, allowed, hasSha512 } = grounds;
+  const scram = SCRAM.filter(
+    (name) => allowed.includes(name) && (hasSha512 || name !== "SCRAM-SHA-512"),
   );
   const plus = channelBindings.length === 0 ? [] : scram.map((name) => `${name}-PLUS` as const);
   const external = grounds.isCertified ? (["EXTERNAL"] as const) : [];
-  return { mechanisms: [...external, ...plus, ...scram, "PLAIN"], channelBindings };
+  const plain = allowed.includes("PLAIN") ? (["PLAIN"] as const) : [];
+  return { mechanisms: [...external, ...plus, ...scram, ...plain], channelBindings };
 }
 
 const BETWEEN = "\x1e";

@@ -6,7 +6,7 @@ import { openClusterSecret } from "./cluster-secret.ts";
 import type { AuthContext } from "./contract.ts";
 import { makeCredentials } from "./credentials.ts";
 import { KeyUpgrades } from "./key-upgrades.ts";
-import { offerFor } from "./offer.ts";
+import { offerFor, PASSWORD_MECHANISMS } from "./offer.ts";
 import { contextWith, talk } from "./testing/context.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
@@ -14,7 +14,13 @@ const COMPLETE = await makeCredentials("secret", { iterations: 4_096 });
 const { "SCRAM-SHA-512": _, ...OLDER } = COMPLETE;
 
 const external = (certified: readonly string[], message: string | Buffer) => {
-  const grounds = { isAnonymous: false, isCertified: true, hasSha512: true, channelBindings: [] };
+  const grounds = {
+    isAnonymous: false,
+    isCertified: true,
+    hasSha512: true,
+    allowed: PASSWORD_MECHANISMS,
+    channelBindings: [],
+  };
   const changes: Partial<AuthContext> = { certified, offer: offerFor(grounds) };
   return talk("EXTERNAL", [message], contextWith({ "juliet@localhost": COMPLETE }, changes));
 };
@@ -39,7 +45,13 @@ test.each<[string, readonly string[], string | Buffer, string]>([
 });
 
 const anonymous = (message: string | Buffer, nonce: string) => {
-  const grounds = { isAnonymous: true, isCertified: false, hasSha512: true, channelBindings: [] };
+  const grounds = {
+    isAnonymous: true,
+    isCertified: false,
+    hasSha512: true,
+    allowed: PASSWORD_MECHANISMS,
+    channelBindings: [],
+  };
   const context = contextWith({}, { offer: offerFor(grounds), nonce: () => nonce });
   return talk("ANONYMOUS", [message], context);
 };
@@ -59,7 +71,12 @@ test("ANONYMOUS calls a trace that is too long or no UTF-8 malformed", async () 
 });
 
 test("a domain for guests offers nothing else", () => {
-  const grounds = { isCertified: true, hasSha512: true, channelBindings: ["tls-exporter"] };
+  const grounds = {
+    isCertified: true,
+    hasSha512: true,
+    allowed: PASSWORD_MECHANISMS,
+    channelBindings: ["tls-exporter"],
+  };
   expect(offerFor({ ...grounds, isAnonymous: true })).toEqual({
     mechanisms: ["ANONYMOUS"],
     channelBindings: [],

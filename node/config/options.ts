@@ -61,6 +61,18 @@ export const choice = <const T extends readonly [string, ...string[]]>(
     .default(value as never)
     .describe(about);
 
+/** Some of the values, at least one. */
+export const choices = <const T extends readonly [string, ...string[]]>(
+  values: T,
+  { about }: About<never>,
+) =>
+  z
+    .array(z.enum(values))
+    .min(1)
+    .max(values.length)
+    .default([...values] as never)
+    .describe(about);
+
 /** A list of `min` (1 if left out) to `max` lines of text without repeats. */
 export const list = ({
   about,

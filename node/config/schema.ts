@@ -4,6 +4,7 @@ import { z } from "zod";
 import {
   byName,
   choice,
+  choices,
   file,
   flag,
   integer,
@@ -210,6 +211,9 @@ const nodeOptions = {
       default: 10_000,
       min: 4_096,
       max: 1_000_000,
+    }),
+    mechanisms: choices(["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"], {
+      about: "Ways to log in with a password; SCRAM includes its -PLUS. All if left out.",
     }),
     anonymousDomains: list({
       about: "Those of the domains that are for guests: SASL ANONYMOUS alone, nothing is kept.",

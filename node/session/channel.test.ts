@@ -65,6 +65,19 @@ test("TLS 1.2: a resumed session has no tls-unique", async () => {
   second.destroy();
 });
 
+test("mechanisms that are switched off are neither offered nor taken, in either profile", async () => {
+  await using kit = await openKit({ mechanisms: ["SCRAM-SHA-256"] });
+  const client = await secured(kit);
+  const features = await client.open();
+  expect(features).not.toMatch(/PLAIN|SCRAM-SHA-1<|SCRAM-SHA-512/);
+  expect(features).toContain("<mechanism>SCRAM-SHA-256-PLUS</mechanism>");
+  client.plain("romeo", "secret");
+  expect(await client.read(/<failure.*<\/failure>/)).toContain("<invalid-mechanism/>");
+  expect(await client.plain2("romeo", "secret")).toContain("<invalid-mechanism");
+  expect(await client.scram("SCRAM-SHA-256", "romeo", "secret")).toContain("<success");
+  client.destroy();
+});
+
 test("a client that saw no channel binding although there is one is refused", async () => {
   await using kit = await openKit();
   const client = await secured(kit);

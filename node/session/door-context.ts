@@ -2,6 +2,7 @@
 
 import type { LRUCache } from "lru-cache";
 import type { AuthServices } from "../auth/contract.ts";
+import type { PasswordMechanism } from "../auth/offer.ts";
 import type { TokenKeeper } from "../auth/tokens.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -156,6 +157,7 @@ export interface Door {
   /** The same on all nodes: names resources that stay the same. */
   readonly resourceSecret: Buffer;
   readonly auth: AuthServices;
+  readonly mechanisms: readonly PasswordMechanism[];
   /** Undefined: clients are given no tokens. */
   readonly tokens: TokenKeeper | undefined;
   /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */

@@ -4,6 +4,8 @@ import { LRUCache } from "lru-cache";
 import type { Decoys } from "../auth/decoys.ts";
 import type { KeyUpgradeStats } from "../auth/key-upgrades.ts";
 import { KeyUpgrades } from "../auth/key-upgrades.ts";
+import type { PasswordMechanism } from "../auth/offer.ts";
+import { PASSWORD_MECHANISMS } from "../auth/offer.ts";
 import { PasswordWork } from "../auth/password-work.ts";
 import type { TokenKeeper } from "../auth/tokens.ts";
 import type { Clock } from "../base/clock.ts";
@@ -62,6 +64,8 @@ export interface ClientDoorOptions {
   /** Known to all nodes and to nobody else. */
   readonly resourceSecret: Buffer;
   readonly tokens?: TokenKeeper | undefined;
+  /** Ways to log in with a password; all if left out. */
+  readonly mechanisms?: readonly PasswordMechanism[];
   /** XEP-0386: what others enable. */
   readonly inline?: readonly InlineFeature[];
   /** Some of `domains`; none if left out. */
@@ -150,6 +154,7 @@ function makeDoor(options: ClientDoorOptions): Door {
       passwords,
       upgrades: new KeyUpgrades(accounts, keys, log),
     },
+    mechanisms: options.mechanisms ?? PASSWORD_MECHANISMS,
     tokens: options.tokens,
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),

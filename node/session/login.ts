@@ -231,6 +231,7 @@ export class Login {
       isAnonymous: this.isAnonymous,
       isCertified: certifiedUsers(transport.certifiedAddresses(), domain).length > 0,
       hasSha512,
+      allowed: this.#door.mechanisms,
       channelBindings: [...this.#channelBindings().keys()],
     });
   }

@@ -230,7 +230,11 @@ export class Negotiation implements StreamOwner {
           : login.respond(textOf(stanza.element()));
         await this.#answer(stream, profile, await step);
       },
-      shed: () => this.#refuse(stream, profile, "temporary-auth-failure"),
+      // Not one of the failures that end a stream: it did nothing wrong.
+      shed: () => {
+        login.forget();
+        stream.write(profile.failure("temporary-auth-failure"));
+      },
     });
   }
 

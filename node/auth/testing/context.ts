@@ -2,7 +2,7 @@
 import type { Credentials } from "../../stores/contract.ts";
 import type { AuthContext, Step } from "../contract.ts";
 import { makeDecoys } from "../decoys.ts";
-import { offerFor } from "../offer.ts";
+import { offerFor, PASSWORD_MECHANISMS } from "../offer.ts";
 import { PasswordWork } from "../password-work.ts";
 import { SaslAttempt } from "../sasl.ts";
 
@@ -10,7 +10,13 @@ export const base64 = (text: string): string => Buffer.from(text).toString("base
 
 /** What is offered with these channel bindings. */
 export const offerWith = (channelBindings: readonly string[] = []) =>
-  offerFor({ isAnonymous: false, isCertified: false, hasSha512: true, channelBindings });
+  offerFor({
+    isAnonymous: false,
+    isCertified: false,
+    hasSha512: true,
+    allowed: PASSWORD_MECHANISMS,
+    channelBindings,
+  });
 
 export const testDecoys = (areSomeOlder = false) =>
   makeDecoys({ secret: Buffer.from("a secret"), areSomeOlder, iterations: 4_096 });
