@@ -109,6 +109,7 @@ async function raise({ nodes, logs }: Wish): Promise<Cluster> {
   if (logs !== undefined) mkdirSync(logs, { recursive: true });
   const sets = [
     `routes.etcd.leaseSeconds=${LEASE_SECONDS}`,
+    `c2s.resumeSeconds=${RESUME_SECONDS}`,
     "auth.scramIterations=4096",
     "drain.disconnectsPerSecond=100",
   ];

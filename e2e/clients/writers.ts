@@ -15,10 +15,7 @@ export interface Findings {
   readonly lost: readonly string[];
   /** Seen twice though the sender never had to send it again. */
   readonly repeated: readonly string[];
-  /**
-   * Seen after a later one of the same sender though neither was sent again. Known to happen while either
-   * of them moves to another node: see docs/architecture.md, "What does not hold yet".
-   */
+  /** Seen after a later one of the same sender though neither was sent again. */
   readonly swapped: readonly string[];
 }
 

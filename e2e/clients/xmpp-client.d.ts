@@ -33,7 +33,6 @@ declare module "@xmpp/client" {
       outbound: number;
       readonly outbound_q: { readonly stanza: Element }[];
     };
-    readonly iqCaller: { get(child: Element, to?: string): Promise<Element> };
     start(): Promise<unknown>;
     stop(): Promise<unknown>;
     send(stanza: Element): Promise<void>;

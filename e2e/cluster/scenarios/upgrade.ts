@@ -61,9 +61,9 @@ export function upgrade(scene: () => Scene): void {
     expect(after.every(({ version }) => version === to)).toBe(true);
     expect(fewest).toBeGreaterThanOrEqual(REPLICAS);
     expect(wasMixed).toBe(true);
-    for (const { sent, lost, repeated } of findings) {
+    for (const { sent, lost, repeated, swapped } of findings) {
       expect(sent).toBeGreaterThan(100);
-      expect({ lost, repeated }).toEqual({ lost: [], repeated: [] });
+      expect({ lost, repeated, swapped }).toEqual({ lost: [], repeated: [], swapped: [] });
     }
     const moves = romeo.all("offline").length + juliet.all("offline").length;
     console.log(`upgrade: ${moves} reconnections, ${JSON.stringify(findings)}`);
