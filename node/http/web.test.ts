@@ -84,3 +84,48 @@ test("a proxy that is no address, and a port in use, are configuration errors", 
   await using web = await open();
   await expect(open({ port: web.port })).rejects.toThrow(/Cannot listen for web on .*: EADDRINUSE/);
 });
+
+/** What the listener answers to these bytes until it closes the connection. */
+async function answerTo(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  let answer = "";
+  socket.on("data", (chunk) => {
+    answer += chunk;
+  });
+  socket.on("error", () => undefined);
+  socket.write(bytes, "latin1");
+  await new Promise((resolve) => socket.on("close", resolve));
+  return answer;
+}
+
+const POST = "POST /peer HTTP/1.1\r\nHost: a\r\n";
+
+test.each([
+  ["no HTTP", "hello\r\n\r\n", "400"],
+  ["a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01", "400"],
+  ["HTTP without a host", "GET /peer HTTP/1.1\r\n\r\n", "400"],
+  ["two lengths", `${POST}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`, "400"],
+  [
+    "a length and chunks",
+    `${POST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    "400",
+  ],
+  ["a negative length", `${POST}Content-Length: -1\r\n\r\n`, "400"],
+  ["a space before a colon", `${POST}Content-Length : 1\r\n\r\na`, "400"],
+  ["a line feed alone", "GET /peer HTTP/1.1\nHost: a\n\n", "400"],
+  ["headers without end", `${POST}X: ${"a".repeat(20_000)}\r\n\r\n`, "431"],
+  ["a tunnel", "CONNECT other:443 HTTP/1.1\r\nHost: other\r\n\r\n", ""],
+  [
+    "an upgrade to nothing",
+    "GET /peer HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+    "404",
+  ],
+])("%s is refused with %s, and nobody else notices", async (_, bytes, status) => {
+  const faults: unknown[] = [];
+  await using web = await open({ onFault: (error) => void faults.push(error) });
+  const before = seen.length;
+  const answer = await answerTo(web.port, bytes);
+  expect(answer.slice(0, 12)).toBe(status === "" ? "" : `HTTP/1.1 ${status}`);
+  expect([seen.length, faults]).toEqual([before, []]);
+  expect((await fetch(`http://127.0.0.1:${web.port}/peer`)).status).toBe(200);
+});

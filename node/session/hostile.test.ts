@@ -148,3 +148,37 @@ test("its own bare or full address, however written, is a client's right sender"
   );
   await until(() => kit.router.stanzas.length === 3, "all three arrive");
 });
+
+test("a domain that is not served any more ends its streams and sessions, and no others", async () => {
+  const domains = new Set(["localhost", "example.org"]);
+  await using kit = await openKit({ domains });
+  const { client } = await kit.bound();
+  const early = await kit.connect();
+  await early.open();
+  const other = await kit.connect();
+  await other.open(HEADER.replace("to='localhost'", "to='example.org'"));
+  domains.delete("localhost");
+  kit.door.closeDomain("localhost");
+  expect(await early.readToEnd()).toContain("<host-gone xmlns");
+  expect(await client.read(/<\/stream:stream>/)).toContain("<host-gone xmlns");
+  client.send("</stream:stream>");
+  await until(() => kit.router.ended.length === 1, "the session ends");
+  expect([kit.door.sessions.size, kit.door.negotiating]).toEqual([0, 1]);
+  const late = await kit.connect();
+  late.send(HEADER);
+  expect(await late.readToEnd()).toContain("<host-unknown xmlns");
+  other.send("<x/>");
+  expect(await other.readToEnd()).toContain("<unsupported-stanza-type xmlns");
+});
+
+test("a session that its client could have resumed ends with its domain, too", async () => {
+  await using kit = await openKit({ config: { resumeSeconds: 60 } });
+  const { client } = await kit.bound();
+  client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+  await client.read(/<enabled [^>]*resume='true'[^>]*>/);
+  client.destroy();
+  await until(() => kit.door.detached === 1, "it waits for its client");
+  kit.door.closeDomain("localhost");
+  await until(() => kit.router.ended.length === 1, "it ends");
+  expect([kit.door.sessions.size, kit.door.detached]).toEqual([0, 0]);
+});
