@@ -247,6 +247,12 @@ const DIGEST_FOLLOWS_VERSION: Rule = {
   fieldPath: ".image",
 };
 
+const OWN_CERTIFICATES_ARE_SERVED: Rule = {
+  rule: "!has(self.tls) || !has(self.tls.domains) || self.tls.domains.all(own, own.domain in self.domains)",
+  message: "tls.domains names a domain that is not in domains",
+  fieldPath: ".tls",
+};
+
 export const specSchema = z
   .strictObject({
     version: z
@@ -283,6 +289,22 @@ export const specSchema = z
         secretName: secretName(
           "Secret of type kubernetes.io/tls; the operator issues one when left out.",
         ),
+        domains: z
+          .array(
+            z.strictObject({
+              domain: z.string().min(1).max(253).describe("One of spec.domains."),
+              secretName: z
+                .string()
+                .min(1)
+                .max(253)
+                .regex(SECRET_NAME)
+                .describe("Secret of type kubernetes.io/tls."),
+            }),
+          )
+          .max(50)
+          .optional()
+          .describe("Domains with a certificate of their own.")
+          .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["domain"] }),
       })
       .prefault({})
       .describe("The certificate that clients and servers see."),
@@ -297,7 +319,7 @@ export const specSchema = z
     service,
   })
   .describe("What should run.")
-  .meta(checked(PREFIX_IMMUTABLE, DIGEST_FOLLOWS_VERSION));
+  .meta(checked(PREFIX_IMMUTABLE, DIGEST_FOLLOWS_VERSION, OWN_CERTIFICATES_ARE_SERVED));
 
 /** A spec with every default filled in. */
 export type ClusterSpec = z.output<typeof specSchema>;

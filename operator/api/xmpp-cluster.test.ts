@@ -137,6 +137,11 @@ const WRONG: readonly (readonly [string, object, string | RegExp])[] = [
     { config: { c2s: { directTls: {} } } },
     "5222 and 5223 are open",
   ],
+  [
+    "a certificate for a domain of nobody",
+    { tls: { domains: [{ domain: "other.example", secretName: "own" }] } },
+    "tls.domains names a domain that is not in domains",
+  ],
   ["a port for web clients", { config: { web: { port: 1 } } }, "5443 is open"],
   ["options that are no map", { config: "registration" }, "must be of type object"],
 ];

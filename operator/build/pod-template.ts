@@ -3,7 +3,7 @@ import type { Cluster } from "../api/xmpp-cluster.ts";
 import type { PodTemplate } from "./kinds.ts";
 import { revisionLabels, revisionSelector } from "./labels.ts";
 import { names } from "./names.ts";
-import { CONFIG_DIRECTORY, PORTS } from "./settings.ts";
+import { CONFIG_DIRECTORY, domainFolder, PORTS } from "./settings.ts";
 
 const USER = 10001;
 /** A node ends by itself within its drain deadline; SIGKILL only comes well after it. */
@@ -115,6 +115,9 @@ function volumes({ name, spec }: Cluster, revision: string): readonly object[] {
             },
           },
           { secret: { name: tls, items: files("tls", "tls.crt", "tls.key") } },
+          ...(spec.tls.domains ?? []).map(({ domain, secretName }) => ({
+            secret: { name: secretName, items: files(domainFolder(domain), "tls.crt", "tls.key") },
+          })),
         ],
       },
     },

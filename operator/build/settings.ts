@@ -30,6 +30,9 @@ function merge(theirs: Tree, ours: Tree): Tree {
 
 const withPort = (address: string): string => (/:\d+$/.test(address) ? address : `${address}:9042`);
 
+/** Where a domain's own certificate is, below the others. */
+export const domainFolder = (domain: string): string => `domains/${domain}`;
+
 /** What zonda.yaml holds. Names, addresses and passwords of one node come by environment. */
 export function nodeSettings({ name, namespace, spec }: Cluster): Tree {
   const { contactPoints, localDatacenter, keyspace, replicationFactor } = spec.cassandra;
@@ -55,7 +58,21 @@ export function nodeSettings({ name, namespace, spec }: Cluster): Tree {
     },
     c2s: { port: PORTS.clients, directTls: { port: PORTS.directTls } },
     web: { host: "0.0.0.0", port: PORTS.web },
-    tls: { certificate: file("tls/tls.crt"), key: file("tls/tls.key") },
+    tls: {
+      certificate: file("tls/tls.crt"),
+      key: file("tls/tls.key"),
+      ...(spec.tls.domains !== undefined && {
+        domains: Object.fromEntries(
+          spec.tls.domains.map(({ domain }) => {
+            const folder = domainFolder(domain);
+            return [
+              domain,
+              { certificate: file(`${folder}/tls.crt`), key: file(`${folder}/tls.key`) },
+            ];
+          }),
+        ),
+      }),
+    },
     mesh: {
       port: PORTS.mesh,
       serverName: names.meshServer(name),
