@@ -41,6 +41,14 @@ export class Blocklist {
     return addresses.has(full) || addresses.has(bare) || addresses.has(domain);
   }
 
+  /** What made this list of another one. */
+  changeFrom(before: Blocklist): BlocklistChange {
+    return {
+      blocked: [...this].filter((address) => !before.has(address)),
+      unblocked: [...before].filter((address) => !this.has(address)),
+    };
+  }
+
   with({ blocked, unblocked }: BlocklistChange): Blocklist {
     const changed = new Set(this.#addresses);
     for (const address of unblocked) changed.delete(address);

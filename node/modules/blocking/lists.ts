@@ -24,8 +24,10 @@ interface Remembered {
 
 interface Followed {
   list: Blocklist;
-  /** Changes that came while the list was being read. */
-  during: BlocklistChange[] | undefined;
+  /** It is being read from the store. */
+  isReading: boolean;
+  /** A change came since the reading began. */
+  isStale: boolean;
 }
 
 export interface ListLimits {
@@ -79,7 +81,7 @@ export class Blocklists {
   #known(user: string): { list: Blocklist; isExact: boolean } | Promise<Blocklist> {
     for (const session of this.#host.sessions().ofUser(user)) {
       const followed = followedBy(session);
-      if (followed !== undefined && followed.during === undefined) {
+      if (followed !== undefined && !followed.isReading) {
         return { list: followed.list, isExact: true };
       }
     }
@@ -116,12 +118,27 @@ export class Blocklists {
 
   /** From now on the list of this session's user is exact for it. @throws Unavailable */
   async follow(session: ClientSession): Promise<void> {
-    const before = followedBy(session)?.list ?? Blocklist.EMPTY;
-    const followed: Followed = { list: before, during: [] };
+    const list = followedBy(session)?.list ?? Blocklist.EMPTY;
+    const followed: Followed = { list, isReading: false, isStale: false };
     session.state.set(STATE, followed);
-    const list = await this.read(session.jid.bare);
-    followed.list = (followed.during ?? []).reduce((so, change) => so.with(change), list);
-    followed.during = undefined;
+    await this.#renew(session, followed);
+  }
+
+  /** Reads the list, and again if it changed meanwhile; what came of it. @throws Unavailable */
+  async #renew({ jid }: ClientSession, followed: Followed): Promise<BlocklistChange> {
+    followed.isReading = true;
+    try {
+      for (;;) {
+        followed.isStale = false;
+        const list = await this.read(jid.bare);
+        if (followed.isStale) continue; // Each time because the user did something.
+        const before = followed.list;
+        followed.list = list;
+        return list.changeFrom(before);
+      }
+    } finally {
+      followed.isReading = false;
+    }
   }
 
   /** The exact list; undefined for a session that has not announced itself. */
@@ -129,15 +146,39 @@ export class Blocklists {
     return followedBy(session)?.list;
   }
 
-  /** A push told this session of a change; answers the list before it. */
-  change(session: ClientSession, change: BlocklistChange): Blocklist | undefined {
+  /**
+   * A push told this session of a change: it holds from now on. Changes that two nodes make at once
+   * may come in another order than they were written, so the list is read as well.
+   * @param further told what that has changed besides
+   * @returns the list before; undefined for a session that has not announced itself
+   */
+  change(
+    session: ClientSession,
+    change: BlocklistChange,
+    further: (change: BlocklistChange) => void,
+  ): Blocklist | undefined {
     this.#cache.delete(session.jid.bare);
     const followed = followedBy(session);
     if (followed === undefined) return undefined;
     const before = followed.list;
-    followed.during?.push(change);
     followed.list = before.with(change);
+    followed.isStale = true;
+    if (!followed.isReading) void this.#again(session, followed, further);
     return before;
+  }
+
+  async #again(
+    session: ClientSession,
+    followed: Followed,
+    further: (change: BlocklistChange) => void,
+  ): Promise<void> {
+    try {
+      const change = await this.#renew(session, followed);
+      if (change.blocked.length > 0 || change.unblocked.length > 0) further(change);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      this.#host.log.warn({ err: error }, "cannot read a blocklist again");
+    }
   }
 }
 
@@ -145,7 +186,11 @@ export class Blocklists {
 export const carriedList = carried<Followed>(
   STATE,
   ({ list }) => [...list],
-  (addresses: readonly string[]) => ({ list: Blocklist.of(addresses), during: undefined }),
+  (addresses: readonly string[]) => ({
+    list: Blocklist.of(addresses),
+    isReading: false,
+    isStale: false,
+  }),
 );
 
 const followedBy = (session: ClientSession): Followed | undefined =>

@@ -94,15 +94,15 @@ class Blocking implements BlockingService {
   async block({ from, payload }: Request) {
     const items = children(payload, "item", NS);
     if (items.length === 0) throw new StanzaError("bad-request", "Cannot block: no item given");
-    const addresses = items.map(addressOf);
-    const reports = items.flatMap((item, index) => readReport(item, addresses[index] ?? "") ?? []);
+    const addresses = [...new Set(items.map(addressOf))];
+    const reports = items.flatMap((item) => readReport(item, addressOf(item)) ?? []);
     const list = await this.#lists.read(from.bare);
-    const blocked = [...new Set(addresses)].filter((address) => !list.has(address));
+    const more = addresses.filter((address) => !list.has(address));
     const { itemsMax } = this.#settings;
-    if (list.size + blocked.length > itemsMax) {
+    if (list.size + more.length > itemsMax) {
       throw new StanzaError("resource-constraint", `Cannot block: ${itemsMax} are the most`);
     }
-    await this.#lists.write(from.bare, { blocked, unblocked: [] });
+    await this.#lists.write(from.bare, { blocked: addresses, unblocked: [] });
     await this.#push(from, "block", addresses);
     for (const report of reports) this.#report(from, report);
     return undefined;
@@ -179,8 +179,10 @@ class Blocking implements BlockingService {
     const all = named.length === 0 ? [...(this.#lists.followed(session) ?? [])] : named;
     const change =
       name === "block" ? { blocked: named, unblocked: [] } : { blocked: [], unblocked: all };
-    if (this.#lists.change(session, change) === undefined) return;
-    for (const watcher of this.#watchers) watcher(session, change);
+    const tell = (what: BlocklistChange) => {
+      for (const watcher of this.#watchers) watcher(session, what);
+    };
+    if (this.#lists.change(session, change, tell)) tell(change);
   }
 
   #refused(verdict: Verdict): Verdict {
