@@ -51,8 +51,12 @@ async function readByDomain({ tls }: Configuration): Promise<Readonly<Record<str
   return Object.fromEntries(await Promise.all(pairs));
 }
 
-/** @param option the option that named the file, for the message. */
+/**
+ * @param file its name, or the PEM text itself
+ * @param option the option that named the file, for the message
+ */
 export async function readPem(file: string, option: string): Promise<string> {
+  if (file.startsWith("-----BEGIN ")) return file;
   const text = await readFile(file, "utf8").catch((cause: Error) => {
     throw new ConfigError(`Cannot read ${option}: ${cause.message}`, { cause });
   });

@@ -61,6 +61,9 @@ export const choice = <const T extends readonly [string, ...string[]]>(
     .default(value as never)
     .describe(about);
 
+/** The path of a PEM file, or its text where there is no place for a file. */
+export const pem = (about: string) => z.string().min(1).max(65_536).optional().describe(about);
+
 /** Some of the values, at least one. */
 export const choices = <const T extends readonly [string, ...string[]]>(
   values: T,

@@ -11,6 +11,7 @@ import {
   list,
   optionalInteger,
   optionalText,
+  pem,
   port,
   requiredFile,
   secret,
@@ -236,9 +237,7 @@ const nodeOptions = {
       }),
     }),
     clientCertificates: section("SASL EXTERNAL with client certificates (XEP-0178).", {
-      authority: file(
-        "PEM file of who may sign them, for the address in id-on-xmppAddr; not asked for without.",
-      ),
+      authority: pem("Who may sign them, a PEM file or its text; they are not asked for without."),
     }),
   }),
   registration: section("XEP-0077: clients make accounts by themselves.", {
