@@ -42,8 +42,7 @@ test("who signs clients' certificates is told by a file or by its text, and nobo
     const all = authority === undefined ? sets : [...sets, option(authority)];
     return readDomainCertificate(readConfiguration({ file: undefined, sets: all }));
   };
-  const option = (authority: string) =>
-    `auth.clientCertificates.authority=${JSON.stringify(authority)}`;
+  const option = (authority: string) => `auth.clientCertificates.authority=${authority}`;
   expect((await read(file)).clientAuthority).toBe(certificate);
   expect((await read(certificate)).clientAuthority).toBe(certificate);
   expect((await read(undefined)).clientAuthority).toBeUndefined();
