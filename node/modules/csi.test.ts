@@ -3,6 +3,7 @@ import { el } from "../xml/element.ts";
 import type { TestSession } from "./testing/client.ts";
 import { Cluster, DOMAIN } from "./testing/cluster.ts";
 import { brief, take } from "./testing/read.ts";
+import { seeded } from "./testing/weather.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;
@@ -150,3 +151,39 @@ test("a session may begin inactive, along with the binding of its resource", asy
   state(true);
   expect(take(juliet).map(brief)).toEqual([`presence  ${ROMEO}/orchard p2`]);
 });
+
+/** What a client knows when a message comes: the newest presence before it. */
+function storyOf(ids: readonly string[]): string[] {
+  let presence = "";
+  const story: string[] = [];
+  for (const id of ids) {
+    if (id.startsWith("p")) presence = id;
+    if (id.startsWith("m")) story.push(`${presence} ${id}`);
+  }
+  return [...story, presence];
+}
+
+test.each(Array.from({ length: 30 }, (_, seed) => seed + 1))(
+  "whatever comes, an inactive client knows with each message what an active one would (seed %i)",
+  async (seed) => {
+    const { cluster, juliet, say, state } = await scene({ csi: { stanzasMax: 5 } });
+    const fraction = seeded(seed);
+    const sent: string[] = [];
+    for (let step = 0; step < 40; step += 1) {
+      const dice = fraction();
+      if (dice < 0.4) {
+        sent.push(`p${step}`);
+        await say(`<presence id='p${step}'/>`);
+      } else if (dice < 0.6) {
+        sent.push(`m${step}`);
+        await say(`<message to='${JULIET}' type='chat' id='m${step}'><body>x</body></message>`);
+      } else if (dice < 0.8) await say(typing("composing"));
+      else if (dice < 0.9) await say(event(`e${step}`));
+      else state(fraction() < 0.5);
+    }
+    state(true);
+    await cluster.settle();
+    const got = take(juliet).map(({ attrs }) => String(attrs.id));
+    expect(storyOf(got)).toEqual(storyOf(sent));
+  },
+);
