@@ -137,6 +137,8 @@ test("accounts and users online are counted and listed, on all nodes", async () 
   expect(valuesOf(await says("get-online-users-num"), "onlineusersnum")).toEqual(["3"]);
   const listed = valuesOf(await says("get-online-users-list"), "onlineuserjids");
   expect(listed?.toSorted()).toEqual([BARD, JULIET, ROMEO]);
+  const registered = valuesOf(await says("get-registered-users-list"), "registereduserjids");
+  expect(registered?.toSorted()).toEqual([BARD, JULIET, ROMEO]);
 });
 
 test("an announcement reaches everybody who is available, on every node", async () => {

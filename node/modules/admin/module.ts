@@ -82,17 +82,18 @@ class Administration {
     return counted("registeredusersnum", await count(accounts.list(domain)));
   }
 
+  async listRegistered({ from }: CommandGiven): Promise<CommandDone> {
+    const { accounts, domains } = this.#host;
+    const domain = domains.includes(from.domain) ? from.domain : (domains[0] ?? "");
+    return await listed("registereduserjids", accounts.list(domain));
+  }
+
   async countOnline(): Promise<CommandDone> {
     return counted("onlineusersnum", await count(this.#host.router.users()));
   }
 
-  async listOnline(): Promise<CommandDone> {
-    const values: string[] = [];
-    for await (const user of this.#host.router.users()) {
-      if (values.push(user) >= LISTED_MAX) break;
-    }
-    const result: Field[] = [{ name: "onlineuserjids", type: "text-multi", values }];
-    return values.length < LISTED_MAX ? { result } : { result, note: `The first ${LISTED_MAX}` };
+  listOnline(): Promise<CommandDone> {
+    return listed("onlineuserjids", this.#host.router.users());
   }
 
   /** Goes on after the answer: there may be very many. */
@@ -145,6 +146,13 @@ async function count(users: AsyncIterable<string>): Promise<number> {
   return counted;
 }
 
+async function listed(name: string, users: AsyncIterable<string>): Promise<CommandDone> {
+  const values: string[] = [];
+  for await (const user of users) if (values.push(user) >= LISTED_MAX) break;
+  const result: Field[] = [{ name, type: "text-multi", values }];
+  return values.length < LISTED_MAX ? { result } : { result, note: `The first ${LISTED_MAX}.` };
+}
+
 const counted = (name: string, number: number): CommandDone => ({
   result: [{ name, values: [String(number)] }],
   ...(number >= COUNTED_MAX && { note: "There are more: counting stopped." }),
@@ -194,6 +202,7 @@ export const admin = defineModule({
         secretField("password", "The new password"),
       ]),
       declare("get-registered-users-num", "Count accounts", (given) => does.countRegistered(given)),
+      declare("get-registered-users-list", "List accounts", (given) => does.listRegistered(given)),
       declare("get-online-users-num", "Count users online", () => does.countOnline()),
       declare("get-online-users-list", "List users online", () => does.listOnline()),
       declare("announce", "Announce to all", (given) => does.announce(given), [text]),
