@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Element } from "../xml/element.ts";
 import type { Uploads } from "./contract.ts";
-import { Cluster, DOMAIN } from "./testing/cluster.ts";
+import { Cluster, DOMAIN, GUESTS } from "./testing/cluster.ts";
 import { conditionOf, one } from "./testing/read.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
@@ -115,6 +115,15 @@ test.each([
 ])("%s is refused", async (_what, payload, condition) => {
   const { ask, uploads } = await scene();
   expect(conditionOf(await ask(payload))).toBe(condition);
+  expect(uploads.made).toBe(0);
+});
+
+test("guests, of whom nothing is kept, get no slots", async () => {
+  const { cluster, uploads } = await scene();
+  const guest = await cluster.node(0).login(`a1b2@${GUESTS}/x`);
+  const request = `<request xmlns='${NS}' filename='a' size='1'/>`;
+  await cluster.node(0).send(guest, `<iq to='${DOMAIN}' type='get' id='q'>${request}</iq>`);
+  expect(conditionOf(one(guest, "iq"))).toBe("not-allowed");
   expect(uploads.made).toBe(0);
 });
 

@@ -63,7 +63,8 @@ class Slots {
 
   async give(request: Request): Promise<Slot> {
     const { from, to } = request;
-    if (!this.#host.domains.includes(from.domain)) throw new StanzaError("not-allowed");
+    const { domains, isGuest } = this.#host;
+    if (!domains.includes(from.domain) || isGuest(from)) throw new StanzaError("not-allowed");
     const wanted = wantedIn(request);
     const { fileBytesMax } = this.#uploads.limits;
     if (wanted.bytes > fileBytesMax) {
