@@ -1,0 +1,135 @@
+/** All machines of one story, and the people who use them. */
+import type { Copy, Said } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
+import { Device } from "./device.ts";
+import type { EtcdHealth } from "./etcd-client.ts";
+import { EtcdModel } from "./etcd-model.ts";
+import { Network } from "./network.ts";
+import { DOMAIN, SimNode } from "./node.ts";
+import type { Setting } from "./setting.ts";
+import { SimStore } from "./store.ts";
+import { World } from "./world.ts";
+
+const NAMES = ["romeo", "juliet", "nurse", "tybalt", "paris"];
+
+export interface Broken {
+  readonly invariant: string;
+  readonly why: string;
+}
+
+/** A node's place: one life after the other. */
+interface Slot {
+  readonly name: string;
+  lives: number;
+  node: SimNode;
+}
+
+export class SimCluster implements Setting {
+  readonly world: World;
+  readonly network: Network;
+  readonly model: EtcdModel;
+  readonly etcdHealth: EtcdHealth = { lostReplies: 0, isAway: false };
+  readonly store: SimStore;
+  readonly ledger = new Ledger();
+  readonly devices: Device[] = [];
+  readonly users: readonly string[];
+  readonly broken: Broken[] = [];
+  readonly #slots: Slot[] = [];
+  readonly #nodes = new Map<string, SimNode>();
+  #onMessage: (device: Device, said: Said, copy: Copy) => void = () => {};
+  #onDeath: (node: SimNode) => void = () => {};
+
+  constructor(seed: number, { nodes, users, devices }: Record<"nodes" | "users" | "devices", number>) {
+    this.world = new World(seed);
+    this.network = new Network(this.world);
+    this.model = new EtcdModel(this.world);
+    this.store = new SimStore(this.world, this.network);
+    this.users = NAMES.slice(0, users).map((name) => `${name}@${DOMAIN}`);
+    for (const user of this.users) {
+      this.store.addUser(user);
+      for (const other of this.users) if (other < user) this.store.memory.befriend(user, other);
+      for (let index = 1; index <= devices; index += 1) this.#addDevice(user, `device${index}`);
+    }
+    for (let index = 1; index <= nodes; index += 1) {
+      const name = `n${index}`;
+      this.#slots.push({ name, lives: 0, node: this.#make(name, 0) });
+    }
+    for (const slot of this.#slots) this.#start(slot);
+  }
+
+  /** Every life of every node that still runs. */
+  get alive(): readonly SimNode[] {
+    return this.#slots.map(({ node }) => node).filter(({ isAlive }) => isAlive);
+  }
+
+  nodeAt(machine: string): SimNode | undefined {
+    return this.#nodes.get(machine);
+  }
+
+  listen(events: {
+    onMessage(device: Device, said: Said, copy: Copy): void;
+    onDeath(node: SimNode): void;
+  }): void {
+    this.#onMessage = (...message) => events.onMessage(...message);
+    this.#onDeath = (node) => events.onDeath(node);
+  }
+
+  onDeath(node: SimNode): void {
+    this.#onDeath(node);
+  }
+
+  onError(node: SimNode, fields: object, event: string): void {
+    const { err, reason } = fields as { err?: unknown; reason?: unknown };
+    const why = err instanceof Error ? `${err.name}: ${err.message}` : String(reason ?? "");
+    this.world.say(`${node.machine} logs an error: ${event} (${why})`);
+    const isOfOurs = err instanceof Error && !("code" in err);
+    if (isOfOurs) this.#break("errors", `${node.machine}: ${event}: ${err.stack}`);
+  }
+
+  break(invariant: string, why: string): void {
+    this.#break(invariant, why);
+  }
+
+  /** The next life of a node that is gone. */
+  restart(dead: SimNode): void {
+    const slot = this.#slots.find(({ node }) => node === dead);
+    if (slot === undefined || dead.isAlive) return;
+    slot.lives += 1;
+    slot.node = this.#make(slot.name, slot.lives);
+    this.#start(slot);
+  }
+
+  #make(name: string, lives: number): SimNode {
+    const machine = `${name}.${lives}`;
+    const node = new SimNode(machine, this);
+    this.#nodes.set(machine, node);
+    return node;
+  }
+
+  /** As a pod does it: whoever cannot start is started again. */
+  #start(slot: Slot): void {
+    const { node } = slot;
+    node.start().catch((error: Error) => {
+      this.world.say(`${node.machine} cannot start: ${error.message}`);
+      node.kill("at its start");
+      this.world.after(1_000, () => this.restart(node));
+    });
+  }
+
+  #addDevice(user: string, name: string): void {
+    const device = new Device(user, name, this, {
+      ledger: this.ledger,
+      nodes: () => this.#slots.map(({ node }) => node),
+      events: {
+        onBroken: (invariant, why) => this.#break(invariant, why),
+        onMessage: (...message) => this.#onMessage(...message),
+      },
+    });
+    this.devices.push(device);
+  }
+
+  #break(invariant: string, why: string): void {
+    this.world.say(`!! ${invariant}: ${why}`);
+    this.broken.push({ invariant, why });
+  }
+}

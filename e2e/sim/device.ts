@@ -1,0 +1,390 @@
+/**
+ * One device of a user: logs in, enables XEP-0198 with resumption, speaks, acknowledges, loses its
+ * connection, resumes wherever it gets to, binds anew when that is refused, and sends again what
+ * nobody has told it arrived.
+ */
+import type { Timer } from "../../node/base/clock.ts";
+import type { ParsedStanza } from "../../node/xml/contract.ts";
+import { ClientStream } from "./client-stream.ts";
+import type { Copy, Ledger, Said } from "./ledger.ts";
+import { ACKS, bind, ENABLE, header, LoginTalk, resume } from "./login.ts";
+import type { SimNode } from "./node.ts";
+import { DOMAIN } from "./node.ts";
+import type { Setting } from "./setting.ts";
+import type { Place } from "./wire.ts";
+import { Wire } from "./wire.ts";
+
+const LATENCY = { leastMs: 3, mostMs: 40 };
+/** Longer than a node gives a negotiation, so that the node's own limits are seen to work. */
+const PATIENCE_MS = 12_000;
+
+type Stage = "offline" | "login" | "session" | "bound";
+
+/** A stanza that counts, and the message in it. */
+interface Sent {
+  readonly xml: string;
+  readonly said: Said | undefined;
+}
+
+/** XEP-0198's books of one session. */
+interface Books {
+  /** Given by `<enabled/>`; "" until then. */
+  id: string;
+  readonly session: string;
+  /** Stanzas that came in since `<enabled/>`. */
+  received: number;
+  /** Of `sent`, how many are acknowledged. */
+  acknowledged: number;
+  /** Not acknowledged, in order. */
+  readonly sent: Sent[];
+  /** Copies of messages with their places, not known to be acknowledged. */
+  readonly copies: { readonly place: number; readonly copy: Copy }[];
+  /** Stanzas it has sent, for the order of what it says. */
+  said: number;
+}
+
+export interface DeviceEvents {
+  onBroken(invariant: string, why: string): void;
+  onMessage(device: Device, said: Said, copy: Copy): void;
+}
+
+export class Device {
+  readonly user: string;
+  readonly name: string;
+  readonly full: string;
+  readonly #setting: Setting;
+  readonly #ledger: Ledger;
+  readonly #events: DeviceEvents;
+  readonly #nodes: () => readonly SimNode[];
+  #connections = 0;
+  #sessions = 0;
+  #stage: Stage = "offline";
+  #stream: ClientStream | undefined;
+  #node: SimNode | undefined;
+  #talk: LoginTalk | undefined;
+  #patience: Timer | undefined;
+  #isResuming = false;
+  #books: Books | undefined;
+  /** Contacts' full addresses that are available, as far as it was told. */
+  readonly seen = new Set<string>();
+  /** It wants to be online. */
+  isWanted = false;
+
+  constructor(
+    user: string,
+    name: string,
+    setting: Setting,
+    more: { ledger: Ledger; events: DeviceEvents; nodes: () => readonly SimNode[] },
+  ) {
+    this.user = user;
+    this.name = name;
+    this.full = `${user}/${name}`;
+    this.#setting = setting;
+    this.#ledger = more.ledger;
+    this.#events = more.events;
+    this.#nodes = more.nodes;
+  }
+
+  get isBound(): boolean {
+    return this.#stage === "bound";
+  }
+
+  get isOffline(): boolean {
+    return this.#stage === "offline";
+  }
+
+  get node(): SimNode | undefined {
+    return this.#node;
+  }
+
+  /** Goes online, and comes back whenever the connection is lost, until `leave`. */
+  come(): void {
+    this.isWanted = true;
+    if (this.#stage === "offline") this.#connect();
+  }
+
+  /** Ends its stream with a word: the session is over, too. */
+  leave(): void {
+    this.isWanted = false;
+    if (this.#stage === "offline") return;
+    this.#setting.world.say(`${this.full} leaves`);
+    const isBound = this.#stage === "bound";
+    this.#stream?.close();
+    if (isBound) this.#forgetSession();
+    this.#gone();
+  }
+
+  /** Its connection breaks. @param isSilent nobody tells the server */
+  lose(isSilent: boolean, comesBack: boolean): void {
+    this.isWanted = comesBack;
+    if (this.#stage === "offline") return;
+    if (isSilent) this.#stream?.forget();
+    else this.#stream?.drop();
+    if (isSilent) this.#setting.network.remove(this.#machine);
+    this.#gone();
+  }
+
+  /** Does not read for a while. */
+  stall(forMs: number): void {
+    const stream = this.#stream;
+    stream?.pause();
+    this.#setting.world.after(forMs, () => stream?.resume());
+  }
+
+  speak(toUser: string): void {
+    const books = this.#books;
+    if (this.#stage !== "bound" || books === undefined) return;
+    books.said += 1;
+    const said = this.#ledger.say(this.user, toUser, books.session, books.said);
+    this.#setting.world.say(`${this.full} says ${said.id} to ${toUser}`);
+    this.#send(messageOf(said), said);
+  }
+
+  /** Where its session says it is; "" without one that was enabled. */
+  get sessionId(): string {
+    return this.#books?.id ?? "";
+  }
+
+  #connect(): void {
+    const { world, network } = this.#setting;
+    const node = world.pick(this.#nodes());
+    if (node === undefined) {
+      this.#comeBackLater();
+      return;
+    }
+    this.#stage = "login";
+    this.#node = node;
+    this.#connections += 1;
+    const here: Place = { machine: this.#machine, enter: (work) => work(), step() {} };
+    const [wire] = Wire.pair(world, network, [here, node], LATENCY);
+    const stream: ClientStream = new ClientStream(wire, {
+      onConnected: () => stream.send(header(DOMAIN)),
+      onStanza: (stanza) => {
+        if (stream === this.#stream) this.#hear(stanza);
+      },
+      onOver: () => {
+        if (stream === this.#stream) this.#gone();
+      },
+    });
+    this.#stream = stream;
+    this.#talk = new LoginTalk(this.user.slice(0, this.user.indexOf("@")));
+    wire.open(node.isServing ? (accepted) => node.accept(accepted) : undefined);
+    this.#patience = world.after(PATIENCE_MS, () => {
+      if (stream !== this.#stream || this.#stage === "bound") return;
+      stream.drop();
+      this.#gone();
+    });
+  }
+
+  get #machine(): string {
+    return `${this.full}#${this.#connections}`;
+  }
+
+  #gone(): void {
+    this.#patience?.cancel();
+    this.#stream = undefined;
+    this.#stage = "offline";
+    this.#comeBackLater();
+  }
+
+  #comeBackLater(): void {
+    const { world } = this.#setting;
+    if (!this.isWanted) return;
+    world.after(world.between(50, 3_000), () => {
+      if (this.isWanted && this.#stage === "offline") this.#connect();
+    });
+  }
+
+  #hear(stanza: ParsedStanza): void {
+    switch (this.#stage) {
+      case "login":
+        this.#hearLogin(stanza);
+        break;
+      case "session":
+        this.#hearSession(stanza);
+        break;
+      case "bound":
+        this.#hearBound(stanza);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #hearLogin(stanza: ParsedStanza): void {
+    if (stanza.name === "error") return; // The end of the stream follows.
+    const { heard, say } = this.#talk?.hear(stanza) ?? { heard: "refused" };
+    if (say !== undefined) this.#stream?.send(say);
+    if (heard === "refused") this.#giveUp();
+    if (heard !== "logged in") return;
+    this.#stream?.restart();
+    this.#stream?.send(header(DOMAIN));
+    this.#stage = "session";
+  }
+
+  #giveUp(): void {
+    this.#stream?.drop();
+    this.#gone();
+  }
+
+  #hearSession(stanza: ParsedStanza): void {
+    const books = this.#books;
+    if (stanza.name === "features") {
+      this.#isResuming = books !== undefined && books.id !== "";
+      if (this.#isResuming && books !== undefined) {
+        this.#stream?.send(resume(books.id, books.received));
+      } else this.#bind();
+      return;
+    }
+    if (stanza.ns === ACKS && stanza.name === "resumed" && books !== undefined) {
+      this.#resumed(books, Number(stanza.attributes.h));
+    } else if (stanza.ns === ACKS && stanza.name === "failed") {
+      const { h } = stanza.attributes;
+      this.#setting.world.say(`${this.full} cannot resume (h=${h})`);
+      if (h !== undefined && books !== undefined) this.#takeCount(books, Number(h));
+      this.#bind();
+    } else if (stanza.name === "iq" && stanza.attributes.id === "bind") {
+      if (stanza.attributes.type === "result") this.#bound();
+      else this.#giveUp();
+    }
+  }
+
+  #bind(): void {
+    this.#isResuming = false;
+    this.#stream?.send(bind(this.name));
+  }
+
+  /** A new session: what nobody told it arrived goes again. */
+  #bound(): void {
+    const before = this.#books;
+    this.#sessions += 1;
+    const session = `${this.full}:${this.#sessions}`;
+    this.#setting.world.say(`${this.full} is bound on ${this.#node?.machine} as ${session}`);
+    this.#begin(session);
+    for (const { said } of before?.sent ?? []) {
+      if (said === undefined || said.isReturned) continue;
+      said.sessions.push(session);
+      this.#setting.world.say(`${this.full} says ${said.id} again`);
+      this.#send(messageOf(said), said);
+    }
+  }
+
+  #begin(session: string): void {
+    this.#patience?.cancel();
+    this.#stage = "bound";
+    this.seen.clear();
+    this.#books = {
+      id: "",
+      session,
+      received: 0,
+      acknowledged: 0,
+      sent: [],
+      copies: [],
+      said: 0,
+    };
+    this.#stream?.send(ENABLE);
+    this.#send("<presence/>", undefined);
+  }
+
+  #resumed(books: Books, h: number): void {
+    this.#patience?.cancel();
+    this.#stage = "bound";
+    this.#setting.world.say(`${this.full} resumes on ${this.#node?.machine} (h=${h})`);
+    this.#takeCount(books, h);
+    for (const { copy } of books.copies.splice(0)) copy.isAcknowledged = true;
+    for (const { xml } of books.sent) this.#stream?.send(xml);
+  }
+
+  #send(xml: string, said: Said | undefined): void {
+    this.#books?.sent.push({ xml, said });
+    this.#stream?.send(xml);
+    if (this.#setting.world.isSo(0.3)) this.#stream?.send(`<r xmlns='${ACKS}'/>`);
+  }
+
+  #hearBound(stanza: ParsedStanza): void {
+    const books = this.#books;
+    if (books === undefined) return;
+    if (stanza.ns === ACKS) {
+      this.#hearAcks(books, stanza);
+      return;
+    }
+    if (!["message", "presence", "iq"].includes(stanza.name)) return;
+    if (books.id !== "") books.received += 1;
+    if (stanza.name === "presence") this.#hearPresence(stanza);
+    if (stanza.name === "message") this.#hearMessage(books, stanza);
+  }
+
+  #hearAcks(books: Books, { name, attributes }: ParsedStanza): void {
+    if (name === "enabled") books.id = attributes.id ?? "";
+    if (name === "a") this.#takeCount(books, Number(attributes.h));
+    if (name !== "r") return;
+    const stream = this.#stream;
+    const node = this.#node;
+    const answer = () => {
+      if (stream !== this.#stream || books !== this.#books) return;
+      const h = books.received;
+      stream?.send(`<a xmlns='${ACKS}' h='${h}'/>`, () => this.#acknowledged(books, h, node));
+    };
+    // Now and then a client takes its time.
+    if (this.#setting.world.isSo(0.8)) answer();
+    else this.#setting.world.after(this.#setting.world.between(10, 4_000), answer);
+  }
+
+  /** The node has read that the client has what counts up to `h`: if the session is still there. */
+  #acknowledged(books: Books, h: number, node: SimNode | undefined): void {
+    if (node?.sessions.get(this.full)?.id !== books.id) return;
+    while ((books.copies[0]?.place ?? Number.POSITIVE_INFINITY) <= h) {
+      const first = books.copies.shift();
+      if (first !== undefined) first.copy.isAcknowledged = true;
+    }
+  }
+
+  /** The server's count of what it has accepted. */
+  #takeCount(books: Books, h: number): void {
+    const count = h - books.acknowledged;
+    if (count < 0 || count > books.sent.length) {
+      const known = `${books.acknowledged} to ${books.acknowledged + books.sent.length}`;
+      this.#events.onBroken("counts", `${this.full} hears h=${h}, which is not ${known}`);
+      return;
+    }
+    books.acknowledged = h;
+    for (const { said } of books.sent.splice(0, count)) {
+      if (said === undefined) continue;
+      said.isAccepted = true;
+      this.#setting.world.say(`${said.id} is accepted`);
+    }
+  }
+
+  #hearPresence({ attributes: { from = "", type } }: ParsedStanza): void {
+    if (type === undefined) this.seen.add(from);
+    if (type === "unavailable") this.seen.delete(from);
+  }
+
+  #hearMessage(books: Books, stanza: ParsedStanza): void {
+    const said = this.#ledger.said.get(stanza.attributes.id ?? "");
+    if (said === undefined) return;
+    if (stanza.attributes.type === "error") {
+      this.#setting.world.say(`${said.id} is returned to ${this.full}`);
+      said.isReturned = true;
+      return;
+    }
+    const copy: Copy = {
+      device: this.full,
+      session: books.session,
+      atMs: this.#setting.world.nowMs,
+      isAcknowledged: false,
+    };
+    this.#setting.world.say(`${said.id} reaches ${books.session}`);
+    this.#events.onMessage(this, said, copy);
+    said.copies.push(copy);
+    if (books.id !== "") books.copies.push({ place: books.received, copy });
+  }
+
+  /** It knows that its session is over. What it said and heard nothing about stays in doubt. */
+  #forgetSession(): void {
+    if (this.#books !== undefined) this.#books.id = "";
+  }
+}
+
+const messageOf = ({ id, toUser }: Said): string =>
+  `<message to='${toUser}' type='chat' id='${id}'><body>${id}</body></message>`;

@@ -1,0 +1,157 @@
+/** What must always hold (docs/architecture.md), checked after every event and at the end. */
+import type { SimCluster } from "./cluster.ts";
+import type { Device } from "./device.ts";
+import type { Copy, Said } from "./ledger.ts";
+import { decodeRoute, Keys } from "../../node/routes/keys.ts";
+
+export const INVARIANTS = {
+  lost: "what a client was told is accepted reaches a client of its recipient, or comes back",
+  repeated: "a message reaches a device once; again only if nobody could know that it has it",
+  order: "what one session says to another arrives in its order",
+  routes: "each full address has one route, and every route leads to the session it names",
+  claims: "a claim has one holder at any time",
+  ghosts: "contacts see who is there, and nobody who is not, once leases and windows are over",
+  bounded: "nothing waits any more when nobody does anything",
+  counts: "nobody is told that more was accepted than was sent, or less than before",
+  errors: "no code fails in a way nobody thought of",
+} as const;
+export type Invariant = keyof typeof INVARIANTS;
+
+const keys = new Keys("/zonda/");
+
+export class Checks {
+  readonly #cluster: SimCluster;
+  /** Of each pair of sessions: the place of the last message. */
+  readonly #last = new Map<string, number>();
+  readonly #told = new Set<string>();
+
+  constructor(cluster: SimCluster) {
+    this.#cluster = cluster;
+  }
+
+  afterEvent(): void {
+    const holders = new Map<string, string>();
+    for (const node of this.#cluster.alive) {
+      if (node.isPaused) continue; // It does nothing, and looks before it does.
+      for (const { name } of node.claims) {
+        const other = holders.get(name);
+        if (other === undefined) holders.set(name, node.machine);
+        else this.#once("claims", `${name} is held by ${other} and ${node.machine}`);
+      }
+    }
+  }
+
+  onMessage(device: Device, said: Said, copy: Copy): void {
+    this.#checkRepeated(device, said, copy);
+    if (said.sessions.length > 1 || said.doubt !== undefined) return;
+    const pair = `${said.sessions[0]} ${copy.session}`;
+    const last = this.#last.get(pair) ?? 0;
+    const isAgain = said.copies.some(({ session }) => session === copy.session);
+    if (said.place < last && !isAgain) {
+      this.#break("order", `${said.id} (${said.place}.) reaches ${copy.session} after ${last}.`);
+    }
+    this.#last.set(pair, Math.max(last, said.place));
+  }
+
+  #checkRepeated(device: Device, said: Said, copy: Copy): void {
+    if (said.doubt !== undefined) return;
+    const before = said.copies.filter((one) => one.device === device.full);
+    const inSession = before.filter(({ session }) => session === copy.session).length;
+    const known = before.filter(({ isAcknowledged }) => isAcknowledged).length;
+    const allowed = said.sessions.length - 1;
+    if (inSession > allowed) {
+      this.#break("repeated", `${said.id} reaches ${copy.session} once more`);
+    } else if (known > allowed) {
+      const first = before.find(({ isAcknowledged }) => isAcknowledged)?.session;
+      this.#break("repeated", `${said.id} reaches ${copy.session}, and ${first} has acknowledged it`);
+    }
+  }
+
+  /** When leases and windows are over: who is there is there for everybody. */
+  atRest(): void {
+    this.#checkRoutes();
+    this.#checkPresence();
+    this.#checkBounds();
+  }
+
+  /** When everybody is there and has had time. */
+  atEnd(): void {
+    const { ledger, store, users } = this.#cluster;
+    for (const said of ledger.said.values()) {
+      const { id, isAccepted, isReturned, doubt, copies, toUser } = said;
+      if (!isAccepted || isReturned || doubt !== undefined || copies.length > 0) continue;
+      this.#break("lost", `${id} from ${said.fromUser} to ${toUser} was accepted, and is nowhere`);
+    }
+    for (const user of users) {
+      const stored = store.memory.storedFor(user).length;
+      if (stored > 0) this.#break("bounded", `${stored} messages are still stored for ${user}`);
+    }
+  }
+
+  #checkRoutes(): void {
+    const { alive, model } = this.#cluster;
+    const routed = new Map<string, string>();
+    const { key: first, end } = keys.routes;
+    for (const { key, value } of model.range({ key: first, range_end: end }).kvs) {
+      const user = keys.userOf(key);
+      const route = decodeRoute(user, keys.resource(user, key), value);
+      if (route === undefined) continue;
+      const full = `${user}/${route.resource}`;
+      routed.set(full, `${route.node} ${route.session}`);
+      const node = alive.find(({ machine }) => machine === route.node);
+      const session = node?.sessions.get(full);
+      if (session?.id !== route.session) {
+        this.#break("routes", `${full} is routed to ${route.node}, where ${session?.id} is`);
+      }
+    }
+    for (const node of alive) {
+      for (const { jid, id } of node.sessions.all()) {
+        if (routed.get(jid.full) !== `${node.machine} ${id}`) {
+          this.#break("routes", `${jid.full} has a session on ${node.machine} and no route to it`);
+        }
+      }
+    }
+  }
+
+  #checkPresence(): void {
+    const { devices } = this.#cluster;
+    const online = new Set(devices.filter(({ isBound }) => isBound).map(({ full }) => full));
+    for (const device of devices) {
+      if (!device.isBound) continue;
+      for (const other of devices) {
+        if (other.user === device.user) continue;
+        const isSeen = device.seen.has(other.full);
+        if (isSeen === online.has(other.full)) continue;
+        const what = isSeen ? "still sees" : "does not see";
+        this.#break("ghosts", `${device.full} ${what} ${other.full}`);
+      }
+    }
+  }
+
+  #checkBounds(): void {
+    for (const { machine, parts, sessions } of this.#cluster.alive) {
+      const { door, router, mesh, routes } = parts;
+      const left = {
+        negotiating: door?.negotiating ?? 0,
+        detached: door?.detached ?? 0,
+        laneTasks: router?.stats().laneTasks ?? 0,
+        unanswered: mesh?.stats.unanswered ?? 0,
+        chores: routes?.gauges.chores ?? 0,
+        knownUsers: Math.max(0, (routes?.gauges.knownUsers ?? 0) - sessions.size),
+      };
+      for (const [what, count] of Object.entries(left)) {
+        if (count > 0) this.#break("bounded", `${machine} has ${count} ${what} at rest`);
+      }
+    }
+  }
+
+  #once(invariant: Invariant, why: string): void {
+    if (this.#told.has(why)) return;
+    this.#told.add(why);
+    this.#break(invariant, why);
+  }
+
+  #break(invariant: Invariant, why: string): void {
+    this.#cluster.break(invariant, why);
+  }
+}

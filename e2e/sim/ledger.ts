@@ -1,0 +1,52 @@
+/** What was said, who was told that it arrived, and where it did. */
+export interface Copy {
+  /** The device and its session there. */
+  readonly device: string;
+  readonly session: string;
+  readonly atMs: number;
+  /** The node that holds the session has read that the client has it. */
+  isAcknowledged: boolean;
+}
+
+export interface Said {
+  readonly id: string;
+  readonly fromUser: string;
+  readonly toUser: string;
+  /** The sending sessions: more than one if the client could not know what became of the first. */
+  readonly sessions: string[];
+  /** Its place among what that session said. */
+  readonly place: number;
+  /** The server told its sender that it has it. */
+  isAccepted: boolean;
+  /** It came back to its sender with an error. */
+  isReturned: boolean;
+  /** What may have been lost or repeated without breach of what is promised now: why. */
+  doubt: string | undefined;
+  readonly copies: Copy[];
+}
+
+export class Ledger {
+  readonly said = new Map<string, Said>();
+
+  say(fromUser: string, toUser: string, session: string, place: number): Said {
+    const id = `m${this.said.size + 1}`;
+    const said: Said = {
+      id,
+      fromUser,
+      toUser,
+      sessions: [session],
+      place,
+      isAccepted: false,
+      isReturned: false,
+      doubt: undefined,
+      copies: [],
+    };
+    this.said.set(id, said);
+    return said;
+  }
+
+  /** It has one owner who survives: a client that acknowledged it. */
+  static isDone({ copies }: Said): boolean {
+    return copies.some(({ isAcknowledged }) => isAcknowledged);
+  }
+}

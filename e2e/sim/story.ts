@@ -1,0 +1,114 @@
+/** One story, told by its seed: people talk while things go wrong, then everything is put right. */
+import { SimCluster } from "./cluster.ts";
+import type { Broken } from "./cluster.ts";
+import type { FaultKind } from "./faults.ts";
+import { FAULTS } from "./faults.ts";
+import { Checks } from "./invariants.ts";
+import { Ledger } from "./ledger.ts";
+import { LEASE_SECONDS, RESUME_SECONDS } from "./node.ts";
+
+export interface Told {
+  readonly seed: number;
+  readonly lines: readonly string[];
+  readonly events: number;
+  readonly faults: number;
+  readonly messages: number;
+  readonly broken: readonly Broken[];
+}
+
+const START_MS = 5_000;
+const TROUBLE_MS = 45_000;
+/** Leases lapse, windows close, and clients that were silent are found out. */
+const REST_MS = (LEASE_SECONDS + RESUME_SECONDS) * 1_000 + 130_000;
+const END_MS = 60_000;
+
+/** @param kinds what may go wrong */
+export async function tell(seed: number, kinds: readonly FaultKind[]): Promise<Told> {
+  const cluster = new SimCluster(seed, sizesOf(seed));
+  const { world, ledger } = cluster;
+  const checks = new Checks(cluster);
+  const check = () => checks.afterEvent();
+  cluster.listen({
+    onMessage: (...message) => checks.onMessage(...message),
+    onDeath(node) {
+      // It had in its hands what is not in one place that survives yet.
+      for (const said of ledger.said.values()) {
+        if (!Ledger.isDone(said)) said.doubt ??= `${node.machine} died`;
+      }
+    },
+  });
+  await world.run(START_MS, check);
+  startTalking(cluster);
+  startTrouble(cluster, kinds);
+  await world.run(START_MS + TROUBLE_MS, check);
+  await putRight(cluster, check);
+  checks.atRest();
+  world.say("everybody comes");
+  for (const device of cluster.devices) device.come();
+  await world.run(world.nowMs + END_MS, check);
+  checks.atRest();
+  checks.atEnd();
+  const faults = [...world.faults.values()].reduce((sum, count) => sum + count, 0);
+  const { story: lines, events } = world;
+  return { seed, lines, events, faults, messages: ledger.said.size, broken: cluster.broken };
+}
+
+/** Small clusters and big ones, people with one device and with two. */
+const sizesOf = (seed: number) => ({
+  nodes: 2 + (seed % 3),
+  users: 3 + (seed % 2),
+  devices: 1 + (Math.floor(seed / 6) % 2),
+});
+
+/** Until trouble is over, everybody comes and goes, and says something now and then. */
+function startTalking({ world, devices, users }: SimCluster): void {
+  const untilMs = START_MS + TROUBLE_MS;
+  for (const device of devices) {
+    const others = users.filter((user) => user !== device.user);
+    const act = () => {
+      if (world.nowMs >= untilMs) return;
+      const dice = world.fraction();
+      if (device.isBound && dice < 0.85) device.speak(world.pick(others) ?? device.user);
+      else if (!device.isWanted) device.come();
+      else if (dice > 0.97) device.leave();
+      world.after(world.between(20, 2_000), act);
+    };
+    world.after(world.between(0, 3_000), act);
+  }
+}
+
+function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[]): void {
+  const { world } = cluster;
+  if (kinds.length === 0) return;
+  // Few kinds a story, so that stories differ, and some are about one thing only.
+  const count = world.integer(1, Math.min(6, kinds.length));
+  const chosen = Array.from({ length: count }, () => world.pick(kinds) as FaultKind);
+  world.say(`trouble: ${[...new Set(chosen)].join(", ")}`);
+  const strike = () => {
+    if (world.nowMs >= START_MS + TROUBLE_MS) return;
+    FAULTS[world.pick(chosen) as FaultKind](cluster);
+    world.after(world.between(200, 6_000), strike);
+  };
+  world.after(world.between(0, 4_000), strike);
+}
+
+/** Nothing is wrong from now on, and some stay away for good. */
+async function putRight(cluster: SimCluster, check: () => void): Promise<void> {
+  const { world, network, etcdHealth, store, devices } = cluster;
+  world.say("everything is put right");
+  network.healAll();
+  etcdHealth.isAway = false;
+  etcdHealth.lostReplies = 0;
+  store.health.failures = 0;
+  store.health.lostReplies = 0;
+  for (const node of cluster.alive) {
+    node.goOn();
+    node.clock.skewMs = 0;
+  }
+  for (const device of devices) {
+    const dice = world.fraction();
+    if (dice < 0.4) device.lose(dice < 0.2, false);
+    else device.come();
+  }
+  await world.run(world.nowMs + REST_MS, check);
+}
