@@ -11,6 +11,8 @@ const KEEPALIVE_MS = 100_000;
 export interface StreamEvents {
   onConnected(): void;
   onStanza(stanza: ParsedStanza): void;
+  /** What the server says is no XML stream. */
+  onUnreadable(error: Error, chunk: Buffer): void;
   /** Nothing comes any more. */
   onOver(): void;
 }
@@ -41,7 +43,16 @@ export class ClientStream {
       },
     };
     wire.on("connect", () => events.onConnected());
-    wire.on("data", (chunk: Buffer) => this.#framer.feed(chunk, sink));
+    wire.on("data", (chunk: Buffer) => {
+      if (this.#isOver) return;
+      try {
+        this.#framer.feed(chunk, sink);
+      } catch (error) {
+        events.onUnreadable(error as Error, chunk);
+        this.#wire.break();
+        over();
+      }
+    });
     wire.on("error", () => undefined);
     wire.on("close", over);
   }

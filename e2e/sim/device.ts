@@ -162,6 +162,8 @@ export class Device {
       onStanza: (stanza) => {
         if (stream === this.#stream) this.#hear(stanza);
       },
+      onUnreadable: (error, chunk) =>
+        this.#events.onBroken("errors", `${this.full} reads ${chunk.toString()}: ${error.message}`),
       onOver: () => {
         if (stream === this.#stream) this.#gone();
       },

@@ -43,7 +43,7 @@ export class Checks {
 
   onMessage(device: Device, said: Said, copy: Copy): void {
     this.#checkRepeated(device, said, copy);
-    if (said.sessions.length > 1 || said.doubt !== undefined) return;
+    if (said.sessions.length > 1 || said.doubt !== undefined || !this.#isOnlyDevice(device)) return;
     const pair = `${said.sessions[0]} ${copy.session}`;
     const last = this.#last.get(pair) ?? 0;
     const isAgain = said.copies.some(({ session }) => session === copy.session);
@@ -61,10 +61,18 @@ export class Checks {
     const allowed = said.sessions.length - 1;
     if (inSession > allowed) {
       this.#break("repeated", `${said.id} reaches ${copy.session} once more`);
-    } else if (known > allowed) {
+    } else if (known > allowed && this.#isOnlyDevice(device)) {
       const first = before.find(({ isAcknowledged }) => isAcknowledged)?.session;
       this.#break("repeated", `${said.id} reaches ${copy.session}, and ${first} has acknowledged it`);
     }
+  }
+
+  /**
+   * What one device did not acknowledge when its session ended comes to any other, late, and also to
+   * one that has it: without an archive nobody knows that any more.
+   */
+  #isOnlyDevice({ user }: Device): boolean {
+    return this.#cluster.devices.filter((one) => one.user === user).length === 1;
   }
 
   /** When leases and windows are over: who is there is there for everybody. */

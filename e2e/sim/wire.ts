@@ -201,7 +201,7 @@ export class Wire extends EventEmitter {
   #onReset(): void {
     if (this.destroyed) return;
     this.break();
-    this.emit("error", new Error("read ECONNRESET"));
+    if (this.listenerCount("error") > 0) this.emit("error", new Error("read ECONNRESET"));
     this.emit("close");
   }
 
