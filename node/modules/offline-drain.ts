@@ -21,6 +21,8 @@ const UNACKNOWLEDGED_MAX = 100;
 const REMOVE_ATTEMPTS = 3;
 /** What was put off (another node has the claim, the store is away) is tried again after this. */
 const RETRY_MS = 1_000;
+/** Users whose stores are looked into at once when this node is back. */
+const LOOKS_AT_ONCE = 20;
 /** How often a session that arrives tries before live messages may overtake stored ones. */
 const ARRIVAL_ATTEMPTS_MAX = 15;
 const STATE = "offline";
@@ -123,6 +125,27 @@ export class Drains {
     await Promise.all(all.map(({ settled }) => settled));
     const acknowledged = all.filter(({ outcome }) => outcome === "acknowledged");
     if (acknowledged.length > 0) await this.#remove(session.jid.bare, acknowledged);
+  }
+
+  /**
+   * While this node's routes were gone others took its users for absent, and stored what came for
+   * them: each user's store is looked into, a few at a time.
+   */
+  async restored(): Promise<void> {
+    const users = new Set<string>();
+    for (const session of this.#host.sessions().all()) {
+      if (isReachable(session) && this.#ready.has(session)) users.add(session.jid.bare);
+    }
+    const all = [...users];
+    for (let at = 0; at < all.length; at += LOOKS_AT_ONCE) {
+      const some = all.slice(at, at + LOOKS_AT_ONCE);
+      await Promise.all(some.map((user) => this.#look(user)));
+    }
+  }
+
+  async #look(user: string): Promise<void> {
+    const session = this.#recipient(user);
+    if (session !== undefined && !(await this.#handedOver(user, session))) this.#later(user);
   }
 
   /** Tries again what was put off. */

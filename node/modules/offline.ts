@@ -60,6 +60,7 @@ export const offline = defineModule({
       on("ended", (session) => drains.ended(session)),
       on("wake", (user) => drains.wake(user)),
       on("nodeDown", () => drains.retry()),
+      on("restored", () => drains.restored()),
     ];
   },
 });

@@ -36,6 +36,7 @@ import { Peers } from "./peers.ts";
 import { Senders } from "./senders.ts";
 import type { Owned, StageRegistration } from "./stages.ts";
 import { Stages } from "./stages.ts";
+import { Wakes } from "./wakes.ts";
 
 /** Stanzas of one sender to one recipient that may wait for each other. */
 const LANE_TASKS_MAX = 1_000;
@@ -76,6 +77,7 @@ export class Router implements SessionEvents {
   readonly #senders: Senders;
   readonly #fanOut: FanOut;
   readonly #asks: Asks;
+  readonly #wakes: Wakes;
   readonly #predecessors = new WeakMap<ClientSession, Promise<void>>();
   #made = 0;
 
@@ -94,6 +96,7 @@ export class Router implements SessionEvents {
     this.#handOver = new HandOver({ stages, copyRules: rules, sessions, counters, self });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
+    this.#wakes = new Wakes(clock, (user) => this.#wake(user));
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const deliverer = new Deliverer({ routes, exits, counters });
     const copies = new Copies({ rules, routes, deliverer, counters, log });
@@ -290,20 +293,11 @@ export class Router implements SessionEvents {
 
   /** Something was stored for `user`: whoever is available is made to look. Never rejects. */
   async wake(user: string): Promise<void> {
-    const { routes, selfIncarnation, log } = this.#options;
     try {
-      const set = await routes.read(user);
-      const nodes = new Set(
-        set.routes.filter((one) => one.available && one.priority >= 0).map(({ node }) => node),
-      );
-      const wake = async (node: string) => {
-        if (node === selfIncarnation) return await this.#lifecycle.tell("wake", user);
-        await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
-      };
-      await Promise.all([...nodes].map(wake));
+      await this.#wake(user);
     } catch (error) {
-      // What is stored stays stored: the next login or message finds it.
-      log.warn({ err: error }, "cannot wake user");
+      this.#options.log.warn({ err: error }, "cannot wake user yet");
+      this.#wakes.missed(user);
     }
   }
 
@@ -391,11 +385,26 @@ export class Router implements SessionEvents {
     return {
       ...this.counters,
       laneTasks: this.#lanes.tasks,
+      wakesMissed: this.#wakes.size,
       repeatsRemembered: this.#handOver.remembered,
     };
   }
 
   // Within.
+
+  /** @throws Unavailable when somebody who must look may not have heard */
+  async #wake(user: string): Promise<void> {
+    const { routes, selfIncarnation } = this.#options;
+    const set = await routes.read(user);
+    const nodes = new Set(
+      set.routes.filter((one) => one.available && one.priority >= 0).map(({ node }) => node),
+    );
+    const wake = async (node: string) => {
+      if (node === selfIncarnation) return await this.#lifecycle.tell("wake", user);
+      await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
+    };
+    await Promise.all([...nodes].map(wake));
+  }
 
   /** Closes a session whose address another one has now; resolves when it has passed on all. */
   async #replace(route: Route, condition = "conflict"): Promise<void> {
