@@ -105,6 +105,11 @@ export const METRICS: readonly NodeMetric[] = [
   gauge("mesh_links", "Open links to other nodes.", ({ mesh }) => mesh?.stats.linksOpen ?? 0),
   gauge("mesh_unanswered", "Frames not answered yet.", ({ mesh }) => mesh?.stats.unanswered ?? 0),
   gauge("nodes", "Other nodes of the cluster.", (s) => s.routes.nodes.size),
+  gauge(
+    "router_wakes_missed",
+    "Users online whose nodes are still to be told of stored messages.",
+    ({ router }) => router.stats().wakesMissed ?? 0,
+  ),
   counter("connections_accepted", "Connections let in.", (s) => door(s).connectionsAccepted),
   counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),
   counter("logins_succeeded", "Logins that succeeded.", (s) => door(s).loginsSucceeded),

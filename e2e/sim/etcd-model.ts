@@ -169,7 +169,8 @@ export class EtcdModel {
       if (isChosen && lease !== "0" && !this.#leases.has(lease)) {
         throw new EtcdLeaseInvalidError(lease);
       }
-      const isNextChosen = isChosen && (request_txn?.compare ?? []).every((one) => this.#holds(one));
+      const isNextChosen =
+        isChosen && (request_txn?.compare ?? []).every((one) => this.#holds(one));
       for (const inner of request_txn?.success ?? []) check(inner, isNextChosen);
     };
     for (const operation of operations) check(operation, true);

@@ -49,7 +49,12 @@ function cutEtcd(cluster: SimCluster, isOneWay: boolean): void {
 }
 
 /** Something is wrong with a shared part for a while. */
-const forAWhile = (cluster: SimCluster, kind: string, worst: number, set: (value: number) => void) => {
+const forAWhile = (
+  cluster: SimCluster,
+  kind: string,
+  worst: number,
+  set: (value: number) => void,
+) => {
   const { world } = cluster;
   world.fault(kind, "for a while");
   set(world.between(0.05, worst));
@@ -106,25 +111,25 @@ function end(cluster: SimCluster, kind: string, how: (node: SimNode) => void): v
   how(node);
 }
 
-const restartLater = ({ world, restart }: SimCluster, node: SimNode, cluster: SimCluster) => {
-  void restart;
+const restartLater = (cluster: SimCluster, node: SimNode) => {
+  const { world } = cluster;
   world.after(world.between(500, 8_000), () => cluster.restart(node));
 };
 
 export const FAULTS = {
-  "drop": (cluster) => {
+  drop: (cluster) => {
     const device = cluster.world.pick(cluster.devices.filter(({ isOffline }) => !isOffline));
     if (device === undefined) return;
     cluster.world.fault("drop", device.full);
     device.lose(false, true);
   },
-  "silence": (cluster) => {
+  silence: (cluster) => {
     const device = cluster.world.pick(cluster.devices.filter(({ isOffline }) => !isOffline));
     if (device === undefined) return;
     cluster.world.fault("silence", device.full);
     device.lose(true, true);
   },
-  "stall": (cluster) => {
+  stall: (cluster) => {
     const device = cluster.world.pick(cluster.devices.filter(({ isBound }) => isBound));
     if (device === undefined) return;
     cluster.world.fault("stall", device.full);
@@ -164,29 +169,29 @@ export const FAULTS = {
     forAWhile(cluster, "store-replies", 0.5, (value) => {
       cluster.store.health.lostReplies = value;
     }),
-  "pause": pause,
+  pause: pause,
   "jump-clock": jump,
-  "drain": (cluster) =>
+  drain: (cluster) =>
     end(cluster, "drain", (node) => {
-      void node.drain().then(() => restartLater(cluster, node, cluster));
+      void node.drain().then(() => restartLater(cluster, node));
     }),
-  "kill": (cluster) =>
+  kill: (cluster) =>
     end(cluster, "kill", (node) => {
       node.kill("at once");
-      restartLater(cluster, node, cluster);
+      restartLater(cluster, node);
     }),
   "kill-at-step": (cluster) =>
     end(cluster, "kill-at-step", (node) => {
       node.light(cluster.world.integer(1, 60));
       cluster.world.after(5_000, () => {
         node.kill("by the way");
-        restartLater(cluster, node, cluster);
+        restartLater(cluster, node);
       });
     }),
   "power-off": (cluster) =>
     end(cluster, "power-off", (node) => {
       node.vanish();
-      restartLater(cluster, node, cluster);
+      restartLater(cluster, node);
     }),
 } as const satisfies Record<string, Fault>;
 export type FaultKind = keyof typeof FAULTS;
@@ -197,13 +202,45 @@ export interface Unheld {
   readonly reason: string;
 }
 
+const TOLD_ONCE = "presence is told once: who cannot be reached then sees it at the next login";
+const MESH: readonly Unheld[] = [
+  {
+    invariant: "repeated",
+    reason: "what is in doubt three times over is stored, and may be there twice",
+  },
+  { invariant: "order", reason: "what is stored in doubt comes later than what is sent after it" },
+  { invariant: "ghosts", reason: TOLD_ONCE },
+];
+const LEASE: readonly Unheld[] = [
+  {
+    invariant: "order",
+    reason: "what is stored while routes are gone comes later than what is sent then",
+  },
+  { invariant: "ghosts", reason: TOLD_ONCE },
+];
 const DEATH: readonly Unheld[] = [
-  { invariant: "lost", reason: "what a dead node's sessions had not acknowledged goes with it" },
-  { invariant: "repeated", reason: "what they had acknowledged may still be in the offline store" },
+  {
+    invariant: "order",
+    reason: "a sender in doubt stores, and what it sends then may overtake it",
+  },
+  { invariant: "ghosts", reason: TOLD_ONCE },
 ];
 
-/** What does not hold yet, for the messages that a fault may have touched: docs/architecture.md. */
+/**
+ * What does not hold yet, so that it is not checked in stories with such faults: each line goes when
+ * it does. See docs/architecture.md as well.
+ */
 export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
+  "cut-mesh": MESH,
+  "cut-mesh-one-way": MESH,
+  "slow-mesh": MESH,
+  pause: MESH,
+  "cut-etcd": LEASE,
+  "cut-etcd-one-way": LEASE,
+  "slow-etcd": LEASE,
+  "etcd-away": LEASE,
+  "etcd-replies": LEASE,
+  "lose-lease": LEASE,
   kill: DEATH,
   "kill-at-step": DEATH,
   "power-off": DEATH,

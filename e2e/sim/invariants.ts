@@ -1,8 +1,9 @@
 /** What must always hold (docs/architecture.md), checked after every event and at the end. */
+
+import { decodeRoute, Keys } from "../../node/routes/keys.ts";
 import type { SimCluster } from "./cluster.ts";
 import type { Device } from "./device.ts";
 import type { Copy, Said } from "./ledger.ts";
-import { decodeRoute, Keys } from "../../node/routes/keys.ts";
 
 export const INVARIANTS = {
   lost: "what a client was told is accepted reaches a client of its recipient, or comes back",
@@ -63,7 +64,10 @@ export class Checks {
       this.#break("repeated", `${said.id} reaches ${copy.session} once more`);
     } else if (known > allowed && this.#isOnlyDevice(device)) {
       const first = before.find(({ isAcknowledged }) => isAcknowledged)?.session;
-      this.#break("repeated", `${said.id} reaches ${copy.session}, and ${first} has acknowledged it`);
+      this.#break(
+        "repeated",
+        `${said.id} reaches ${copy.session}, and ${first} has acknowledged it`,
+      );
     }
   }
 

@@ -37,7 +37,10 @@ export class LoginTalk {
       case "features": {
         const { first, answer } = scramClient(MECHANISM, this.#local, PASSWORD);
         this.#answer = answer;
-        return { heard: "go on", say: `<auth xmlns='${SASL}' mechanism='${MECHANISM}'>${first}</auth>` };
+        return {
+          heard: "go on",
+          say: `<auth xmlns='${SASL}' mechanism='${MECHANISM}'>${first}</auth>`,
+        };
       }
       case "challenge": {
         const { final } = this.#answer?.(stanza.element().getText()) ?? { final: "" };

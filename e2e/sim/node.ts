@@ -32,9 +32,13 @@ const ETCD_REQUEST_MS = 1_500;
 /** A client that pings finds out that its node is gone. */
 const CLIENT_NOTICES_MS = 12_000;
 const NODE_LATENCY = { leastMs: 0.2, mostMs: 4 };
-/** The first one fails at once where the bytes of a secret matter: nobody guesses it here. */
 const SECRET = Buffer.from("known to all nodes of the simulation");
-const NO_SESSIONS: SessionTable = { size: 0, get: () => undefined, ofUser: () => [], all: () => [] };
+const NO_SESSIONS: SessionTable = {
+  size: 0,
+  get: () => undefined,
+  ofUser: () => [],
+  all: () => [],
+};
 
 interface Deferred {
   readonly work: () => void;
@@ -98,7 +102,12 @@ export class SimNode implements Place {
   }
 
   get parts() {
-    return { door: this.#door, router: this.#opened?.router, mesh: this.#mesh, routes: this.#routes };
+    return {
+      door: this.#door,
+      router: this.#opened?.router,
+      mesh: this.#mesh,
+      routes: this.#routes,
+    };
   }
 
   /** The claims it holds, as far as it knows. */
@@ -195,7 +204,10 @@ export class SimNode implements Place {
     const deferred = this.#deferred;
     this.#deferred = [];
     // As in the event loop: what fell due first, then what has arrived.
-    const byKind = [...deferred.filter((one) => one.isTimer), ...deferred.filter((one) => !one.isTimer)];
+    const byKind = [
+      ...deferred.filter((one) => one.isTimer),
+      ...deferred.filter((one) => !one.isTimer),
+    ];
     for (const { work, isTimer } of byKind) {
       this.#setting.world.after(0, () => this.#enter(work, isTimer));
     }
@@ -242,10 +254,9 @@ export class SimNode implements Place {
       dial: ({ meshHost }) => {
         const peer = this.#setting.nodeAt(meshHost);
         const there: Place = peer ?? { machine: meshHost, enter() {}, step() {} };
-        const [here, other] = Wire.pair(world, network, [this, there], NODE_LATENCY);
+        const [here] = Wire.pair(world, network, [this, there], NODE_LATENCY);
         this.#wires.add(here);
         here.open(peer?.isAlive ? (wire) => peer.acceptPeer(wire) : undefined);
-        void other;
         return here as unknown as MeshSocket;
       },
       listen: async (_address, _settings, events) => {

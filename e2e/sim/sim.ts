@@ -31,7 +31,9 @@ ${Object.entries(INVARIANTS)
   .map(([name, about]) => `  ${name}: ${about}`)
   .join("\n")}
 
-What does not hold yet, of the messages that were on their way when the fault came:
+What does not hold yet, and is not checked in stories with such faults. After the death of a node,
+besides, nothing is said of messages that were on their way then: sessions have no second node yet
+that mirrors them. With several devices a message may come once more, and late, to one that has it.
 ${unheld.join("\n")}
 `;
 

@@ -1,8 +1,9 @@
 /** One story, told by its seed: people talk while things go wrong, then everything is put right. */
-import { SimCluster } from "./cluster.ts";
+
 import type { Broken } from "./cluster.ts";
+import { SimCluster } from "./cluster.ts";
 import type { FaultKind } from "./faults.ts";
-import { FAULTS } from "./faults.ts";
+import { FAULTS, UNHELD } from "./faults.ts";
 import { Checks } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { LEASE_SECONDS, RESUME_SECONDS } from "./node.ts";
@@ -84,6 +85,8 @@ function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[]): void {
   const count = world.integer(1, Math.min(6, kinds.length));
   const chosen = Array.from({ length: count }, () => world.pick(kinds) as FaultKind);
   world.say(`trouble: ${[...new Set(chosen)].join(", ")}`);
+  const unheld = chosen.flatMap((kind) => UNHELD[kind] ?? []);
+  cluster.unheld = new Set(unheld.map(({ invariant }) => invariant));
   const strike = () => {
     if (world.nowMs >= START_MS + TROUBLE_MS) return;
     FAULTS[world.pick(chosen) as FaultKind](cluster);

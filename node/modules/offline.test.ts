@@ -7,8 +7,8 @@ import { conditionOf, one, take } from "./testing/read.ts";
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;
 
-function newCluster(nodes = 2, options: Record<string, unknown> = {}) {
-  const cluster = new Cluster({ nodes, options: { offline: options } });
+function newCluster(nodes = 2, options: Record<string, unknown> = {}, losses = {}) {
+  const cluster = new Cluster({ nodes, options: { offline: options }, losses });
   cluster.stores.addUser(ROMEO);
   cluster.stores.addUser(JULIET);
   return cluster;
@@ -235,4 +235,44 @@ test("a stored message's name sorts by arrival and gives its origin back", () =>
   expect(early < late).toBe(true);
   expect(idOf(1, { session: "a", count: 9 }) < idOf(1, { session: "a", count: 10 })).toBe(true);
   expect(originOf("nonsense")).toBeUndefined();
+});
+
+test("what is stored for somebody online is handed over once their node can be told", async () => {
+  const cluster = newCluster(2, {}, { inARowMax: 100 });
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const juliet = await second.login(`${JULIET}/balcony`);
+  void second.send(juliet, "<presence/>");
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.losses.request = 1;
+  await first.send(romeo, message("in doubt"));
+  await cluster.settle();
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
+  cluster.clock.advance(1_000);
+  await cluster.settle();
+  expect(take(juliet, "message")).toEqual([]);
+  cluster.losses.request = 0;
+  for (let second = 0; second < 3; second += 1) {
+    cluster.clock.advance(1_000);
+    await cluster.settle();
+  }
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["in doubt"]);
+});
+
+test("what was stored while a node's routes were gone is handed over when they are back", async () => {
+  const cluster = newCluster();
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const juliet = await second.login(`${JULIET}/balcony`);
+  await second.send(juliet, "<presence/>");
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.shared.expire(second.name);
+  first.routes.forget(second.name);
+  await first.send(romeo, message("missed"));
+  await cluster.settle();
+  expect(take(juliet, "message")).toEqual([]);
+  cluster.shared.put(juliet.route);
+  second.router.onLeaseRegained();
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["missed"]);
 });

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import type { FaultKind } from "./faults.ts";
+import { FAULT_KINDS } from "./faults.ts";
+import { tell } from "./story.ts";
+
+/** Stories that once broke something, by what went wrong in them. */
+const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] = [
+  [
+    "what is stored for somebody online reaches them though their node could not be told",
+    1027,
+    ["drop", "silence", "stall", "cut-mesh", "cut-mesh-one-way", "slow-mesh"],
+  ],
+  [
+    "what is stored while a node's routes are gone is handed over when they are back",
+    2039,
+    [
+      "drop",
+      "cut-etcd",
+      "cut-etcd-one-way",
+      "slow-etcd",
+      "etcd-away",
+      "etcd-replies",
+      "break-streams",
+      "lose-lease",
+    ],
+  ],
+];
+
+const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);
+const WITHOUT_FAULTS = [3, 4, 9];
+
+describe("simulation", () => {
+  test("the same seed tells the same story", async () => {
+    const one = await tell(5, FAULT_KINDS);
+    const other = await tell(5, FAULT_KINDS);
+    expect(other.lines).toEqual(one.lines);
+    expect(other.events).toBe(one.events);
+    expect(one.messages).toBeGreaterThan(20);
+    expect(one.faults).toBeGreaterThan(0);
+  });
+
+  test.each(WITHOUT_FAULTS)("seed %i without faults: everything holds", async (seed) => {
+    const { broken, faults, messages } = await tell(seed, []);
+    expect(broken).toEqual([]);
+    expect(faults).toBe(0);
+    expect(messages).toBeGreaterThan(20);
+  });
+
+  test.each(SEEDS)("seed %i: everything holds that is promised", async (seed) => {
+    expect((await tell(seed, FAULT_KINDS)).broken).toEqual([]);
+  });
+
+  test.each(ONCE_BROKEN)("%s", async (_about, seed, kinds) => {
+    expect((await tell(seed, kinds)).broken).toEqual([]);
+  });
+});
