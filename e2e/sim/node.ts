@@ -360,7 +360,7 @@ export class SimNode implements Place {
         resumeSeconds: RESUME_SECONDS,
         detachedMax: 1_000,
       },
-      domains: [DOMAIN, GUESTS],
+      domains: new Set([DOMAIN, GUESTS]),
       anonymousDomains: [GUESTS],
       accounts,
       routes: this.#routes as EtcdRoutes,
