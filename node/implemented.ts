@@ -10,6 +10,11 @@ export interface Implemented {
 }
 
 const NAMES: Readonly<Record<number, string>> = {
+  441: "Message Archive Management Preferences",
+  359: "Unique and Stable Stanza IDs",
+  334: "Message Processing Hints",
+  313: "Message Archive Management",
+  59: "Result Set Management",
   12: "Last Activity",
   30: "Service Discovery",
   48: "Bookmarks",

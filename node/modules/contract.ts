@@ -12,6 +12,7 @@ import type { Field, FilledForm, Heading } from "../stanza/form.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type {
   Accounts,
+  Archive,
   Credentials,
   Documents,
   Offline,
@@ -75,6 +76,7 @@ export interface Host {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
   readonly offline: Offline;
+  readonly archive: Archive;
   readonly documents: Documents;
   /** Undefined where the node takes no files. */
   readonly uploads: Uploads | undefined;
@@ -205,6 +207,12 @@ export interface VcardService {
   watch(watcher: (user: string, photo: Photo | undefined) => void | Promise<void>): void;
 }
 
+/** Published by archive/. */
+export interface HistoryService {
+  /** Whether the session got this message as a result of a query of its archive. */
+  wasShown(session: ClientSession, envelope: Envelope): boolean;
+}
+
 /** What stands in for an element of private storage. `stored` is what private storage has itself. */
 export interface PrivateKeeper {
   read(user: string, stored: Element | undefined): Promise<Element | undefined>;
@@ -227,6 +235,7 @@ export interface Services {
   readonly vcard: VcardService;
   readonly pep: PepService;
   readonly private: PrivateStorageService;
+  readonly history: HistoryService;
 }
 
 export type ServiceName = keyof Services;

@@ -3,6 +3,7 @@
 import { section } from "../config/options.ts";
 import { adhoc } from "./adhoc.ts";
 import { admin } from "./admin/module.ts";
+import { archive } from "./archive/module.ts";
 import { avatars } from "./avatars.ts";
 import { blocking } from "./blocking/module.ts";
 import { bookmarks } from "./bookmarks.ts";
@@ -36,6 +37,7 @@ export const MODULES: readonly Module[] = [
   presence,
   pep,
   carbons,
+  archive,
   offline,
   csi,
   privateStorage,

@@ -11,7 +11,7 @@ import { envelopeOf } from "../router/envelopes.ts";
 import { withDelay } from "../stanza/delay.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { OfflineMessage } from "../stores/contract.ts";
-import type { ClientSession, Host } from "./contract.ts";
+import type { ClientSession, HistoryService, Host } from "./contract.ts";
 import { Drain, type Given } from "./offline-given.ts";
 import { originOf } from "./offline-id.ts";
 
@@ -29,6 +29,7 @@ const STATE = "offline";
 
 export class Drains {
   readonly #host: Host;
+  readonly #history: HistoryService;
   readonly #acknowledgeMs: number;
   /** Sessions that have arrived; others get what is stored when they have. */
   readonly #ready = new WeakSet<ClientSession>();
@@ -41,8 +42,9 @@ export class Drains {
   readonly #putOff = new Set<string>();
   #timer: Timer | undefined;
 
-  constructor(host: Host, acknowledgeMs: number) {
+  constructor(host: Host, history: HistoryService, acknowledgeMs: number) {
     this.#host = host;
+    this.#history = history;
     this.#acknowledgeMs = acknowledgeMs;
   }
 
@@ -281,7 +283,11 @@ export class Drains {
   ): Given | undefined {
     const domain = Jid.prepared(session.jid.domain);
     const envelope = envelopeOf(withDelay(bytes, domain, receivedMs), receivedMs);
-    if (!this.#host.router.deliveries.giveStored(session, envelope, originOf(id))) return undefined;
+    // A client that has read its archive needs no second copy, only to acknowledge the first.
+    if (!this.#history.wasShown(session, envelope)) {
+      const { deliveries } = this.#host.router;
+      if (!deliveries.giveStored(session, envelope, originOf(id))) return undefined;
+    }
     const answer = session.whenAcknowledged?.() ?? Promise.resolve(true);
     const one: Given = { id, session, outcome: undefined, settled: Promise.resolve() };
     one.settled = answer.then((isAcknowledged) => {

@@ -15,6 +15,7 @@ const HINTS = "urn:xmpp:hints";
 export const offline = defineModule({
   name: "offline",
   about: "Keeps messages for users who are away.",
+  needs: ["history"],
   features: ["msgoffline"],
   implements: [
     { xep: 160, version: "1.0.1" },
@@ -34,8 +35,8 @@ export const offline = defineModule({
       max: 3_600,
     }),
   },
-  setup(host, { messagesMax, acknowledgeSeconds }) {
-    const drains = new Drains(host, acknowledgeSeconds * 1_000);
+  setup({ history, ...host }, { messagesMax, acknowledgeSeconds }) {
+    const drains = new Drains(host, history, acknowledgeSeconds * 1_000);
     async function store(envelope: Envelope, origin: Origin): Promise<Verdict> {
       const { bytes, receivedMs, to } = envelope;
       const message = { id: idOf(receivedMs, origin), receivedMs, bytes };
@@ -71,8 +72,6 @@ const isOfTheMoment = ({ type, children }: Envelope) =>
   children.length > 0 &&
   children.every(({ name, ns }) => ns === CHAT_STATES || name === "thread");
 
-/** XEP-0334: the sender asked not to store it, so it is returned. */
+/** XEP-0334: the sender asked not to store it even for a while, so it is returned. */
 const isKept = ({ children }: Envelope) =>
-  !children.some(
-    ({ name, ns }) => ns === HINTS && (name === "no-store" || name === "no-permanent-store"),
-  );
+  !children.some(({ name, ns }) => ns === HINTS && name === "no-store");

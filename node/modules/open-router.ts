@@ -64,6 +64,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     accounts: stores.accounts,
     rosters: stores.rosters,
     offline: stores.offline,
+    archive: stores.archive,
     documents: stores.documents,
     uploads: options.uploads,
     pubsub: stores.pubsub,

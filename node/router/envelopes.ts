@@ -6,7 +6,7 @@ import type { Envelope, StanzaKind } from "../stanza/contract.ts";
 import { makeEnvelope, restoreEnvelope } from "../stanza/envelope.ts";
 import { Jid } from "../stanza/jid.ts";
 import { CLIENT_NS } from "../stanza/reply.ts";
-import { withoutChildren } from "../stanza/splice.ts";
+import { withChild, withoutChildren } from "../stanza/splice.ts";
 import type { Child } from "../xml/element.ts";
 import { Element, el } from "../xml/element.ts";
 import { localName, ns } from "../xml/names.ts";
@@ -58,6 +58,14 @@ export const readdress = (envelope: Envelope, from: Jid, to: Jid): Envelope =>
     from,
     to,
     receivedMs: envelope.receivedMs,
+  });
+
+/** The same stanza with one more child, the last one; `child` names its namespace. */
+export const withChildOf = (envelope: Envelope, child: Element): Envelope =>
+  restoreEnvelope({
+    ...fieldsOf(envelope),
+    bytes: withChild(envelope.bytes, toBytes(child)),
+    children: [...envelope.children, { name: localName(child), ns: ns(child) }],
   });
 
 type ChildTest = (child: Envelope["children"][number], index: number) => boolean;

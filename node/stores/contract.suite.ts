@@ -8,6 +8,7 @@ import {
   domainSuite,
   keysSuite,
 } from "./accounts.suite.ts";
+import { archivePagingSuite, archiveSuite } from "./archive.suite.ts";
 import type { Stores } from "./contract.ts";
 import type { OpenedPair } from "./data.suite.ts";
 import { concurrentDocumentsSuite, documentsSuite } from "./documents.suite.ts";
@@ -51,6 +52,8 @@ export function storesContract(open: () => Promise<Stores>): void {
   describe("offline messages", () => offlineSuite(stores));
   describe("offline messages, removed", () => offlineRemovalSuite(stores));
   describe("offline messages under concurrent writers", () => concurrentOfflineSuite(stores));
+  describe("archives", () => archiveSuite(stores));
+  describe("pages of archives", () => archivePagingSuite(stores));
   describe("tokens", () => tokensSuite(stores));
   describe("secrets", () => secretsSuite(stores));
   describe("documents", () => documentsSuite(stores));

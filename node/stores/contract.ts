@@ -93,8 +93,53 @@ export interface Offline {
   remove(user: string, ids: readonly string[]): Promise<void>;
 }
 
+export interface ArchivedMessage {
+  /** Made by archive-id.ts. */
+  readonly id: string;
+  /** The other party's bare address, and its resource, "" for none. */
+  readonly peer: string;
+  readonly resource: string;
+  /** A complete stanza in jabber:client. */
+  readonly bytes: Buffer;
+}
+
+export interface ArchiveRange {
+  /** Ids from this one on, up to and without the other. */
+  readonly from: string;
+  readonly before: string;
+  readonly peer?: string;
+  /** Only along with `peer`. */
+  readonly resource?: string;
+}
+
+export type ArchiveEnd = "first" | "last";
+
+/** A user's conversations (XEP-0313), in the order of their ids. */
+export interface Archive {
+  /** Idempotent by id. @param keptSeconds how long it is kept at least; 0: for ever */
+  add(user: string, message: ArchivedMessage, keptSeconds: number): Promise<void>;
+  /** The first or the last of a range, at most `limit`, in order. */
+  page(
+    user: string,
+    range: ArchiveRange,
+    limit: number,
+    end: ArchiveEnd,
+  ): Promise<readonly ArchivedMessage[]>;
+  /** Those of the ids that exist, in order. */
+  get(user: string, ids: readonly string[]): Promise<readonly ArchivedMessage[]>;
+  /** Removes what is older, of all users, where it does not go by itself. */
+  sweep(beforeMs: number): Promise<void>;
+}
+
 /** Part of what is stored: a kind that has been used keeps its name. */
-export type DocumentKind = "blocked" | "private" | "vcard" | "push" | "activity" | "upload";
+export type DocumentKind =
+  | "archive"
+  | "blocked"
+  | "private"
+  | "vcard"
+  | "push"
+  | "activity"
+  | "upload";
 
 export interface StoredDocument {
   readonly key: string;
@@ -237,6 +282,7 @@ export interface Stores extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
   readonly offline: Offline;
+  readonly archive: Archive;
   readonly documents: Documents;
   readonly pubsub: Pubsub;
   readonly tokens: Tokens;

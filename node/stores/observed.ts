@@ -15,7 +15,7 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       observe(operation, clock.monotonicMs() - startMs, failed);
     }
   }
-  const { accounts, rosters, offline, documents, pubsub, tokens, secrets } = stores;
+  const { accounts, rosters, offline, archive, documents, pubsub, tokens, secrets } = stores;
   return {
     accounts: {
       create: (user, credentials) =>
@@ -44,6 +44,14 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       list: (user, limit, afterId) =>
         told("offline.list", () => offline.list(user, limit, afterId)),
       remove: (user, ids) => told("offline.remove", () => offline.remove(user, ids)),
+    },
+    archive: {
+      add: (user, message, keptSeconds) =>
+        told("archive.add", () => archive.add(user, message, keptSeconds)),
+      page: (user, range, limit, end) =>
+        told("archive.page", () => archive.page(user, range, limit, end)),
+      get: (user, ids) => told("archive.get", () => archive.get(user, ids)),
+      sweep: (beforeMs) => told("archive.sweep", () => archive.sweep(beforeMs)),
     },
     documents: {
       list: (user, kind) => told("documents.list", () => documents.list(user, kind)),

@@ -1,5 +1,8 @@
 /** Stores in memory for many nodes of one test, with the weather of the test. */
+import { Unavailable } from "../../base/errors.ts";
 import type {
+  ArchivedMessage,
+  ArchiveRange,
   Credentials,
   OfflineMessage,
   Roster,
@@ -17,6 +20,9 @@ export class MemoryStores {
   readonly disabled = new Set<string>();
   readonly versions = new Map<string, number>();
   readonly offline = new Map<string, Map<string, OfflineMessage>>();
+  readonly archives = new Map<string, Map<string, ArchivedMessage>>();
+  /** Nothing can be archived at the moment. */
+  archiveFails = false;
   readonly documents = new Map<string, Map<string, Buffer>>();
   readonly pubsub: MemoryPubsub;
   readonly #failures = new Map<string, Error | undefined>();
@@ -49,6 +55,11 @@ export class MemoryStores {
   storedFor(user: string): OfflineMessage[] {
     const stored = [...(this.offline.get(user)?.values() ?? [])];
     return stored.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  archived(user: string): ArchivedMessage[] {
+    const kept = [...(this.archives.get(user)?.values() ?? [])];
+    return kept.sort((one, other) => (one.id < other.id ? -1 : 1));
   }
 
   /**
@@ -86,6 +97,7 @@ export class MemoryStores {
           later(() => {
             this.rosters.delete(user);
             this.offline.delete(user);
+            this.archives.delete(user);
             this.documents.delete(user);
             this.pubsub.delete(user);
             return this.users.delete(user);
@@ -120,6 +132,21 @@ export class MemoryStores {
           later(() => {
             for (const id of ids) this.offline.get(user)?.delete(id);
           }),
+      },
+      archive: {
+        add: (user, message) =>
+          later(() => {
+            if (this.archiveFails) throw new Unavailable("store-timeout", "Cannot archive");
+            const kept = this.archives.get(user) ?? new Map<string, ArchivedMessage>();
+            this.archives.set(user, kept.set(message.id, message));
+          }),
+        page: (user, range, limit, end) =>
+          later(() => {
+            const found = this.archived(user).filter((one) => isWithin(one, range));
+            return end === "first" ? found.slice(0, limit) : found.slice(-limit);
+          }),
+        get: (user, ids) => later(() => this.archived(user).filter(({ id }) => ids.includes(id))),
+        sweep: () => Promise.resolve(),
       },
       documents: {
         list: (user, kind) => later(() => this.#documents(user, kind)),
@@ -195,3 +222,9 @@ export class MemoryStores {
     return String(version);
   }
 }
+
+const isWithin = ({ id, peer, resource }: ArchivedMessage, range: ArchiveRange): boolean =>
+  id >= range.from &&
+  id < range.before &&
+  (range.peer === undefined || range.peer === peer) &&
+  (range.resource === undefined || range.resource === resource);

@@ -13,6 +13,7 @@ import {
   isDisabled,
   usableCredentials,
 } from "../credentials.ts";
+import { deleteArchive } from "./archive.ts";
 import { deleteDocuments } from "./documents.ts";
 import { deleteMessages } from "./offline.ts";
 import type { Pool } from "./pool.ts";
@@ -116,6 +117,7 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
       await Promise.all([
         deleteRoster(pool, clock, user),
         deleteMessages(pool, user),
+        deleteArchive(pool, user),
         deleteDocuments(pool, user),
         deletePubsub(pool, clock, user),
         clearTokens(pool, clock, user),

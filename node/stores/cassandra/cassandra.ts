@@ -6,6 +6,7 @@ import { systemRandom } from "../../base/random.ts";
 import type { Observe, Stores } from "../contract.ts";
 import { observedStores } from "../observed.ts";
 import { cassandraAccounts } from "./accounts.ts";
+import { cassandraArchive } from "./archive.ts";
 import { cassandraDocuments } from "./documents.ts";
 import type { KeyspaceOptions } from "./keyspace.ts";
 import { ensureKeyspace, onceVisible } from "./keyspace.ts";
@@ -16,6 +17,10 @@ import { cassandraPubsub } from "./pubsub.ts";
 import { cassandraRosters } from "./rosters.ts";
 import { cassandraSecrets } from "./secrets.ts";
 import { cassandraTokens } from "./tokens.ts";
+
+/** History has budgets of its own, so that a slow archive takes nothing from deliveries. */
+const ARCHIVE_REQUESTS_MAX = 512;
+const HISTORY_REQUESTS_MAX = 128;
 
 export interface CassandraOptions extends KeyspaceOptions {
   /** Its wall clock orders writes of different nodes: keep them in step, as Cassandra asks for. */
@@ -49,6 +54,13 @@ export async function openCassandraStores(options: CassandraOptions): Promise<St
     accounts: cassandraAccounts(pool, clock),
     rosters: cassandraRosters(pool, clock),
     offline: cassandraOffline(pool, clock),
+    archive: cassandraArchive(
+      {
+        writes: pool.withBudget(ARCHIVE_REQUESTS_MAX),
+        reads: pool.withBudget(HISTORY_REQUESTS_MAX),
+      },
+      clock,
+    ),
     documents: cassandraDocuments(pool),
     pubsub: cassandraPubsub(pool, clock),
     tokens: cassandraTokens(pool, clock),

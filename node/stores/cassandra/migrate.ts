@@ -17,6 +17,7 @@ import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.t
 import { documents } from "./schema/0002-documents.ts";
 import { pubsub } from "./schema/0003-pubsub.ts";
 import { tokensSecrets } from "./schema/0004-tokens-secrets.ts";
+import { archive } from "./schema/0005-archive.ts";
 
 export interface CassandraMigration {
   /** One more than the migration before. */
@@ -38,6 +39,7 @@ const MIGRATIONS: readonly CassandraMigration[] = [
   documents,
   pubsub,
   tokensSecrets,
+  archive,
 ];
 const KNOWN = MIGRATIONS.at(-1)?.version ?? 0;
 

@@ -57,6 +57,7 @@ const SPECULATE_AFTER_MS = 100;
 
 export class Pool {
   readonly #client: Client;
+  readonly #options: PoolOptions;
   readonly #timeoutMs: number;
   readonly #requestsMax: number;
   #requests = 0;
@@ -64,6 +65,7 @@ export class Pool {
 
   private constructor(client: Client, options: PoolOptions) {
     this.#client = client;
+    this.#options = options;
     this.#timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
     this.#requestsMax = options.requestsMax ?? REQUESTS_MAX;
   }
@@ -81,6 +83,11 @@ export class Pool {
       await client.shutdown();
       throw asOpenFailure(error);
     }
+  }
+
+  /** The same connections with a bound of its own on the calls in flight. */
+  withBudget(requestsMax: number): Pool {
+    return new Pool(this.#client, { ...this.#options, requestsMax });
   }
 
   /** The client itself, for migrations: DDL has no place on the paths above. */

@@ -26,7 +26,9 @@ export function sqliteAccounts(connection: Connection, clock: Clock): Accounts {
   );
   const remove = connection.prepare("DELETE FROM accounts WHERE user = ?");
   const removals = [
-    ...["rosters", "roster_removals", "offline", "documents"].map((table) => `${table} WHERE user`),
+    ...["rosters", "roster_removals", "offline", "archive", "documents"].map(
+      (table) => `${table} WHERE user`,
+    ),
     ...["pubsub_nodes", "pubsub_items"].map((table) => `${table} WHERE owner`),
   ].map((rows) => connection.prepare(`DELETE FROM ${rows} = ?`));
 

@@ -5,6 +5,7 @@ import { accountsRostersOffline } from "./schema/0001-accounts-rosters-offline.t
 import { documents } from "./schema/0002-documents.ts";
 import { pubsub } from "./schema/0003-pubsub.ts";
 import { tokensSecrets } from "./schema/0004-tokens-secrets.ts";
+import { archive } from "./schema/0005-archive.ts";
 
 export interface SqliteMigration {
   /** One more than the migration before. */
@@ -17,6 +18,7 @@ const MIGRATIONS: readonly SqliteMigration[] = [
   documents,
   pubsub,
   tokensSecrets,
+  archive,
 ];
 
 /**

@@ -4,6 +4,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { Observe, Stores } from "../contract.ts";
 import { observedStores } from "../observed.ts";
 import { sqliteAccounts } from "./accounts.ts";
+import { sqliteArchive } from "./archive.ts";
 import { openConnection } from "./connection.ts";
 import { sqliteDocuments } from "./documents.ts";
 import { sqliteOffline } from "./offline.ts";
@@ -32,6 +33,7 @@ export async function openSqliteStores(options: SqliteOptions): Promise<Stores> 
     accounts: sqliteAccounts(connection, clock),
     rosters: sqliteRosters(connection, clock),
     offline: sqliteOffline(connection),
+    archive: sqliteArchive(connection),
     documents: sqliteDocuments(connection),
     pubsub: sqlitePubsub(connection, clock),
     tokens: sqliteTokens(connection, clock),

@@ -1,0 +1,148 @@
+/**
+ * Writes to the archive without ever holding up chat for long. A write that does not succeed in
+ * time is late: it is tried again until it succeeds, in the background, and as long as anything is
+ * late nobody waits for new writes. What there is no room for is lost to the archive, and counted;
+ * its recipient gets it all the same.
+ */
+import type { Timer } from "../../base/clock.ts";
+import { Unavailable } from "../../base/errors.ts";
+import type { ArchivedMessage } from "../../stores/contract.ts";
+import type { Host } from "../contract.ts";
+
+const RETRY_MS = 1_000;
+/** Late writes under way at a time. */
+const RETRIES_AT_ONCE = 32;
+
+export interface WriterLimits {
+  /** How long the acceptance of a message waits for its archive. */
+  readonly waitMs: number;
+  readonly lateBytesMax: number;
+  /** 0: for ever. */
+  readonly keptSeconds: number;
+}
+
+export interface WriterCounts {
+  archived: number;
+  late: number;
+  lost: number;
+}
+
+interface Late {
+  readonly user: string;
+  readonly message: ArchivedMessage;
+}
+
+export class Writer {
+  readonly #host: Pick<Host, "archive" | "clock" | "log">;
+  readonly #limits: WriterLimits;
+  readonly #counts: WriterCounts;
+  readonly #late = new Set<Late>();
+  #lateBytes = 0;
+  #isLosing = false;
+  #timer: Timer | undefined;
+
+  constructor(
+    host: Pick<Host, "archive" | "clock" | "log">,
+    limits: WriterLimits,
+    counts: WriterCounts,
+  ) {
+    this.#host = host;
+    this.#limits = limits;
+    this.#counts = counts;
+  }
+
+  /** Something is late: what is read now may get company. */
+  get isBehind(): boolean {
+    return this.#late.size > 0;
+  }
+
+  /** Resolves when the message is archived, or late. Never rejects. */
+  async write(user: string, message: ArchivedMessage): Promise<void> {
+    const late = { user, message };
+    if (this.isBehind) return this.#put(late);
+    const outcome = await this.#inTime(this.#attempt(late));
+    if (outcome === "again" || outcome === undefined) this.#put(late);
+  }
+
+  async #attempt({ user, message }: Late): Promise<"done" | "again"> {
+    const { archive, log } = this.#host;
+    try {
+      await archive.add(user, message, this.#limits.keptSeconds);
+      this.#counts.archived += 1;
+      return "done";
+    } catch (error) {
+      if (error instanceof Unavailable) return "again";
+      this.#counts.lost += 1;
+      log.error({ err: error }, "cannot archive a message");
+      return "done";
+    }
+  }
+
+  /** Undefined when it takes too long. */
+  async #inTime<T>(work: Promise<T>): Promise<T | undefined> {
+    let timer: Timer | undefined;
+    const expired = new Promise<undefined>((resolve) => {
+      timer = this.#host.clock.after(this.#limits.waitMs, () => resolve(undefined));
+    });
+    try {
+      return await Promise.race([work, expired]);
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  #put(late: Late): void {
+    const { log } = this.#host;
+    const bytes = this.#lateBytes + late.message.bytes.length;
+    if (bytes > this.#limits.lateBytesMax) {
+      this.#counts.lost += 1;
+      if (!this.#isLosing) log.error({}, "cannot archive messages: too many are late");
+      this.#isLosing = true;
+      return;
+    }
+    if (!this.isBehind)
+      log.warn({}, "the archive does not answer in time: messages are archived late");
+    this.#lateBytes = bytes;
+    this.#late.add(late);
+    this.#counts.late = this.#late.size;
+    this.#again();
+  }
+
+  #again(): void {
+    this.#timer ??= this.#host.clock.after(RETRY_MS, () => {
+      void this.#retry().finally(() => {
+        this.#timer = undefined;
+        if (this.isBehind) this.#again();
+      });
+    });
+  }
+
+  /** The oldest first; stops when the archive still does not answer. */
+  async #retry(): Promise<void> {
+    while (this.isBehind) {
+      const some = firstOf(this.#late, RETRIES_AT_ONCE);
+      const outcomes = await Promise.all(some.map((late) => this.#attempt(late)));
+      some.forEach((late, index) => {
+        if (outcomes[index] === "done") this.#remove(late);
+      });
+      if (outcomes.includes("again")) return;
+    }
+    this.#isLosing = false;
+    this.#host.log.info({}, "the archive has caught up");
+  }
+
+  #remove(late: Late): void {
+    this.#late.delete(late);
+    this.#lateBytes -= late.message.bytes.length;
+    this.#counts.late = this.#late.size;
+  }
+}
+
+function firstOf<T>(all: Iterable<T>, countMax: number): readonly T[] {
+  const some: T[] = [];
+  for (const one of all) {
+    if (some.length >= countMax) break;
+    some.push(one);
+  }
+  return some;
+}
