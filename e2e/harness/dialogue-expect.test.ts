@@ -32,6 +32,11 @@ const MATCHING: readonly (readonly [string, string, string])[] = [
     '<iq><a i="{x}"/><a i="1"/></iq>',
     '<iq><a i="1"/><a i="2"/></iq>',
   ],
+  [
+    "what the server calls a message",
+    "<message><a/></message>",
+    '<message><a/><stanza-id xmlns="urn:xmpp:sid:0" id="1"/></message>',
+  ],
   ["any text", "<message><body>{any}</body></message>", "<message><body>x</body></message>"],
 ];
 

@@ -5,8 +5,8 @@ import { conditionOf, one, take } from "./testing/read.ts";
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;
 
-function newCluster(nodes: number) {
-  const cluster = new Cluster({ nodes });
+function newCluster(nodes: number, options = {}) {
+  const cluster = new Cluster({ nodes, options });
   cluster.stores.addUser(ROMEO);
   cluster.stores.addUser(JULIET);
   cluster.stores.befriend(ROMEO, JULIET);
@@ -14,8 +14,8 @@ function newCluster(nodes: number) {
 }
 
 /** Romeo on the first node, Juliet on the last, both available. */
-async function twoOnline(nodes: number) {
-  const cluster = newCluster(nodes);
+async function twoOnline(nodes: number, options = {}) {
+  const cluster = newCluster(nodes, options);
   const first = cluster.node(0);
   const last = cluster.node(nodes - 1);
   const romeo = await first.login(`${ROMEO}/orchard`);
@@ -160,7 +160,9 @@ test("what no module answers is service-unavailable", async () => {
 });
 
 test("local to local never leaves the node, and makes no promise on the way", async () => {
-  const { cluster, first, romeo, juliet } = await twoOnline(1);
+  const { cluster, first, romeo, juliet } = await twoOnline(1, {
+    archive: { enabled: false },
+  });
   const before = first.mesh.frames;
   const { parseStanza } = await import("../xml/parser.ts");
   const parsed = parseStanza(

@@ -27,7 +27,7 @@ test("a client resumes on another node, and nobody saw it gone", async () => {
   const { cluster, romeo, juliet } = await romeoAndJuliet();
   await using _ = cluster;
   romeo.client.send(message("juliet@localhost", "m1") + message(juliet.address, "m2"));
-  const seen = await juliet.client.read("m2</body></message>");
+  const seen = await juliet.client.read("m2</body>");
   expect(ids(seen)).toEqual(["m1", "m2"]);
   juliet.client.destroy();
   await until(() => isDetached(cluster, 1, juliet), "detached");
@@ -36,12 +36,12 @@ test("a client resumes on another node, and nobody saw it gone", async () => {
   // Her own presence, romeo's, and the first message.
   const { client, answer } = await cluster.resume(2, "juliet", juliet.id, 3);
   expect(answer).toContain(`previd='${juliet.id}' h='1'`);
-  expect(ids(await client.read("m3</body></message>"))).toEqual(["m2", "m3"]);
+  expect(ids(await client.read("m3</body>"))).toEqual(["m2", "m3"]);
   expect(cluster.node(1).kit.door.sessions.size).toBe(0);
   romeo.client.send(message("juliet@localhost", "m4") + message(juliet.address, "m5"));
-  expect(ids(await client.read("m5</body></message>"))).toEqual(["m4", "m5"]);
+  expect(ids(await client.read("m5</body>"))).toEqual(["m4", "m5"]);
   client.send(message(romeo.address, "j1"));
-  const heard = await romeo.client.read("j1</body></message>");
+  const heard = await romeo.client.read("j1</body>");
   expect(heard).not.toContain("unavailable");
   const { routes } = await cluster.node(0).routes.read("juliet@localhost");
   expect(routes).toMatchObject([{ node: "node-3", session: juliet.id, available: true }]);
@@ -68,7 +68,7 @@ test("a session goes from node to node and back, with all it has", async () => {
     await cluster.settle();
     const { client, answer } = await cluster.resume(index, "juliet", juliet.id, 2);
     expect(answer).toContain("<resumed");
-    const all = await client.read(`m${turn}</body></message>`);
+    const all = await client.read(`m${turn}</body>`);
     expect(ids(all)).toEqual(Array.from({ length: turn + 1 }, (_one, n) => `m${n}`));
     client.destroy();
     await until(() => isDetached(cluster, index, juliet), "detached");
@@ -100,7 +100,7 @@ test("messages sent while the session moves arrive once and in order", async () 
   clearInterval(timer);
   await cluster.settle();
   romeo.client.send(message("juliet@localhost", "last"));
-  received = [...received, ...ids(await client.read("last</body></message>"))];
+  received = [...received, ...ids(await client.read("last</body>"))];
   const expected = [...Array.from({ length: sent }, (_one, n) => `m${n}`), "last"];
   expect(received).toEqual(expected);
 }, 30_000);
@@ -127,7 +127,7 @@ test("what another node never commits is given back to the node that had it", as
   ).rejects.toMatchObject({ code: "routes-moved" });
   const { client, answer } = await cluster.resume(1, "juliet", juliet.id, 2);
   expect(answer).toContain("<resumed");
-  await client.read("m1</body></message>");
+  await client.read("m1</body>");
 });
 
 test("stored messages that were given before the move are not given again after it", async () => {
@@ -155,7 +155,7 @@ test("a drained node keeps its sessions until they are resumed elsewhere", async
   const { cluster, romeo, juliet } = await romeoAndJuliet();
   await using _ = cluster;
   romeo.client.send(message("juliet@localhost", "m1"));
-  await juliet.client.read("m1</body></message>");
+  await juliet.client.read("m1</body>");
   let isDrained = false;
   const drained = cluster
     .node(1)
@@ -170,9 +170,9 @@ test("a drained node keeps its sessions until they are resumed elsewhere", async
   await cluster.settle();
   expect(isDrained).toBe(false);
   const { client } = await cluster.resume(2, "juliet", juliet.id, 3);
-  expect(ids(await client.read("m2</body></message>"))).toEqual(["m2"]);
+  expect(ids(await client.read("m2</body>"))).toEqual(["m2"]);
   await drained;
   expect(cluster.node(1).kit.complaints).toEqual([]);
   client.send(message(romeo.address, "j1"));
-  expect(await romeo.client.read("j1</body></message>")).not.toContain("unavailable");
+  expect(await romeo.client.read("j1</body>")).not.toContain("unavailable");
 });

@@ -108,7 +108,11 @@ describe.each([1, 3])("on %i node(s)", (nodes) => {
       "<body>a</body><private xmlns='urn:xmpp:carbons:2'/><no-copy xmlns='urn:xmpp:hints'/>";
     await say(orchard, `<message to='${JULIET}/balcony' type='chat' id='5'>${payload}</message>`);
     const message = one(balcony.session, "message");
-    expect(message.getChildElements().map(({ name }) => name)).toEqual(["body", "no-copy"]);
+    expect(message.getChildElements().map(({ name }) => name)).toEqual([
+      "body",
+      "no-copy",
+      "stanza-id",
+    ]);
     for (const { session } of [garden, street, chamber, church]) expect(take(session)).toEqual([]);
   });
 
