@@ -84,7 +84,7 @@ export const DEFAULT_LIMITS: DoorLimits = {
   outboxBytesMax: 16 * 1024 * 1024,
   acceptMs: 10_000,
   queuedStanzasMax: 64,
-  loginPlacesMax: 128,
+  loginPlacesMax: 256,
   passwordPlacesMax: 32,
   loginsWaitingMax: 4_000,
   lingerMs: 2_000,
