@@ -9,6 +9,7 @@ import {
   userDelete,
   userDisable,
   userEnable,
+  userForget,
   userList,
   userPassword,
 } from "./commands/user.ts";
@@ -25,6 +26,7 @@ Commands
   user passwd <address>    set another password
   user disable <address>   let nobody log in; all data is kept
   user enable <address>    let its owner log in again
+  user forget <address>    forget the tokens that its clients log in with; they need the password
   user delete <address>    remove an account and all its data
   user list <domain>       print the addresses of a domain's accounts
   config check             read the configuration and say what is wrong with it
@@ -59,6 +61,7 @@ const COMMANDS: readonly Command[] = [
   { words: ["user", "passwd"], operands: 1, run: userPassword },
   { words: ["user", "disable"], operands: 1, run: userDisable },
   { words: ["user", "enable"], operands: 1, run: userEnable },
+  { words: ["user", "forget"], operands: 1, run: userForget },
   { words: ["user", "delete"], operands: 1, run: userDelete },
   { words: ["user", "list"], operands: 1, run: userList },
   { words: ["config", "check"], operands: 0, run: configCheck },

@@ -94,6 +94,15 @@ test("xmpp.js logs in and binds in one step, and comes back with a token when th
   expect(mechanisms(juliet)).toEqual(["SCRAM-SHA-1", "HT-SHA-256-NONE"]);
   expect(juliet.all("online")[1]).toEqual(first);
   expect(await metric("logins_by_token_total")).toBe(1);
+  // A device is lost: what it holds must be worth nothing, and the owner logs in by password.
+  const words = ["user", "forget", "juliet@localhost", "--set", `data=${data}`];
+  expect((await runCommand(words, "")).stdout).toBe("Forgot the tokens of juliet@localhost\n");
+  node.kill("SIGTERM");
+  expect(await node.ended).toBe(0);
+  node = await start();
+  await juliet.until("a third login", (one) => one.all("online").length === 3);
+  expect(mechanisms(juliet).at(-1)).toBe("SCRAM-SHA-1");
+  expect(await metric("logins_by_token_total")).toBe(0);
   juliet.do({ do: "message", to: "juliet@localhost", id: "m1", body: "to myself" });
   await juliet.until("its own message", ({ bodies }) => bodies.includes("to myself"));
 });

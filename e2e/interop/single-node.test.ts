@@ -64,6 +64,7 @@ describe("the command", () => {
     [["user", "add", "romeo@elsewhere"], /elsewhere is not one of the domains/],
     [["user", "add", "nobody@localhost"], /password: it is empty/],
     [["user", "passwd", "ghost@localhost"], /no such account/],
+    [["user", "forget", "ghost@localhost"], /no such account/],
     [["user", "delete", "romeo@localhost"], /no terminal; give --yes/],
     [["user", "frobnicate"], /no command user frobnicate/],
     [["user", "add"], /an operand is missing/],

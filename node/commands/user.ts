@@ -7,18 +7,18 @@ import type { Configuration } from "../config/schema.ts";
 import { readConfiguration } from "../configuration.ts";
 import { openStores } from "../engines.ts";
 import { Jid } from "../stanza/jid.ts";
-import type { Accounts, Credentials } from "../stores/contract.ts";
+import type { Accounts, Credentials, Stores } from "../stores/contract.ts";
 import type { Invocation } from "./invocation.ts";
 
 const PASSWORD_BYTES_MAX = 1_023;
 
 async function withAccounts(
   invocation: Invocation,
-  work: (accounts: Accounts, configuration: Configuration) => Promise<void>,
+  work: (accounts: Accounts, configuration: Configuration, stores: Stores) => Promise<void>,
 ): Promise<void> {
   const configuration = readConfiguration(invocation);
   await using stores = await openStores(configuration);
-  await work(stores.accounts, configuration);
+  await work(stores.accounts, configuration, stores);
 }
 
 function addressOf({ operands: [operand] }: Invocation, { domains }: Configuration): Jid {
@@ -91,6 +91,17 @@ const setDisabled =
 
 export const userDisable = setDisabled(true);
 export const userEnable = setDisabled(false);
+
+/** XEP-0484: who logs in next needs the password, whatever a lost device still holds. */
+export const userForget = (invocation: Invocation): Promise<void> =>
+  withAccounts(invocation, async (accounts, configuration, { tokens }) => {
+    const { bare } = addressOf(invocation, configuration);
+    if (!(await accounts.exists(bare))) {
+      throw new ConfigError(`Cannot forget the tokens of ${bare}: no such account`);
+    }
+    await tokens.clear(bare);
+    console.log(`Forgot the tokens of ${bare}`);
+  });
 
 export const userList = (invocation: Invocation): Promise<void> =>
   withAccounts(invocation, async (accounts) => {
