@@ -308,6 +308,14 @@ export const specSchema = z
       })
       .prefault({})
       .describe("The certificate that clients and servers see."),
+    upload: z
+      .strictObject({
+        secretName: secretName(
+          "Secret whose keys accessKeyId and secretAccessKey are those of config.upload.s3.",
+        ),
+      })
+      .prefault({})
+      .describe("Files of users, where config.upload.engine is s3."),
     update,
     resources: z
       .strictObject({

@@ -47,6 +47,18 @@ describe("the objects of a cluster", () => {
     await expect(text.join("---\n")).toMatchFileSnapshot(`golden/${name}.yaml`);
   });
 
+  test("hand the access key for uploads to the nodes, and to nobody else", () => {
+    const pods = stringify(replicaSet(withSpec({ upload: { secretName: "bucket" } }), "r"));
+    for (const [variable, key] of [
+      ["ZONDA_UPLOAD_S3_ACCESS_KEY_ID", "accessKeyId"],
+      ["ZONDA_UPLOAD_S3_SECRET_ACCESS_KEY", "secretAccessKey"],
+    ]) {
+      const reference = `name: ${variable}\n +valueFrom:\n +secretKeyRef:\n +name: bucket\n +key: ${key}\n`;
+      expect(pods).toMatch(new RegExp(reference));
+    }
+    expect(stringify(replicaSet(minimal, "r"))).not.toContain("UPLOAD");
+  });
+
   test("are all owned by the cluster and found by its label", () => {
     for (const { metadata } of everything(full)) {
       expect(metadata.ownerReferences).toMatchObject([{ kind: "XmppCluster", uid: "1-2-3" }]);
@@ -159,7 +171,7 @@ describe("a revision", () => {
   // Other operators gave these names to ReplicaSets that run: another name replaces every node.
   test("of a spec keeps its name for ever", () => {
     expect(revisionOf(minimal)).toBe("9f6866014a");
-    expect(revisionOf(full)).toBe("d4756a4834");
+    expect(revisionOf(full)).toBe("3772830a4a");
   });
 
   test.each([
@@ -179,6 +191,7 @@ describe("a revision", () => {
     ["etcd", { etcd: { ...minimal.spec.etcd, secretName: "a" } }],
     ["Cassandra", { cassandra: { ...minimal.spec.cassandra, contactPoints: ["b"] } }],
     ["certificate", { tls: { secretName: "a" } }],
+    ["access key for uploads", { upload: { secretName: "a" } }],
     ["resources", { resources: { limits: { memory: "1Gi" } } }],
     [
       "drain",

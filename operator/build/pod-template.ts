@@ -80,19 +80,28 @@ const fromField = (name: string, fieldPath: string) => ({
   valueFrom: { fieldRef: { fieldPath } },
 });
 
-const fromSecret = (prefix: string, secret: string | undefined) =>
+const LOGIN = { USERNAME: "username", PASSWORD: "password" };
+const ACCESS_KEY = { ACCESS_KEY_ID: "accessKeyId", SECRET_ACCESS_KEY: "secretAccessKey" };
+
+/** @param keys of the Secret, by the end of the variable's name */
+const fromSecret = (
+  prefix: string,
+  secret: string | undefined,
+  keys: Readonly<Record<string, string>>,
+) =>
   secret === undefined
     ? []
-    : ["username", "password"].map((key) => ({
-        name: `${prefix}_${key.toUpperCase()}`,
+    : Object.entries(keys).map(([end, key]) => ({
+        name: `${prefix}_${end}`,
         valueFrom: { secretKeyRef: { name: secret, key } },
       }));
 
-const environment = ({ etcd, cassandra }: Cluster["spec"]): readonly object[] => [
+const environment = ({ etcd, cassandra, upload }: Cluster["spec"]): readonly object[] => [
   fromField("ZONDA_NODE_NAME", "metadata.name"),
   fromField("ZONDA_MESH_ADVERTISE", "status.podIP"),
-  ...fromSecret("ZONDA_STORE_CASSANDRA", cassandra.secretName),
-  ...fromSecret("ZONDA_ROUTES_ETCD", etcd.secretName),
+  ...fromSecret("ZONDA_STORE_CASSANDRA", cassandra.secretName, LOGIN),
+  ...fromSecret("ZONDA_ROUTES_ETCD", etcd.secretName, LOGIN),
+  ...fromSecret("ZONDA_UPLOAD_S3", upload.secretName, ACCESS_KEY),
 ];
 
 const files = (directory: string, ...keys: readonly string[]) =>

@@ -10,8 +10,8 @@ import type { Cluster } from "../api/xmpp-cluster.ts";
 const LENGTH = 10;
 
 export function revisionOf({ spec }: Cluster): string {
-  const { version, image, domains, config, etcd, cassandra, tls, resources, update } = spec;
-  const inputs = { version, image, domains, config, etcd, cassandra, tls, resources };
+  const { version, image, domains, config, etcd, cassandra, tls, upload, resources, update } = spec;
+  const inputs = { version, image, domains, config, etcd, cassandra, tls, upload, resources };
   const text = canonical({ ...inputs, drain: update.drain });
   return createHash("sha256").update(text).digest("hex").slice(0, LENGTH);
 }
