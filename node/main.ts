@@ -319,6 +319,7 @@ const openDoor = ({
     resourceSecret: secret.keyFor("resources"),
     tokens: openTokens(configuration, stores, secret),
     inline: opened.inline,
+    boundNotes: opened.boundNotes,
     anonymousDomains: configuration.auth.anonymousDomains,
     registration: registrationOf(configuration, opened),
     announced: opened.announced,

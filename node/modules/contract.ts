@@ -6,7 +6,7 @@ import type { Random } from "../base/random.ts";
 import type { Uploads } from "../http/upload/contract.ts";
 import type { IqRequest as Request } from "../router/iq.ts";
 import type { Registration, Router } from "../router/router.ts";
-import type { ClientSession, InlineFeature, SessionTable } from "../session/contract.ts";
+import type { BoundNote, ClientSession, InlineFeature, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Field, FilledForm, Heading } from "../stanza/form.ts";
 import type { Jid } from "../stanza/jid.ts";
@@ -337,7 +337,18 @@ export const command = (
   declared: Omit<CommandRegistration, "kind" | "node">,
 ): CommandRegistration => ({ kind: "command", node, ...declared });
 
+/** Told in `<bound/>` to every client whose resource is bound by XEP-0386; undefined: nothing. */
+export interface BoundNoteRegistration extends BoundNote {
+  readonly kind: "bound-note";
+}
+
+export const boundNote = (describe: BoundNote["describe"]): BoundNoteRegistration => ({
+  kind: "bound-note",
+  describe,
+});
+
 export type ModuleRegistration =
+  | BoundNoteRegistration
   | Registration
   | CommandRegistration
   | ServiceRegistration

@@ -5,7 +5,7 @@ import type { Random } from "../base/random.ts";
 import type { Uploads } from "../http/upload/contract.ts";
 import type { RouterOptions } from "../router/router.ts";
 import { Router } from "../router/router.ts";
-import type { InlineFeature } from "../session/contract.ts";
+import type { BoundNote, InlineFeature } from "../session/contract.ts";
 import type { Credentials } from "../stores/contract.ts";
 import { serialize } from "../xml/write.ts";
 import { createAccount } from "./account.ts";
@@ -39,6 +39,8 @@ export interface OpenedRouter {
   readonly announced: string;
   /** What a client may ask modules for while its resource is bound. */
   readonly inline: readonly InlineFeature[];
+  /** What modules tell a client whose resource is bound along with its login. */
+  readonly boundNotes: readonly BoundNote[];
   /**
    * Makes an account (XEP-0077 before login; whether that is allowed is the door's business).
    * @param user the prepared bare address
@@ -88,6 +90,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     features,
     counts: loaded.counts,
     inline: loaded.inline,
+    boundNotes: loaded.boundNotes,
     announced: announced.map(({ element }) => serialize(element())).join(""),
     register: (user, password) => createAccount({ accounts, credentialsFor }, user, password),
   };

@@ -4,6 +4,7 @@ import type { Registration } from "../router/router.ts";
 import type { Owned } from "../router/stages.ts";
 import type {
   AnnounceRegistration,
+  BoundNoteRegistration,
   CommandRegistration,
   DiscoRegistration,
   Host,
@@ -20,6 +21,7 @@ export interface Loaded {
   readonly disco: readonly DiscoRegistration[];
   readonly announced: readonly AnnounceRegistration[];
   readonly inline: readonly InlineRegistration[];
+  readonly boundNotes: readonly BoundNoteRegistration[];
   readonly commands: readonly CommandRegistration[];
 }
 
@@ -92,6 +94,7 @@ export function load(
   const disco: DiscoRegistration[] = [];
   const announced: AnnounceRegistration[] = [];
   const inline: InlineRegistration[] = [];
+  const boundNotes: BoundNoteRegistration[] = [];
   const commands: CommandRegistration[] = [];
   for (const module of inOrder(modules)) {
     const log = host.log.child({ module: module.name });
@@ -103,6 +106,7 @@ export function load(
       else if (one.kind === "disco") disco.push(one);
       else if (one.kind === "announce") announced.push(one);
       else if (one.kind === "inline") inline.push(one);
+      else if (one.kind === "bound-note") boundNotes.push(one);
       else if (one.kind === "command") commands.push(one);
       else registrations.push({ module: module.name, registration: one });
     }
@@ -121,7 +125,7 @@ export function load(
   if (twice !== undefined) {
     throw new ConfigError(`Cannot load modules: two of them enable ${twice.ns} inline`);
   }
-  const told = { disco, announced, inline, commands };
+  const told = { disco, announced, inline, boundNotes, commands };
   return { registrations, features: [...features].toSorted(), ...told, counts };
 }
 

@@ -1,16 +1,19 @@
 /** XEP-0386: a resource is bound along with the login, and what the client asks for is enabled. */
 import { createHmac } from "node:crypto";
+import { withDeadline } from "../base/deadline.ts";
 import type { Jid } from "../stanza/jid.ts";
 import { NS_ACKS, NS_BIND2 } from "../stream/namespaces.ts";
 import type { Element } from "../xml/element.ts";
 import { isNamed, ns } from "../xml/names.ts";
 import { serialize } from "../xml/write.ts";
 import { addressFor } from "./bind.ts";
+import type { BoundNote } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 import type { BindWish, Wishes } from "./sasl2.ts";
 import type { Session } from "./session.ts";
 
 const NAME_BYTES = 9;
+const NOTE_MS = 1_000;
 
 /**
  * The address of a session to be. A client that says who it is has the same every time, so that it
@@ -49,7 +52,20 @@ export async function enableAll(
 ): Promise<string> {
   let answers = "";
   for (const request of features) answers += await enable(door, session, request);
+  // Last, so that what it says of the archive holds from the moment everything is on.
+  for (const note of door.boundNotes) answers += await noted(door, session, note);
   return `<bound xmlns='${NS_BIND2}'>${answers}</bound>`;
+}
+
+/** A login does not wait for long for what is only told along with it. */
+async function noted(door: Door, session: Session, { describe }: BoundNote): Promise<string> {
+  try {
+    const describing = Promise.resolve(describe(session));
+    return written(await withDeadline(describing, NOTE_MS, "note-timeout", "describe a session"));
+  } catch (error) {
+    door.log.debug({ session: session.id, err: error }, "not-noted");
+    return "";
+  }
 }
 
 async function enable(door: Door, session: Session, request: Element): Promise<string> {
@@ -57,6 +73,8 @@ async function enable(door: Door, session: Session, request: Element): Promise<s
   if (namespace === NS_ACKS) {
     return isNamed(request, "enable") ? session.enableAcks(request.attrs).toString() : "";
   }
-  const answer = await door.inline.get(namespace)?.enable(session, request);
-  return answer === undefined ? "" : serialize(answer);
+  return written(await door.inline.get(namespace)?.enable(session, request));
 }
+
+const written = (answer: Element | undefined): string =>
+  answer === undefined ? "" : serialize(answer);

@@ -124,6 +124,11 @@ export interface InlineFeature {
   enable(session: ClientSession, request: Element): InlineAnswer;
 }
 
+/** What every client is told whose resource is bound by XEP-0386, whether it asked or not. */
+export interface BoundNote {
+  describe(session: ClientSession): InlineAnswer;
+}
+
 export type InlineAnswer = Element | undefined | Promise<Element | undefined>;
 
 /** The sessions of this node. */

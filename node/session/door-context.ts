@@ -12,7 +12,7 @@ import type { Admission } from "../guard/admission.ts";
 import type { Captchas } from "../guard/captcha.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
-import type { InlineFeature, SessionEvents } from "./contract.ts";
+import type { BoundNote, InlineFeature, SessionEvents } from "./contract.ts";
 import type { Detached } from "./detached.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Session } from "./session.ts";
@@ -154,6 +154,8 @@ export interface Door {
   readonly announced: string;
   /** What a client may ask others for while its resource is bound, by namespace. */
   readonly inline: ReadonlyMap<string, InlineFeature>;
+  /** What others tell a client whose resource is bound along with its login. */
+  readonly boundNotes: readonly BoundNote[];
   /** The same on all nodes: names resources that stay the same. */
   readonly resourceSecret: Buffer;
   readonly auth: AuthServices;

@@ -21,7 +21,7 @@ import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
 import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
-import type { InlineFeature, SessionEvents, SessionTable } from "./contract.ts";
+import type { BoundNote, InlineFeature, SessionEvents, SessionTable } from "./contract.ts";
 import { Detached } from "./detached.ts";
 import type {
   ClientDoorConfig,
@@ -68,6 +68,8 @@ export interface ClientDoorOptions {
   readonly mechanisms?: readonly PasswordMechanism[];
   /** XEP-0386: what others enable. */
   readonly inline?: readonly InlineFeature[];
+  /** XEP-0386: what others tell. */
+  readonly boundNotes?: readonly BoundNote[];
   /** Some of `domains`; none if left out. */
   readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
@@ -145,6 +147,7 @@ function makeDoor(options: ClientDoorOptions): Door {
     events: options.events,
     registration: options.registration,
     announced: `${options.announced ?? ""}${streamLimits(config.stanzaBytesMax)}`,
+    boundNotes: options.boundNotes ?? [],
     inline: new Map((options.inline ?? []).map((one) => [one.ns, one])),
     resourceSecret: options.resourceSecret,
     auth: {

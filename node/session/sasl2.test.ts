@@ -146,6 +146,34 @@ test("modules enable what they registered; what nobody knows is passed over", as
   expect(asked).toEqual(["romeo@localhost enable"]);
 });
 
+test("modules tell a bound client what they can say, after all is enabled; the login does not depend on it", async () => {
+  const order: string[] = [];
+  const enable = () => {
+    order.push("enabled");
+    return undefined;
+  };
+  const describe = ({ jid }: ClientSession) => {
+    order.push("described");
+    return el("metadata", { xmlns: "urn:example:archive", of: jid.bare });
+  };
+  await using kit = await openKit({
+    inline: [{ ns: CARBONS, enable }],
+    boundNotes: [
+      { describe },
+      { describe: async () => undefined },
+      { describe: () => Promise.reject(new Unavailable("store-timeout", "Cannot read")) },
+    ],
+  });
+  const client = await kit.connect();
+  await client.open();
+  const answer = await client.plain2("romeo", "secret", bind(`<enable xmlns='${CARBONS}'/>`));
+  expect(answer).toMatch(/<bound [^>]*><metadata [^>]*of='romeo@localhost'[^>]*\/><\/bound>/);
+  expect(order).toEqual(["enabled", "described"]);
+  const unbound = await kit.connect();
+  await unbound.open();
+  expect(await unbound.plain2("romeo", "secret")).not.toContain("metadata");
+});
+
 test("what cannot be enabled undoes the bind, and the client may try again", async () => {
   let isAway = true;
   const enable = async () => {
