@@ -13,7 +13,7 @@ import type { BindWish, Wishes } from "./sasl2.ts";
 import type { Session } from "./session.ts";
 
 const NAME_BYTES = 9;
-const NOTE_MS = 1_000;
+const NOTE_MS = 300;
 
 /**
  * The address of a session to be. A client that says who it is has the same every time, so that it

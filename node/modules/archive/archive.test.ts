@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { TestSession } from "../testing/client.ts";
 import type { TestNode } from "../testing/cluster.ts";
-import { Cluster, DOMAIN } from "../testing/cluster.ts";
+import { Cluster, DOMAIN, GUESTS } from "../testing/cluster.ts";
 import { conditionOf, one, take } from "../testing/read.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
@@ -396,4 +396,26 @@ test("an archive that is not wanted is not there", async () => {
   await say("one");
   expect(cluster.stores.archived(ROMEO)).toEqual([]);
   expect(await ask(first, romeo)).toBe("service-unavailable");
+});
+
+test("a client whose resource is bound along with its login is told the ends of its archive", async () => {
+  const { first, juliet, say, cluster } = await twoOnline();
+  const told = async () => {
+    const notes = await Promise.all(first.boundNotes.map(({ describe }) => describe(juliet)));
+    return notes.find((note) => note?.attrs.xmlns === "urn:xmpp:mam:2");
+  };
+  expect((await told())?.children).toEqual([]);
+  await say("one");
+  cluster.clock.advance(60_000);
+  await say("two");
+  const { ids } = (await ask(first, juliet)) as Answer;
+  const metadata = await told();
+  expect(metadata?.getChild("start")?.attrs.id).toBe(ids[0]);
+  expect(metadata?.getChild("end")?.attrs).toMatchObject({
+    id: ids[1],
+    timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
+  });
+  const guest = await first.login(`a1b2@${GUESTS}/x`);
+  const notes = await Promise.all(first.boundNotes.map(({ describe }) => describe(guest)));
+  expect(notes.filter((note) => note !== undefined)).toEqual([]);
 });

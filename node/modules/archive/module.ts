@@ -6,6 +6,7 @@ import { choice, flag, integer } from "../../config/options.ts";
 import { StanzaError } from "../../stanza/error.ts";
 import type { ClientSession, Envelope, HistoryService, Host, Request } from "../contract.ts";
 import {
+  boundNote,
   counter,
   defineModule,
   disco,
@@ -112,7 +113,7 @@ class Answerer {
     });
   }
 
-  metadata({ from }: Request) {
+  metadata({ from }: Pick<Request, "from">) {
     const { archive, clock } = this.#host;
     return this.#counted(() => metadataOf(archive, from.bare, this.#limits, clock.nowMs()));
   }
@@ -215,6 +216,8 @@ export const archive = defineModule({
       stage("inbound", LAST, (envelope, origin) =>
         envelope.kind === "message" ? keeper.inbound(envelope, origin) : PASS,
       ),
+      // XEP-0386, 4.2: what there is when the resource is bound.
+      boundNote(({ jid }) => (host.isGuest(jid) ? undefined : answerer.metadata({ from: jid }))),
       iq.set("self", MAM_NS, "query", (request) => answerer.query(request)),
       iq.get("self", MAM_NS, "query", () => queryForm()),
       iq.get("self", MAM_NS, "metadata", (request) => answerer.metadata(request)),

@@ -40,6 +40,8 @@ export class TestNode {
   readonly router: Router;
   /** What a client may ask for while its resource is bound. */
   readonly inline: OpenedRouter["inline"];
+  /** What it is told when that is along with its login. */
+  readonly boundNotes: OpenedRouter["boundNotes"];
   isAlive = true;
   readonly #cluster: Cluster;
   readonly #died = Promise.withResolvers<void>();
@@ -76,6 +78,7 @@ export class TestNode {
     });
     this.router = opened.router;
     this.inline = opened.inline;
+    this.boundNotes = opened.boundNotes;
     ends.set(name, {
       isAlive: isLive,
       died: this.#died.promise,
