@@ -5,7 +5,9 @@
  * the session. Everything else goes on at once and is acknowledged as ever.
  */
 import { integer } from "../config/options.ts";
-import { Element, el } from "../xml/element.ts";
+import { forwardedIn } from "../stanza/forward.ts";
+import type { Element } from "../xml/element.ts";
+import { el } from "../xml/element.ts";
 import { children, localName, ns } from "../xml/names.ts";
 import type { ClientSession, Envelope } from "./contract.ts";
 import {
@@ -25,7 +27,6 @@ const STATE = "csi";
 const CHAT_STATES = "http://jabber.org/protocol/chatstates";
 const PUBSUB_EVENT = "http://jabber.org/protocol/pubsub#event";
 const CARBONS = "urn:xmpp:carbons:2";
-const FORWARD = "urn:xmpp:forward:0";
 /** What goes along with a chat state and is nothing by itself. */
 const COMPANIONS: ReadonlySet<string> = new Set(["urn:xmpp:hints", "urn:xmpp:sid:0"]);
 
@@ -66,10 +67,7 @@ function isChatState(envelope: Envelope): boolean {
 }
 
 function isForwardedChatState(message: Element): boolean {
-  const carbon = message.children.find((node) => node instanceof Element && ns(node) === CARBONS);
-  const forwarded =
-    carbon instanceof Element ? children(carbon, "forwarded", FORWARD)[0] : undefined;
-  const inner = forwarded === undefined ? undefined : children(forwarded, "message")[0];
+  const inner = forwardedIn(message, CARBONS);
   if (inner === undefined) return false;
   return isChatStateAlone(children(inner).map((one) => ({ name: localName(one), ns: ns(one) })));
 }

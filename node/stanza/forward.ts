@@ -1,9 +1,11 @@
 /** XEP-0297 Stanza Forwarding: one stanza inside another, its bytes as they are. */
+import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
+import { child, children, localName, ns } from "../xml/names.ts";
 import { serialize } from "../xml/write.ts";
 import type { Envelope } from "./contract.ts";
 import { delayElement } from "./delay.ts";
-import { restoreEnvelope } from "./envelope.ts";
+import { isStanzaKind, restoreEnvelope } from "./envelope.ts";
 import type { Jid } from "./jid.ts";
 import { CLIENT_NS } from "./reply.ts";
 
@@ -25,11 +27,11 @@ export interface Wrapping {
 
 /** A message that carries a stanza. @param bytes one stanza as `Envelope.bytes` holds it */
 export function forwarding(bytes: Buffer, wrapping: Wrapping): Envelope {
-  const { from, to, type, receivedMs, name, ns, attributes, delayedMs } = wrapping;
+  const { from, to, type, receivedMs, name, attributes, delayedMs } = wrapping;
   const addresses = { xmlns: CLIENT_NS, from: from.full, to: to.full };
   const start =
     startTag("message", { ...addresses, type: type === "normal" ? undefined : type }) +
-    startTag(name, { xmlns: ns, ...attributes }) +
+    startTag(name, { xmlns: wrapping.ns, ...attributes }) +
     startTag("forwarded", { xmlns: FORWARD_NS }) +
     (delayedMs === undefined ? "" : serialize(delayElement(undefined, delayedMs)));
   const end = `</forwarded></${name}></message>`;
@@ -41,8 +43,15 @@ export function forwarding(bytes: Buffer, wrapping: Wrapping): Envelope {
     to,
     receivedMs,
     bytes: Buffer.concat([Buffer.from(start), bytes, Buffer.from(end)]),
-    children: [{ name, ns }],
+    children: [{ name, ns: wrapping.ns }],
   });
+}
+
+/** The stanza that a message carries below its child of that namespace; undefined for none. */
+export function forwardedIn(message: Element, namespace: string): Element | undefined {
+  const holder = children(message).find((one) => ns(one) === namespace);
+  const forwarded = holder && child(holder, "forwarded", FORWARD_NS);
+  return forwarded && children(forwarded).find((one) => isStanzaKind(localName(one)));
 }
 
 const startTag = (name: string, attributes: Record<string, string | undefined>): string =>

@@ -1,16 +1,18 @@
 /** What is worth a notification, and what it says (XEP-0357, 7). */
 import type { Field } from "../../stanza/form.ts";
 import { FORM_NS, formElement } from "../../stanza/form.ts";
+import { forwardedIn } from "../../stanza/forward.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
-import { child, children, text } from "../../xml/names.ts";
+import { child, children, localName, ns, text } from "../../xml/names.ts";
 import type { Envelope } from "../contract.ts";
 import type { PushRegistration } from "./registrations.ts";
 
 export const PUSH_NS = "urn:xmpp:push:0";
 const PUBSUB_NS = "http://jabber.org/protocol/pubsub";
 const SUMMARY = "urn:xmpp:push:summary";
+const CARBONS = "urn:xmpp:carbons:2";
 const BODY_CHARACTERS_MAX = 500;
 
 /** Elements that people want to hear of at once, besides a body. */
@@ -22,12 +24,22 @@ const URGENT: ReadonlySet<string> = new Set([
   "x jabber:x:conference",
 ]);
 
-export const isUrgent = ({ kind, type, children: parts }: Envelope): boolean =>
-  kind === "message" &&
-  type !== "error" &&
-  type !== "headline" &&
+export const isUrgent = (envelope: Envelope): boolean => {
+  const { kind, type, children: parts } = envelope;
+  if (kind !== "message" || type === "error" || type === "headline") return false;
+  if (hasUrgent(parts)) return true;
+  // A copy of what another of the user's resources got (XEP-0280).
+  const isCopy = parts[0]?.name === "received" && parts[0].ns === CARBONS;
+  const inner = isCopy ? forwardedIn(envelope.element(), CARBONS) : undefined;
+  return (
+    inner !== undefined &&
+    hasUrgent(children(inner).map((one) => ({ name: localName(one), ns: ns(one) })))
+  );
+};
+
+const hasUrgent = (parts: Envelope["children"]): boolean =>
   parts.some(
-    ({ name, ns }) => (name === "body" && ns === CLIENT_NS) || URGENT.has(`${name} ${ns}`),
+    ({ name, ns: one }) => (name === "body" && one === CLIENT_NS) || URGENT.has(`${name} ${one}`),
   );
 
 export interface Content {
@@ -37,16 +49,19 @@ export interface Content {
   readonly text: string;
 }
 
-/** The summary of one message. */
+/** The summary of one message, or of the one that it is a copy of. */
 export function summaryOf(envelope: Envelope, { withSender, withBody, text: said }: Content) {
-  const { from } = envelope;
-  const body = withBody ? child(envelope.element(), "body", CLIENT_NS) : undefined;
-  const words = body === undefined ? said : text(body).slice(0, BODY_CHARACTERS_MAX).toWellFormed();
   const fields: Field[] = [{ name: "message-count", values: ["1"] }];
-  if (withSender) fields.push({ name: "last-message-sender", values: [from.full] });
+  const message = withSender || withBody ? toldIn(envelope) : undefined;
+  if (withSender) fields.push({ name: "last-message-sender", values: [message?.attrs.from ?? ""] });
+  const body = withBody && message ? child(message, "body", CLIENT_NS) : undefined;
+  const words = body === undefined ? said : text(body).slice(0, BODY_CHARACTERS_MAX).toWellFormed();
   if (words !== "") fields.push({ name: "last-message-body", values: [words] });
   return formElement("form", SUMMARY, fields);
 }
+
+const toldIn = (envelope: Envelope): Element =>
+  forwardedIn(envelope.element(), CARBONS) ?? envelope.element();
 
 /** What is published to one target. */
 export function publication({ node, options }: PushRegistration, summary: Element): Element {

@@ -136,6 +136,28 @@ test("a message that a client had not acknowledged when its stream broke is told
   expect(take(service, "iq")).toHaveLength(1);
 });
 
+test("a copy of what another resource got is told as what it is", async () => {
+  const { enable, sends, juliet, service, romeo, second, cluster } = await scene({
+    withSender: true,
+  });
+  const desk = await second.login(`${JULIET}/desk`);
+  await second.send(desk, "<presence/>");
+  await sends(juliet, "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+  await sends(juliet, "<presence/>");
+  take(juliet);
+  await enable();
+  take(service);
+  second.router.onClientState(juliet, false);
+  await sends(romeo, `<message to='${JULIET}/desk' type='chat'><body>hi</body></message>`);
+  await cluster.settle();
+  expect(take(desk, "message")).toHaveLength(1);
+  expect(summary(one(service, "iq"))["last-message-sender"]).toBe(`${ROMEO}/orchard`);
+  // What the user wrote elsewhere is no news.
+  await second.send(desk, `<message to='${ROMEO}/orchard' type='chat'><body>ho</body></message>`);
+  await cluster.settle();
+  expect(take(service, "iq")).toEqual([]);
+});
+
 test("sender and words are told where the configuration says so", async () => {
   const { enable, leaves, writes, service } = await scene({ withSender: true, withBody: true });
   await enable();
