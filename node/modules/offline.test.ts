@@ -276,3 +276,19 @@ test("what was stored while a node's routes were gone is handed over when they a
   await cluster.settle();
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["missed"]);
 });
+
+test("a message is stored when routes cannot be read again, though some were known", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  const juliet = await node.login(`${JULIET}/balcony`); // Connected, and not available.
+  const romeo = await node.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.shared.isAway = true;
+  await node.send(romeo, message("kept"));
+  expect(take(romeo, "message")).toEqual([]);
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
+  cluster.shared.isAway = false;
+  await node.send(juliet, "<presence/>");
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["kept"]);
+});

@@ -2,6 +2,7 @@
  * Finds the sessions a stanza is for and gets it to them: rules first, then as many rounds as the
  * answers of the exit nodes call for. See docs/architecture.md, "Finding a session".
  */
+import { Unavailable } from "../base/errors.ts";
 import type { Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { CopySide } from "./copies.ts";
@@ -148,6 +149,18 @@ class Rounds {
 
   async run(first: RouteSet, fresh: boolean): Promise<Outcome> {
     this.#isFresh = fresh;
+    try {
+      await this.#rounds(first);
+    } catch (error) {
+      const isMessage = this.#job.envelope.kind === "message" && !this.#job.stamped;
+      // Routes cannot be read: what cannot be routed is stored.
+      if (!isMessage || !(error instanceof Unavailable)) throw error;
+    }
+    if (this.#took.size > 0) return "taken";
+    return this.#isOverloaded ? "overload" : "nobody";
+  }
+
+  async #rounds(first: RouteSet): Promise<void> {
     let set = await this.#next(first);
     for (let round = 1; round <= ROUNDS_MAX; round += 1) {
       const targets = this.#targets(set);
@@ -159,8 +172,6 @@ class Rounds {
         set = await this.#read();
       } else break;
     }
-    if (this.#took.size > 0) return "taken";
-    return this.#isOverloaded ? "overload" : "nobody";
   }
 
   #targets(set: RouteSet): readonly Route[] {
