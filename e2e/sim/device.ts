@@ -41,6 +41,8 @@ interface Books {
   readonly copies: { readonly place: number; readonly copy: Copy }[];
   /** Stanzas it has sent, for the order of what it says. */
   said: number;
+  /** Where it is. */
+  node: SimNode | undefined;
 }
 
 export interface DeviceEvents {
@@ -67,6 +69,8 @@ export class Device {
   #books: Books | undefined;
   /** Contacts' full addresses that are available, as far as it was told. */
   readonly seen = new Set<string>();
+  /** Its sessions that went on at another node. */
+  readonly moved = new Set<string>();
   /** It wants to be online. */
   isWanted = false;
 
@@ -283,6 +287,7 @@ export class Device {
       sent: [],
       copies: [],
       said: 0,
+      node: this.#node,
     };
     this.#stream?.send(ENABLE);
     this.#send("<presence/>", undefined);
@@ -291,6 +296,8 @@ export class Device {
   #resumed(books: Books, h: number): void {
     this.#patience?.cancel();
     this.#stage = "bound";
+    if (books.node !== this.#node) this.moved.add(books.session);
+    books.node = this.#node;
     this.#setting.world.say(`${this.full} resumes on ${this.#node?.machine} (h=${h})`);
     this.#takeCount(books, h);
     for (const { copy } of books.copies.splice(0)) copy.isAcknowledged = true;

@@ -202,6 +202,14 @@ export interface Unheld {
   readonly reason: string;
 }
 
+/** What does not hold whatever goes wrong. */
+export const UNHELD_ALWAYS: readonly string[] = [
+  "with several devices a message may come once more, and late, to one that has it",
+  "a session that was resumed on another node may be given again what it had acknowledged: of a " +
+    "stored message while the first node has the claim, or if another device did not acknowledge it",
+  "what was stored by a node that died before it could tell anybody waits for the next login",
+];
+
 const TOLD_ONCE = "presence is told once: who cannot be reached then sees it at the next login";
 const MESH: readonly Unheld[] = [
   {

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import type { FaultKind } from "./faults.ts";
-import { FAULT_KINDS, UNHELD } from "./faults.ts";
+import { FAULT_KINDS, UNHELD, UNHELD_ALWAYS } from "./faults.ts";
 import { INVARIANTS } from "./invariants.ts";
 import type { Told } from "./story.ts";
 import { tell } from "./story.ts";
@@ -33,8 +33,10 @@ ${Object.entries(INVARIANTS)
 
 What does not hold yet, and is not checked in stories with such faults. After the death of a node,
 besides, nothing is said of messages that were on their way then: sessions have no second node yet
-that mirrors them. With several devices a message may come once more, and late, to one that has it.
+that mirrors them.
 ${unheld.join("\n")}
+And in all stories:
+${UNHELD_ALWAYS.map((reason) => `  ${reason}`).join("\n")}
 `;
 
 const PROGRESS_MS = 5_000;

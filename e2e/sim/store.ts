@@ -21,6 +21,9 @@ export interface StoreHealth {
   lostReplies: number;
 }
 
+/** Of a message. */
+export const idOf = (bytes: Buffer): string => / id='([^']+)'/.exec(bytes.toString())?.[1] ?? "?";
+
 const HASHES = { "SCRAM-SHA-1": ["sha1", 20], "SCRAM-SHA-256": ["sha256", 32] } as const;
 
 /** One round: what guards passwords is not what is simulated. */
@@ -55,10 +58,26 @@ export class SimStore {
 
   /** As one node reaches it. */
   of(place: Place): Stores {
-    return this.memory.of(
+    const stores = this.memory.of(
       () => true,
       () => this.#way(place),
     );
+    const { offline } = stores;
+    const tell = (what: string) => this.#world.say(`${place.machine} ${what}`);
+    return {
+      ...stores,
+      offline: {
+        async add(user, message, messagesMax) {
+          tell(`stores ${idOf(message.bytes)} for ${user}`);
+          return await offline.add(user, message, messagesMax);
+        },
+        list: offline.list,
+        async remove(user, ids) {
+          tell(`removes ${ids.length} stored messages of ${user}`);
+          await offline.remove(user, ids);
+        },
+      },
+    };
   }
 
   /** To the store before the work, and back from it: what fails on the way back is done. */
