@@ -63,7 +63,9 @@ export class Login {
     if (!this.isAllowed) return undefined;
     const { decoys } = this.#door.auth;
     const claimed = this.#claimed();
-    if (decoys.haveAllSha512 || this.isAnonymous || claimed === undefined) {
+    const isSettled = decoys.haveAllSha512 || this.isAnonymous || claimed === undefined;
+    // Who may not log in for now is not looked up either.
+    if (isSettled || !this.#door.guard.mayLogIn(this.#stream.remoteAddress)) {
       this.#offer = this.#offerWith(decoys.haveAllSha512);
       return undefined;
     }

@@ -5,6 +5,9 @@ import { Unavailable } from "../../base/errors.ts";
 import type { StoredToken, Tokens } from "../contract.ts";
 import type { Connection } from "./connection.ts";
 
+/** No login that began before this can still be going on. */
+const LONGEST_LOGIN_MS = 3_600_000;
+
 /** Clears a user's tokens, inside a write. */
 export function tokenClearing(connection: Connection, clock: Clock): (user: string) => void {
   const removeAll = connection.prepare("DELETE FROM tokens WHERE user = ?");
@@ -12,8 +15,10 @@ export function tokenClearing(connection: Connection, clock: Clock): (user: stri
     `INSERT INTO token_clearings (user, cleared_us) VALUES (?, ?)
       ON CONFLICT DO UPDATE SET cleared_us = MAX(cleared_us, excluded.cleared_us)`,
   );
+  const forget = connection.prepare("DELETE FROM token_clearings WHERE cleared_us < ?");
   return (user) => {
     removeAll.run(user);
+    forget.run((clock.nowMs() - LONGEST_LOGIN_MS) * 1_000);
     remember.run(user, clock.nowMs() * 1_000);
   };
 }
