@@ -1,7 +1,7 @@
 /**
  * One SQLite file in WAL mode. Calls are synchronous on the main thread: for the one node this
  * engine is for, a read takes microseconds, and writes are grouped, so that the one flush to disk
- * (synchronous=FULL: what has resolved survives a power cut) is shared by all writes of a turn.
+ * (synchronous=FULL: what has resolved survives a power cut) is shared by all writes of a moment.
  */
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
@@ -16,6 +16,11 @@ const FILE_NAME = "zonda.db";
 const BUSY_TIMEOUT_MS = 2_000;
 const OPEN_DEADLINE_MS = 10_000;
 const WRITES_PER_COMMIT = 256;
+/**
+ * Between two commits: a busy store flushes to disk this often and not for each write, which would
+ * keep the event loop. A write that comes after a pause does not wait.
+ */
+const COMMIT_EVERY_MS = 4;
 const WRITES_WAITING_MAX = 10_000;
 
 /** SQLite's primary result codes that say more than "it did not work". */
@@ -36,7 +41,9 @@ export class Connection {
   readonly #ownChanges: StatementSync;
   readonly #othersChanges: StatementSync;
   #waiting: Write[] = [];
-  #flush: NodeJS.Immediate | undefined;
+  /** Takes back the commit that is due. */
+  #unschedule: (() => void) | undefined;
+  #committedMs = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -82,8 +89,18 @@ export class Connection {
         return () => resolve(value);
       };
       this.#waiting.push({ what, run, reject });
-      this.#flush ??= setImmediate(() => this.#commit());
+      this.#unschedule ??= this.#schedule();
     });
+  }
+
+  #schedule(): () => void {
+    const waitMs = COMMIT_EVERY_MS - (performance.now() - this.#committedMs);
+    if (waitMs <= 0) {
+      const immediate = setImmediate(() => this.#commit());
+      return () => clearImmediate(immediate);
+    }
+    const timer = setTimeout(() => this.#commit(), waitMs);
+    return () => clearTimeout(timer);
   }
 
   /** Commits what is waiting and closes the file; calls after it are refused. */
@@ -93,10 +110,11 @@ export class Connection {
   }
 
   #commit(): void {
-    clearImmediate(this.#flush);
-    this.#flush = undefined;
+    this.#unschedule?.();
+    this.#unschedule = undefined;
     const group = this.#waiting.splice(0, WRITES_PER_COMMIT);
-    if (this.#waiting.length > 0) this.#flush = setImmediate(() => this.#commit());
+    // Those that are left have waited already, so they do not wait again.
+    if (this.#waiting.length > 0) this.#unschedule = this.#schedule();
     const committed: (() => void)[] = [];
     try {
       this.#database.exec("BEGIN IMMEDIATE");
@@ -107,6 +125,8 @@ export class Connection {
       // Rejecting a write that was rejected before does nothing.
       for (const { reject, what } of group) reject(asUnavailable(error, what));
       return;
+    } finally {
+      this.#committedMs = performance.now();
     }
     for (const tell of committed) tell();
   }
