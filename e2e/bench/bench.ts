@@ -28,7 +28,7 @@ const HELP = `Usage: npm run bench -- [options]
 
   --servers LIST        of floor,zonda,ejabberd,prosody (all)
   --only LIST           of ${PARTS.join(",")} (all)
-  --quick               about three minutes: fewer sessions, shorter stretches
+  --quick               about three minutes: fewer sessions, shorter stretches, no growth
   --sessions N          sessions of the main figures (2000)
   --idle-sessions N     sessions of the memory figures (15000)
   --seconds N           length of each stretch of steady load (6)
@@ -43,7 +43,7 @@ const FULL: Settings = {
   loadProcesses: 2,
 };
 const QUICK: Settings = {
-  ...{ sessions: 400, idleSessions: 1_500, idleSeconds: 10, seconds: 3, rate: 1_000 },
+  ...{ sessions: 400, idleSessions: 2_000, idleSeconds: 10, seconds: 2, rate: 1_000 },
   loadProcesses: 2,
 };
 
@@ -88,10 +88,11 @@ function readPlan(): Plan | undefined {
   const base = values.quick ? QUICK : FULL;
   const names = Object.keys(SERVERS) as ServerName[];
   // Connections of one process end at 20,000, and growth needs four times the sessions.
+  const parts = values.quick ? PARTS.filter((part) => part !== "growth") : PARTS;
   const sessions = numberOf("sessions", values.sessions, base.sessions, 4_500);
   return {
     servers: values.servers === undefined ? names : wordsOf("servers", values.servers, names),
-    parts: new Set(values.only === undefined ? PARTS : wordsOf("only", values.only, PARTS)),
+    parts: new Set(values.only === undefined ? parts : wordsOf("only", values.only, PARTS)),
     settings: {
       ...base,
       sessions: sessions - (sessions % 40),
@@ -103,11 +104,12 @@ function readPlan(): Plan | undefined {
   };
 }
 
-async function play(scene: Scene, { parts, settings }: Plan): Promise<void> {
+async function play(scene: Scene, { parts }: Plan): Promise<void> {
   const isFloor = scene.name === "floor";
   if (["message", "login", "growth"].some((part) => parts.has(part as Part))) {
     const atFull = parts.has("message") ? scenarios.plainMessages : async () => undefined;
-    await scenarios.growingSessions(scene, atFull, parts.has("growth") && settings.sessions > 0);
+    await scenarios.warmUp(scene);
+    await scenarios.growingSessions(scene, atFull, parts.has("growth"));
   }
   if (parts.has("tls")) await scenarios.tlsSessions(scene);
   if (parts.has("visit") && !isFloor) await scenarios.visits(scene);
@@ -123,9 +125,12 @@ async function run(plan: Plan, sheet: Sheet): Promise<void> {
   const isAny = [...parts].some((part) => part !== "idle" && part !== "archive");
   const base = { sheet, settings };
   for (const name of servers) {
-    const scale = parts.has("growth") ? 4 : 1;
-    const size = { users: scale * settings.sessions, contacts: ROSTER };
-    const options = { ...base, name, size, withGroups: true };
+    const isGrowing = parts.has("growth");
+    const size = {
+      ...{ users: (isGrowing ? 4 : 1) * settings.sessions, contacts: ROSTER },
+      ...{ withCliques: parts.has("presence"), withLargerRosters: isGrowing },
+    };
+    const options = { ...base, name, size };
     if (isAny) await withScene({ ...options, archive: false }, (scene) => play(scene, plan));
     if (!parts.has("archive") || !ABILITIES[name].archive) continue;
     const small = { users: settings.sessions, contacts: ROSTER };

@@ -14,7 +14,8 @@ import { memoryKib } from "./usage.ts";
 const IDLE_ROSTER = ROSTER / 5;
 /** Messages that each session sends and receives, about, before it counts as used. */
 const USE_SECONDS = 5;
-const CALM_SECONDS = 15;
+/** Of the seconds of rest, after use. */
+const CALM_PART = 0.25;
 
 /** Lets one at a time through. */
 function turnstile(): <T>(work: () => Promise<T>) => Promise<T> {
@@ -43,7 +44,7 @@ export async function idleSessions(
   const measure = async (name: ServerName, tls: boolean) => {
     const enter = Promise.withResolvers<Scene>();
     const leave = Promise.withResolvers<void>();
-    const options = { ...base, name, withGroups: false, archive: false };
+    const options = { ...base, name, archive: false };
     const whole = alone(async () => {
       const over = withScene(
         { ...options, size: { users: size, contacts: IDLE_ROSTER } },
@@ -67,7 +68,7 @@ export async function idleSessions(
       await sleep(idleSeconds * 1_000);
       sheet.put(name, tls ? "idleTls" : "idlePlain", perSession());
       await alone(() => use(scene, size));
-      await sleep(CALM_SECONDS * 1_000);
+      await sleep(CALM_PART * idleSeconds * 1_000);
       sheet.put(name, tls ? "usedTls" : "usedPlain", perSession());
     } finally {
       leave.resolve();

@@ -5,7 +5,7 @@ import type { PeerAccount } from "../harness/peers/contract.ts";
 export const ROSTER = 30;
 /** Larger rosters, for seeing how a login grows with them, and how many users have each. */
 export const LARGER_ROSTERS = [ROSTER, 4 * ROSTER, 16 * ROSTER] as const;
-export const LARGER_ROSTER_USERS = 24;
+export const LARGER_ROSTER_USERS = 16;
 /** All members of a clique are each other's contacts, and are online. */
 const CLIQUE = ROSTER + 1;
 export const CLIQUE_USERS = 4 * CLIQUE;
@@ -14,6 +14,10 @@ export interface PopulationSize {
   /** "u" users, whose contacts, the "o" users, never come online. */
   readonly users: number;
   readonly contacts: number;
+  /** For the figures of presence. */
+  readonly withCliques?: boolean;
+  /** For seeing how a login grows with the roster. */
+  readonly withLargerRosters?: boolean;
 }
 
 const modulo = (value: number, size: number): number => ((value % size) + size) % size;
@@ -28,14 +32,18 @@ function* spread({ users, contacts }: PopulationSize): Generator<PeerAccount> {
   }
 }
 
-/** "p" users in cliques, and the groups "r30", "r120" of users with larger rosters. */
-function* groups(): Generator<PeerAccount> {
+/** "p" users in cliques. */
+function* cliques(): Generator<PeerAccount> {
   for (let at = 0; at < CLIQUE_USERS; at++) {
     const first = at - (at % CLIQUE);
     const others = range(CLIQUE).map((step) => first + step);
     const contacts = others.filter((other) => other !== at).map((other) => `p${other}`);
     yield { name: `p${at}`, contacts };
   }
+}
+
+/** The groups "r30n", "r120n" of users with larger rosters. */
+function* largerRosters(): Generator<PeerAccount> {
   for (const size of LARGER_ROSTERS) {
     const owners = range(LARGER_ROSTER_USERS).map((at) => `r${size}n${at}`);
     for (const name of owners) yield { name, contacts: range(size).map((at) => `q${size}n${at}`) };
@@ -43,8 +51,8 @@ function* groups(): Generator<PeerAccount> {
   }
 }
 
-/** @param withGroups what the presence and roster figures need besides */
-export function* population(size: PopulationSize, withGroups: boolean): Generator<PeerAccount> {
+export function* population(size: PopulationSize): Generator<PeerAccount> {
   yield* spread(size);
-  if (withGroups) yield* groups();
+  if (size.withCliques === true) yield* cliques();
+  if (size.withLargerRosters === true) yield* largerRosters();
 }

@@ -7,7 +7,8 @@ import type { RowName } from "./sheet.ts";
 import { cpuMs } from "./usage.ts";
 
 const VISITS_AT_ONCE = 4;
-const PACE_WARM_UP_SECONDS = 2;
+const PACE_WARM_UP_SECONDS = 1;
+const WARM_UP_LOGINS = 1_000;
 const HISTORY_READERS = 16;
 const ROSTER_WRITERS = 64;
 
@@ -59,12 +60,12 @@ async function pace(scene: Scene, perSecond: number, rows: readonly [RowName, Ro
 }
 
 /** Messages, plain: closed loop, then at two rates. The sessions are online. */
-export async function plainMessages(scene: Scene): Promise<void> {
+export async function plainMessages(scene: Scene, isGrowing: boolean): Promise<void> {
   const { name, sheet, settings } = scene;
   const stretch = await chat(scene, settings.sessions, settings.seconds);
   const rate = stretch.counters.messages / stretch.seconds;
   sheet.put(name, "messagePlain", perMessageUs(stretch));
-  sheet.put(name, "message4", perMessageUs(stretch));
+  if (isGrowing) sheet.put(name, "message4", perMessageUs(stretch));
   sheet.put(name, "ratePlain", rate);
   sheet.put(name, "messagePaced", await pace(scene, settings.rate, ["p50Plain", "p99Plain"]));
   await pace(scene, 0.7 * rate, ["p50Loaded", "p99Loaded"]);
@@ -81,22 +82,31 @@ export async function tlsSessions(scene: Scene): Promise<void> {
   await scene.order({ kind: "disconnect" });
 }
 
+/** Servers run for months: what is compiled as they run is compiled before anything is measured. */
+export async function warmUp(scene: Scene): Promise<void> {
+  await scene.connect(users(Math.min(scene.settings.sessions, WARM_UP_LOGINS)), false);
+  await scene.order({ kind: "disconnect" });
+}
+
 /** Messages and logins while the sessions become four and sixteen times as many. */
 export async function growingSessions(
   scene: Scene,
-  atFull: (scene: Scene) => Promise<void>,
-  goesFurther: boolean,
+  atFull: (scene: Scene, isGrowing: boolean) => Promise<void>,
+  isGrowing: boolean,
 ): Promise<void> {
   const { name, sheet, settings } = scene;
   const { sessions, seconds } = settings;
   const quarter = sessions / 4;
-  sheet.put(name, "login1", await scene.connect(users(quarter), false));
-  sheet.put(name, "message1", perMessageUs(await chat(scene, quarter, seconds / 2)));
+  const first = await scene.connect(users(quarter), false);
+  if (isGrowing) {
+    sheet.put(name, "login1", first);
+    sheet.put(name, "message1", perMessageUs(await chat(scene, quarter, seconds / 2)));
+  }
   const login = await scene.connect(users(sessions, quarter), false);
   sheet.put(name, "loginPlain", login);
-  sheet.put(name, "login4", login);
-  await atFull(scene);
-  if (goesFurther) {
+  if (isGrowing) sheet.put(name, "login4", login);
+  await atFull(scene, isGrowing);
+  if (isGrowing) {
     sheet.put(name, "login16", await scene.connect(users(4 * sessions, sessions), false));
     sheet.put(name, "message16", perMessageUs(await chat(scene, 4 * sessions, seconds / 2)));
   }

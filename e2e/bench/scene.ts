@@ -109,14 +109,12 @@ export interface SceneOptions {
   readonly sheet: Sheet;
   readonly settings: Settings;
   readonly size: PopulationSize;
-  /** Whether the accounts of the presence and roster figures are needed. */
-  readonly withGroups: boolean;
   readonly archive: boolean;
 }
 
 /** Starts a server and its load, runs `play`, and ends both. */
 export async function withScene(
-  { name, sheet, settings, size, withGroups, archive }: SceneOptions,
+  { name, sheet, settings, size, archive }: SceneOptions,
   play: (scene: Scene) => Promise<void>,
 ): Promise<void> {
   const place = await scratch(`bench-${name}`);
@@ -124,7 +122,7 @@ export async function withScene(
   const certificate = await makeCertificate(place.folder);
   const folder = path.join(place.folder, "server");
   await mkdir(folder);
-  const accounts = population(size, withGroups);
+  const accounts = population(size);
   const peer = await SERVERS[name]({ folder, accounts, archive, ...certificate });
   sheet.versions[name] = peer.version;
   done();

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { issue, makeAuthority } from "../../node/config/certificates.ts";
+import { MODULES } from "../../node/modules/index.ts";
 import { software } from "../../node/software.ts";
 import { openSqliteStores } from "../../node/stores/sqlite/sqlite.ts";
 import { untilStopped } from "../harness/lifetime.ts";
@@ -30,10 +31,13 @@ interface Abilities {
   readonly tokens: boolean;
 }
 
+/** Our archive of messages (XEP-0313), where this version has one. */
+const archive = MODULES.find((module) => module.implements.some(({ xep }) => xep === 313));
+
 /** What each can do of what is measured; the peers' Debian versions have neither SASL2 nor FAST. */
 export const ABILITIES: Readonly<Record<ServerName, Abilities>> = {
   floor: { archive: false, resumption: false, tokens: false },
-  zonda: { archive: false, resumption: true, tokens: true },
+  zonda: { archive: archive !== undefined, resumption: true, tokens: true },
   ejabberd: { archive: true, resumption: true, tokens: false },
   prosody: { archive: true, resumption: true, tokens: false },
 };
@@ -71,6 +75,12 @@ async function storeAccounts(directory: string, { accounts }: PeerOptions): Prom
   await Promise.all(writes);
 }
 
+/** Turned off for every figure but the archive's own, as it is in the peers. */
+const archiveSets = ({ archive: isOn }: PeerOptions): readonly string[] =>
+  archive !== undefined && "enabled" in archive.options
+    ? [`modules.${archive.name}.enabled=${isOn}`]
+    : [];
+
 async function startZonda(options: PeerOptions): Promise<Peer> {
   const data = path.join(options.folder, "data");
   await mkdir(data, { recursive: true });
@@ -84,6 +94,7 @@ async function startZonda(options: PeerOptions): Promise<Peer> {
       `c2s.directTls.port=${tlsPort}`,
       `tls.certificate=${options.certificate}`,
       `tls.key=${options.key}`,
+      ...archiveSets(options),
     ],
   });
   return {
