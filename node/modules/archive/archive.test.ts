@@ -134,6 +134,36 @@ describe.each([1, 2])("on %i node(s)", (nodes) => {
   });
 });
 
+test("an answer waits for what its reader has seen and another node is still archiving", async () => {
+  const { cluster, last, juliet, say } = await twoOnline(2);
+  await say("one");
+  const [archived] = cluster.stores.archived(JULIET);
+  expect(await page(last, juliet)).toMatchObject({ bodies: ["one"], isStable: true });
+  await say("two");
+  const two = cluster.stores.archived(JULIET).at(-1);
+  const kept = cluster.stores.archives.get(JULIET);
+  if (archived === undefined || two === undefined || kept === undefined) {
+    throw new Error("not archived");
+  }
+  kept.delete(two.id);
+  const asked = page(last, juliet, rsm(`<after>${archived.id}</after>`));
+  await cluster.settle();
+  kept.set(two.id, two);
+  cluster.clock.advance(50);
+  expect(await asked).toMatchObject({ bodies: ["two"], isStable: true });
+});
+
+test("it does not wait for ever: what is read without it may change", async () => {
+  const { cluster, last, juliet, say } = await twoOnline(2);
+  await say("one");
+  cluster.stores.archives.clear();
+  const asked = page(last, juliet);
+  await cluster.settle();
+  cluster.clock.advance(2_000);
+  expect(await asked).toMatchObject({ bodies: [], isStable: false });
+  expect(await page(last, juliet)).toMatchObject({ isStable: true });
+});
+
 test("a message to oneself is archived once, and found by one's own address", async () => {
   const { first, romeo, say } = await twoOnline();
   await say("to me", ROMEO);

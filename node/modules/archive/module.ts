@@ -27,6 +27,7 @@ import {
   readPreferences,
 } from "./preferences.ts";
 import { queryForm, readQuery } from "./query.ts";
+import { forget, noteGiven, recentOf } from "./recent.ts";
 import { MAM_NS } from "./rules.ts";
 import { ownIdOf, SID_NS } from "./stanza-ids.ts";
 import { Writer } from "./writer.ts";
@@ -34,6 +35,7 @@ import { Writer } from "./writer.ts";
 const STATE = "archive";
 const DAY_SECONDS = 86_400;
 const SWEEP_MS = 3_600_000;
+const LOOK_AGAIN_MS = 50;
 /** Results remembered for a session, so that stored messages are not handed over besides. */
 const SHOWN_MAX = 1_000;
 
@@ -101,6 +103,7 @@ class Answerer {
     if (session === undefined) throw new StanzaError("not-allowed");
     const query = readQuery(payload);
     return this.#counted(async () => {
+      const isCurrent = await this.#isCurrent(session);
       const nowMs = this.#host.clock.nowMs();
       const page = await readPage(this.#host.archive, from.bare, query, this.#limits, nowMs);
       sendResults(session, page, query, nowMs);
@@ -109,8 +112,24 @@ class Answerer {
         session,
         page.messages.map(({ id }) => id),
       );
-      return finElement(page, !this.#writer.isBehind);
+      return finElement(page, isCurrent && !this.#writer.isBehind);
     });
+  }
+
+  /** Waits until all that the session has seen is archived; whether it came to be. */
+  async #isCurrent(session: ClientSession): Promise<boolean> {
+    const { archive, clock } = this.#host;
+    const user = session.jid.bare;
+    await this.#writer.settled(user);
+    for (let missing = 0; ; ) {
+      const ids = recentOf(session, clock.monotonicMs());
+      if (ids.length === 0) return missing === 0;
+      const there = (await archive.get(user, ids)).map(({ id }) => id);
+      forget(session, there);
+      missing = ids.length - there.length;
+      if (missing === 0) return true;
+      await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
+    }
   }
 
   metadata({ from }: Pick<Request, "from">) {
@@ -213,6 +232,12 @@ export const archive = defineModule({
       stage("outbound", LAST, (envelope, sender, origin) =>
         envelope.kind === "message" ? keeper.outbound(envelope, sender, origin) : PASS,
       ),
+      stage("delivery", LAST, (envelope, session) => {
+        if (envelope.kind === "message") {
+          noteGiven(session, envelope, host.clock.monotonicMs() + limits.waitMs);
+        }
+        return PASS;
+      }),
       stage("inbound", LAST, (envelope, origin) =>
         envelope.kind === "message" ? keeper.inbound(envelope, origin) : PASS,
       ),

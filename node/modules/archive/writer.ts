@@ -37,6 +37,8 @@ export class Writer {
   readonly #limits: WriterLimits;
   readonly #counts: WriterCounts;
   readonly #late = new Set<Late>();
+  /** Writes under way, by user. */
+  readonly #underWay = new Map<string, Promise<void>>();
   #lateBytes = 0;
   #isLosing = false;
   #timer: Timer | undefined;
@@ -56,9 +58,22 @@ export class Writer {
     return this.#late.size > 0;
   }
 
+  /** Settles when what this node is writing for the user is archived, or late. */
+  async settled(user: string): Promise<void> {
+    await this.#underWay.get(user);
+  }
+
   /** Resolves when the message is archived, or late. Never rejects. */
-  async write(user: string, message: ArchivedMessage): Promise<void> {
-    const late = { user, message };
+  write(user: string, message: ArchivedMessage): Promise<void> {
+    const done = this.#write({ user, message });
+    const all = Promise.all([this.#underWay.get(user), done]).then(() => {
+      if (this.#underWay.get(user) === all) this.#underWay.delete(user);
+    });
+    this.#underWay.set(user, all);
+    return done;
+  }
+
+  async #write(late: Late): Promise<void> {
     if (this.isBehind) return this.#put(late);
     const outcome = await this.#inTime(this.#attempt(late));
     if (outcome === "again" || outcome === undefined) this.#put(late);
