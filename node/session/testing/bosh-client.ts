@@ -31,9 +31,11 @@ export class BoshClient {
 
   /** A body with this rid. */
   at(rid: number, content = "", attributes = ""): Promise<string> {
-    return this.raw(
-      `<body xmlns='${NS}' sid='${this.sid}' rid='${rid}' ${attributes}>${content}</body>`,
-    );
+    return this.raw(this.bodyAt(rid, content, attributes));
+  }
+
+  bodyAt(rid: number, content = "", attributes = ""): string {
+    return `<body xmlns='${NS}' sid='${this.sid}' rid='${rid}' ${attributes}>${content}</body>`;
   }
 
   /** Creates the session; the first response. */
