@@ -59,6 +59,21 @@ function checkOrder(run: Run): void {
   }
 }
 
+/** Once on each side, whatever was sent again, rerouted or copied on the way. */
+function checkArchives(run: Run): void {
+  const bounced = run.bounced();
+  const count = (user: string, id: string) =>
+    run.cluster.stores.archived(user).filter(({ bytes }) => bytes.includes(`>${id}<`)).length;
+  for (const { id, from, to, isAccepted } of run.sent) {
+    if (!isAccepted || bounced.has(id)) continue;
+    expect([id, count(from, id), count(to, id)]).toEqual([id, 1, 1]);
+  }
+  for (const user of USERS) {
+    const ids = run.cluster.stores.archived(user).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  }
+}
+
 async function tell(story: Story): Promise<Run> {
   const run = new Run(story);
   await run.play();
@@ -75,6 +90,7 @@ describe("messages", () => {
         checkNothingLost(run);
         checkNothingRepeated(run);
         checkOrder(run);
+        checkArchives(run);
       }),
       { numRuns: 60, endOnFailure: true },
     );
@@ -98,6 +114,7 @@ describe("messages", () => {
         const run = await tell(story);
         checkNothingLost(run);
         checkNoSessionGotTwice(run);
+        checkArchives(run);
       }),
       { numRuns: 60, endOnFailure: true },
     );

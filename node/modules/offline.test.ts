@@ -137,6 +137,7 @@ test("a resource of negative priority gets nothing that was stored", async () =>
 
 describe("what is stored", () => {
   const CHAT_STATE = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
+  const FOR_A_WHILE = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
   const NO_STORE = "<no-store xmlns='urn:xmpp:hints'/>";
   test.each([
     ["a chat message", message(1), 1, undefined],
@@ -147,6 +148,7 @@ describe("what is stored", () => {
     ["not a headline", message(1, "<body/>", "headline"), 0, undefined],
     ["not a room's message", message(1, "<body/>", "groupchat"), 0, "service-unavailable"],
     ["not an error", message(1, "<body/>", "error"), 0, undefined],
+    ["what may be for a while", message(1, `<body/>${FOR_A_WHILE}`), 1, undefined],
     ["not what must not be", message(1, `<body/>${NO_STORE}`), 0, "service-unavailable"],
   ])("%s", async (_, xml, stored, condition) => {
     const cluster = newCluster(1);
