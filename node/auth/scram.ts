@@ -1,11 +1,11 @@
 /** The server's side of SCRAM (RFC 5802, RFC 7677), with channel binding, and XEP-0474 on top. */
 import { isUtf8 } from "node:buffer";
+import type { Jid } from "../stanza/jid.ts";
 import type { ScramKeys, ScramMechanism } from "../stores/contract.ts";
 import type { AuthContext, Exchange, Step } from "./contract.ts";
 import { failure } from "./contract.ts";
 import { digest, HASHES, hmac, sameBytes } from "./hashes.ts";
-import type { Claimed } from "./lookup.ts";
-import { lookUp, mayActAs, userOf } from "./lookup.ts";
+import { mayActAs, userOf } from "./lookup.ts";
 import { offerHash } from "./offer.ts";
 
 /** gs2-header of RFC 5802, section 7: flag, binding name, authzid; then the bare message. */
@@ -16,7 +16,9 @@ const FINAL = /^(c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[A-Za-z]=[^,]+
 
 /** What is remembered between the client's first and final message. */
 interface Begun {
-  readonly claimed: Claimed;
+  readonly user: Jid;
+  /** False for a decoy: whatever the checks say, it must not log in. */
+  readonly isKnown: boolean;
   readonly keys: ScramKeys;
   readonly authzid: string;
   readonly nonce: string;
@@ -63,13 +65,17 @@ export class ScramExchange implements Exchange {
     const user = userOf(name, this.#context.domain);
     if (binding === undefined || user === undefined) return failure("not-authorized");
 
-    const claimed = await lookUp(user, this.#context);
-    const keys = this.#keysOf(claimed);
+    // Made for known users too: same time for both.
+    const decoy = this.#context.decoys.keys(user.bare, this.#mechanism);
+    const known = await this.#context.accounts.credentials(user.bare);
+    // Who has no keys for the mechanism, which then was not offered to him, is checked like nobody.
+    const keys = known?.[this.#mechanism] ?? decoy;
+    const isKnown = known !== undefined;
     const nonce = clientNonce + this.#context.nonce();
     const salt = keys.salt.toString("base64");
     const serverFirst = `r=${nonce},s=${salt},i=${keys.iterations}${this.#offerAttribute()}`;
     const transcript = `${bare},${serverFirst}`;
-    this.#begun = { claimed, keys, authzid, nonce, gs2Header, binding, transcript };
+    this.#begun = { user, isKnown, keys, authzid, nonce, gs2Header, binding, transcript };
     return { kind: "challenge", data: Buffer.from(serverFirst) };
   }
 
@@ -78,11 +84,6 @@ export class ScramExchange implements Exchange {
     const { offer } = this.#context;
     const isAnnounced = offer.mechanisms.length > 0;
     return isAnnounced ? `,h=${offerHash(HASHES[this.#mechanism], offer)}` : "";
-  }
-
-  /** Who has no keys for the mechanism, which then was not offered to him, is checked like nobody. */
-  #keysOf({ credentials, user }: Claimed): ScramKeys {
-    return credentials[this.#mechanism] ?? this.#context.decoys.keys(user.bare, this.#mechanism);
   }
 
   #final(text: string, begun: Begun): Step {
@@ -102,10 +103,10 @@ export class ScramExchange implements Exchange {
     const isProofRight =
       proof.length === signature.length &&
       sameBytes(digest(hash, exclusiveOr(proof, signature)), storedKey);
-    if (!isHeaderRight || !isNonceRight || !isProofRight || !begun.claimed.isKnown) {
+    if (!isHeaderRight || !isNonceRight || !isProofRight || !begun.isKnown) {
       return failure("not-authorized");
     }
-    const { user } = begun.claimed;
+    const { user } = begun;
     if (!mayActAs(user, begun.authzid)) return failure("invalid-authzid");
     const verifier = hmac(hash, serverKey, authMessage).toString("base64");
     return { kind: "success", user, data: Buffer.from(`v=${verifier}`) };

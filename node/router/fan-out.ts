@@ -55,12 +55,12 @@ export class FanOut {
 
   #toUser(template: Envelope, user: string, audience: Audience): void | Promise<void> {
     const { lanes, counters, log } = this.#parts;
-    const key = `${template.from.full} ${user}`;
-    if (lanes.isFull(key)) {
+    const from = template.from.full;
+    if (lanes.isFull(from, user)) {
       counters.shed += 1;
       return;
     }
-    const done = lanes.run(key, () => this.#deliver(template, user, audience));
+    const done = lanes.run(from, user, () => this.#deliver(template, user, audience));
     return done?.catch((error: unknown) => {
       counters.failures += 1;
       log.warn({ err: error }, "cannot broadcast to a user");

@@ -15,7 +15,11 @@ interface Lane {
 }
 
 export class Lanes {
-  readonly #lanes = new Map<string, Lane>();
+  /**
+   * Lanes that have tasks, by sender and then by recipient: two look-ups by strings that exist and
+   * are hashed already cost less than one by a string made of both.
+   */
+  readonly #lanes = new Map<string, Map<string, Lane>>();
   readonly #tasksMax: number;
   #tasks = 0;
 
@@ -30,8 +34,8 @@ export class Lanes {
   }
 
   /** Whether the lane can take no more: the caller sheds the stanza instead of calling `run`. */
-  isFull(key: string): boolean {
-    const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(key);
+  isFull(from: string, to: string): boolean {
+    const lane = this.#lanes.get(from)?.get(to);
     return lane !== undefined && lane.tasks >= this.#tasksMax;
   }
 
@@ -39,24 +43,42 @@ export class Lanes {
    * Runs the task now when the lane is free, and stays synchronous if the task does; otherwise
    * after the tasks before it. Tasks handle their own failures.
    */
-  run(key: string, task: Task): void | Promise<void> {
-    const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(key);
-    if (lane !== undefined) return this.#queue(key, lane, lane.tail.then(task));
+  run(from: string, to: string, task: Task): void | Promise<void> {
+    const lane = this.#lanes.get(from)?.get(to);
+    if (lane !== undefined) return this.#queue(from, to, lane, lane.tail.then(task));
     const running = task();
     if (running === undefined) return;
-    // The task may have opened its own lane again before it first waited.
-    const opened = this.#lanes.get(key) ?? { tail: Promise.resolve(), tasks: 0 };
-    this.#lanes.set(key, opened);
-    return this.#queue(key, opened, running);
+    return this.#queue(from, to, this.#opened(from, to), running);
   }
 
-  #queue(key: string, lane: Lane, work: Promise<void>): Promise<void> {
+  /** A lane to put a task in, which may have opened it again before it first waited. */
+  #opened(from: string, to: string): Lane {
+    let lanes = this.#lanes.get(from);
+    if (lanes === undefined) {
+      lanes = new Map();
+      this.#lanes.set(from, lanes);
+    }
+    let lane = lanes.get(to);
+    if (lane === undefined) {
+      lane = { tail: Promise.resolve(), tasks: 0 };
+      lanes.set(to, lane);
+    }
+    return lane;
+  }
+
+  #closed(from: string, to: string): void {
+    const lanes = this.#lanes.get(from);
+    lanes?.delete(to);
+    if (lanes?.size === 0) this.#lanes.delete(from);
+  }
+
+  #queue(from: string, to: string, lane: Lane, work: Promise<void>): Promise<void> {
     lane.tasks += 1;
     this.#tasks += 1;
     const settled = () => {
       lane.tasks -= 1;
       this.#tasks -= 1;
-      if (lane.tasks === 0) this.#lanes.delete(key);
+      if (lane.tasks === 0) this.#closed(from, to);
     };
     const done = work.then(settled, (error: unknown) => {
       settled();

@@ -82,8 +82,8 @@ export class Line {
    */
   route(envelope: Envelope, { origin, session, accepted }: Departure = {}): Done {
     const { lanes, counters, newOrigin } = this.#parts;
-    const key = `${envelope.from.full} ${envelope.to.bare}`;
-    if (lanes.isFull(key)) {
+    const { from, to } = envelope;
+    if (lanes.isFull(from.full, to.bare)) {
       counters.shed += 1;
       this.refuse(envelope, "resource-constraint");
       return this.settled(accepted);
@@ -97,7 +97,7 @@ export class Line {
       took: new Set(),
       accepted: this.settled(accepted),
     };
-    const done = lanes.run(key, () => this.#pass(passage));
+    const done = lanes.run(from.full, to.bare, () => this.#pass(passage));
     return done === undefined ? passage.accepted : done.then(() => passage.accepted);
   }
 

@@ -306,7 +306,7 @@ export class Router implements SessionEvents {
    * comes later. The task must not wait for another lane.
    */
   after({ from, to }: Envelope, task: () => void | Promise<void>): void {
-    const done = this.#lanes.run(`${from.full} ${to.bare}`, task);
+    const done = this.#lanes.run(from.full, to.bare, task);
     done?.catch((error: unknown) => {
       this.counters.failures += 1;
       this.#options.log.error({ err: error }, "cannot finish handling a stanza");
