@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { FakeClock } from "../../base/fake-clock.ts";
+import { archiveId, END_ID, FIRST_ID } from "../archive-id.ts";
 import { storesContract } from "../contract.suite.ts";
 import type { Stores } from "../contract.ts";
 import { all, refusal, someCredentials, someMessage, someToken, someUser } from "../data.suite.ts";
@@ -11,6 +12,28 @@ afterAll(() => meddle(`DROP KEYSPACE IF EXISTS ${keyspace}`));
 
 describe("the Cassandra engine", () => {
   storesContract(() => openCassandraStores(optionsFor(keyspace)));
+});
+
+test("archived messages expire by themselves, unless they are kept for ever", async () => {
+  await using stores = await openCassandraStores(optionsFor(keyspace));
+  const user = someUser();
+  const message = (sequence: number) => ({
+    id: archiveId(Date.UTC(2026, 0, 1), sequence, "test"),
+    peer: "a@example.org",
+    resource: "",
+    bytes: Buffer.from("message"),
+  });
+  await stores.archive.add(user, message(1), 100_000);
+  await stores.archive.add(user, message(2), 0);
+  await stores.archive.sweep(Date.now());
+  const week = Math.floor(Date.UTC(2026, 0, 1) / 604_800_000);
+  const rows = await meddle(
+    `SELECT TTL(bytes) AS ttl FROM ${keyspace}.archive WHERE user = '${user}' AND week = ${week}`,
+  );
+  const [kept, forEver] = rows.map(({ ttl }) => ttl as number | null);
+  expect(kept).toBeGreaterThan(99_000);
+  expect(kept).toBeLessThanOrEqual(100_000);
+  expect(forEver).toBeNull();
 });
 
 describe("a Cassandra that does not answer", () => {
@@ -47,6 +70,8 @@ describe("a Cassandra that does not answer", () => {
           stores.offline.add(user, someMessage(1), 10),
           stores.offline.list(user, 10),
           stores.offline.remove(user, [someMessage(1).id]),
+          stores.archive.page(user, { from: FIRST_ID, before: END_ID }, 10, "last"),
+          stores.archive.get(user, [archiveId(1, 1, "test")]),
           stores.accounts.addKeys(user, someCredentials(), someCredentials()),
           stores.tokens.list(user),
           stores.tokens.change(user, { remove: [], put: [someToken("phone")] }, 1),

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConfigError, Unavailable } from "../../base/errors.ts";
+import { archiveId, END_ID, FIRST_ID } from "../archive-id.ts";
 import { storesContract } from "../contract.suite.ts";
 import type { Stores } from "../contract.ts";
 import { refusal, someCredentials, someMessage, someUser } from "../data.suite.ts";
@@ -49,6 +50,24 @@ describe("a SQLite file", () => {
     expect(await stores.accounts.credentials(user)).toEqual(credentials);
     expect((await stores.rosters.load(user)).version).toBe(version);
     expect(await stores.offline.list(user, 10)).toEqual([someMessage(1)]);
+  });
+
+  test("loses archived messages when they are too old, and no others", async () => {
+    await using stores = await openSqliteStores({ directory: await fresh() });
+    const [user, other] = [someUser(), someUser()];
+    const at = (ms: number) => ({
+      id: archiveId(ms, 0, "test"),
+      peer: "a@example.org",
+      resource: "",
+      bytes: Buffer.from("message"),
+    });
+    for (let ms = 1; ms <= 1_200; ms += 1) void stores.archive.add(user, at(ms), 0);
+    await stores.archive.add(other, at(5), 0);
+    await stores.archive.sweep(1_100);
+    const range = { from: FIRST_ID, before: END_ID };
+    const left = await stores.archive.page(user, range, 1_000, "first");
+    expect(left).toEqual(Array.from({ length: 101 }, (_, index) => at(1_100 + index)));
+    expect(await stores.archive.page(other, range, 10, "first")).toEqual([]);
   });
 
   test("is readable for its owner only, in a directory made with its parents", async () => {
