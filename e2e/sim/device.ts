@@ -247,7 +247,7 @@ export class Device {
     } else if (stanza.ns === ACKS && stanza.name === "failed") {
       const { h } = stanza.attributes;
       this.#setting.world.say(`${this.full} cannot resume (h=${h})`);
-      if (h !== undefined && books !== undefined) this.#takeCount(books, Number(h));
+      if (h !== undefined && books !== undefined) this.#takeLastCount(books, Number(h));
       this.#bind();
     } else if (stanza.name === "iq" && stanza.attributes.id === "bind") {
       if (stanza.attributes.type === "result") this.#bound();
@@ -361,6 +361,15 @@ export class Device {
       if (said === undefined) continue;
       said.isAccepted = true;
       this.#setting.world.say(`${said.id} is accepted`);
+    }
+  }
+
+  /** Of a session that is over. An error that answered one of them may be gone with it. */
+  #takeLastCount(books: Books, h: number): void {
+    const unsure = this.#setting.store.hasFailed ? [...books.sent] : [];
+    this.#takeCount(books, h);
+    for (const { said } of unsure) {
+      if (said?.isAccepted === true) said.doubt ??= "it may have been refused";
     }
   }
 

@@ -207,6 +207,7 @@ export const UNHELD_ALWAYS: readonly string[] = [
   "with several devices a message may come once more, and late, to one that has it",
   "a session that was resumed on another node may be given again what it had acknowledged: of a " +
     "stored message while the first node has the claim, or if another device did not acknowledge it",
+  "an error that answers a message is lost with the session of its sender",
   "what was stored by a node that died before it could tell anybody waits for the next login",
 ];
 
@@ -239,6 +240,12 @@ const DEATH: readonly Unheld[] = [
  * it does. See docs/architecture.md as well.
  */
 export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
+  "jump-clock": [
+    {
+      invariant: "order",
+      reason: "stored messages sort by the clocks of the nodes that took them",
+    },
+  ],
   "cut-mesh": MESH,
   "cut-mesh-one-way": MESH,
   "slow-mesh": MESH,

@@ -41,6 +41,8 @@ const CREDENTIALS: Credentials = {
 
 export class SimStore {
   readonly memory: MemoryStores;
+  /** Some call has failed in this story. */
+  hasFailed = false;
   readonly health: StoreHealth = { failures: 0, lostReplies: 0 };
   readonly #world: World;
   readonly #network: Network;
@@ -85,6 +87,7 @@ export class SimStore {
     place.step();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const isLost = this.#world.isSo((this.health.failures + this.health.lostReplies) / 2);
+    this.hasFailed ||= isLost;
     if (isLost) this.#world.fault("store-call-lost", `a call of ${place.machine}`);
     const pipe = this.#network.pipe(place.machine, STORE, LATENCY);
     let isOver = false;
