@@ -78,7 +78,9 @@ export class Book {
     for (const { own } of this.#pages.values()) yield* own.values();
   }
 
-  dropNode(incarnation: string): void {
-    for (const page of this.#pages.values()) page.set = withoutNode(page.set, incarnation);
+  dropNode(incarnation: string, revision: number): void {
+    for (const page of this.#pages.values()) {
+      page.set = withoutNode(page.set, incarnation, revision);
+    }
   }
 }

@@ -22,12 +22,25 @@ test("a dead node's routes leave the cache; what stays is still found", () => {
   const cache = new RouteCache(10);
   cache.learn(USER, { revision: 5, routes: [theirs, ours] });
   cache.learn("romeo@example.com", { revision: 5, routes: [theirs] });
-  cache.dropNode("other");
+  cache.dropNode("other", 6);
   expect(cache.get(USER)?.routes).toEqual([ours]);
   expect(cache.get("romeo@example.com")).toBeUndefined();
   // A late notice from before the death does not bring it back.
   cache.learn(USER, { revision: 5, routes: [theirs, ours] });
   expect(cache.get(USER)?.routes).toEqual([ours]);
+});
+
+test("what was read after a node's routes went is not forgotten with them: it has come back", () => {
+  const cache = new RouteCache(10);
+  const back = { revision: 7, routes: [theirs, ours] };
+  cache.learn(USER, back);
+  cache.dropNode("other", 6);
+  expect(cache.get(USER)).toEqual(back);
+  const book = new Book();
+  book.add(ours, 1);
+  book.learn(USER, back);
+  book.dropNode("other", 6);
+  expect(book.known(USER)).toEqual(back);
 });
 
 test("users with many routes count for more, so that the cache stays bounded", () => {
@@ -56,7 +69,7 @@ test("the book keeps a user's set until the last session here is gone", () => {
   book.learn(USER, { revision: 2, routes: [ours, second, theirs] });
   expect(book.remove({ ...ours, session: "another" })).toBeUndefined();
   expect(book.remove(ours)).toBeUndefined();
-  book.dropNode("other");
+  book.dropNode("other", 3);
   expect(book.known(USER)?.routes).toEqual([ours, second]);
   expect(book.remove(second)?.revision).toBe(2);
   expect(book.known(USER)).toBeUndefined();

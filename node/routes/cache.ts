@@ -46,16 +46,20 @@ export class RouteCache {
   }
 
   /** The routes of a dead node are gone; what is left of a user may be nobody. */
-  dropNode(incarnation: string): void {
+  dropNode(incarnation: string, revision: number): void {
     for (const [user, set] of this.#sets.entries()) {
-      const left = withoutNode(set, incarnation);
+      const left = withoutNode(set, incarnation, revision);
       if (left !== set) this.#sets.set(user, left);
     }
   }
 }
 
-/** The same set when the node has no part in it. */
-export function withoutNode(set: RouteSet, incarnation: string): RouteSet {
+/**
+ * The same set when the node has no part in it.
+ * @param revision at which its routes went: what a later set says of it is true again
+ */
+export function withoutNode(set: RouteSet, incarnation: string, revision: number): RouteSet {
+  if (set.revision >= revision) return set;
   if (!set.routes.some(({ node }) => node === incarnation)) return set;
   return { ...set, routes: set.routes.filter(({ node }) => node !== incarnation) };
 }

@@ -172,6 +172,21 @@ test("a lease that somebody revoked is replaced, and everything published again"
   await until(() => two.diary.lines.join().endsWith("down one,up one"));
 });
 
+test("nodes with sessions of the same users hear of what was published again", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  const two = await cluster.start("two");
+  const phone = makeRoute({ node: "one", resource: "phone", session: "p" });
+  const desk = makeRoute({ node: "two", resource: "desk", session: "d" });
+  await one.routes.bind(phone);
+  await two.routes.bind(desk);
+  const { kvs } = await cluster.client.kv.range({ key: Buffer.from(`${cluster.prefix}nodes/one`) });
+  await cluster.client.leaseClient.leaseRevoke({ ID: kvs[0]?.lease ?? "" });
+  await until(() => two.diary.lines.join().endsWith("down one,up one"));
+  await until(() => two.routes.known(phone.user)?.routes.length === 2);
+  expect(two.routes.known(phone.user)?.routes).toEqual([desk, phone]);
+});
+
 test("a bind on a lease that has just vanished is refused, and the lease is known to be lost", async () => {
   const cluster = startCluster();
   const one = await cluster.start("one", {}, new FakeClock());

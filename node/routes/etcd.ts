@@ -135,6 +135,7 @@ class Engine implements EtcdRoutes {
       clock,
       book: this.#book,
       learn: (user, set) => this.#learn(user, set),
+      tell: (user, set) => void this.#tell(user, set, []),
       lose: (route, set) => this.#lose(route, set),
     });
     this.#watch = new NodeWatch({
@@ -145,7 +146,7 @@ class Engine implements EtcdRoutes {
       log,
       requestTimeoutMs,
       onUp: (node) => events.onNodeUp(node),
-      onDown: (node) => this.#onNodeDown(node),
+      onDown: (node, revision) => this.#onNodeDown(node, revision),
     });
   }
 
@@ -312,9 +313,9 @@ class Engine implements EtcdRoutes {
     return this.#siblings.tell(told, user, set);
   }
 
-  #onNodeDown(node: NodeRecord): void {
-    this.#cache.dropNode(node.incarnation);
-    this.#book.dropNode(node.incarnation);
+  #onNodeDown(node: NodeRecord, revision: number): void {
+    this.#cache.dropNode(node.incarnation, revision);
+    this.#book.dropNode(node.incarnation, revision);
     this.#siblings.dropNode(node.incarnation);
     this.#options.events.onNodeDown(node);
   }

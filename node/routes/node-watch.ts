@@ -21,7 +21,8 @@ export interface NodeWatchOptions {
   readonly log: Logger;
   readonly requestTimeoutMs: number;
   readonly onUp: (node: NodeRecord) => void;
-  readonly onDown: (node: NodeRecord) => void;
+  /** @param revision at which it was seen to be gone, or later */
+  readonly onDown: (node: NodeRecord, revision: number) => void;
 }
 
 type Stream = Awaited<ReturnType<EtcdClient["watchClient"]["watch"]>>;
@@ -85,9 +86,9 @@ export class NodeWatch {
     if (this.#isStopped) return;
     this.#revision = Number(revision);
     for (const gone of [...this.#byKey.keys()].filter((known) => !found.has(known))) {
-      this.#remove(gone);
+      this.#remove(gone, this.#revision);
     }
-    for (const [at, record] of found) this.#put(at, record);
+    for (const [at, record] of found) this.#put(at, record, this.#revision);
   }
 
   async #watch(): Promise<void> {
@@ -127,8 +128,8 @@ export class NodeWatch {
       if (revision <= this.#revision) continue;
       const key = kv.key.toString();
       const record = /delete/i.test(String(type)) ? undefined : decodeNode(kv.value);
-      if (record === undefined) this.#remove(key);
-      else this.#put(key, record);
+      if (record === undefined) this.#remove(key, revision);
+      else this.#put(key, record, revision);
     }
     const last = response.events.at(-1);
     if (last !== undefined) this.#revision = Math.max(this.#revision, Number(last.kv.mod_revision));
@@ -165,21 +166,21 @@ export class NodeWatch {
     if (!this.#isStopped) await this.#watch();
   }
 
-  #put(key: string, record: NodeRecord): void {
+  #put(key: string, record: NodeRecord, revision: number): void {
     if (record.incarnation === this.#options.self) return;
     const known = this.#byKey.get(key);
     if (known !== undefined && JSON.stringify(known) === JSON.stringify(record)) return;
-    if (known !== undefined) this.#remove(key);
+    if (known !== undefined) this.#remove(key, revision);
     this.#byKey.set(key, record);
     this.#nodes.set(record.incarnation, record);
     this.#options.onUp(record);
   }
 
-  #remove(key: string): void {
+  #remove(key: string, revision: number): void {
     const record = this.#byKey.get(key);
     if (record === undefined) return;
     this.#byKey.delete(key);
     this.#nodes.delete(record.incarnation);
-    this.#options.onDown(record);
+    this.#options.onDown(record, revision);
   }
 }

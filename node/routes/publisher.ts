@@ -22,6 +22,8 @@ export interface PublisherParts {
   readonly book: Book;
   /** A set read with a commit. @returns the newest that is known */
   readonly learn: (user: string, set: RouteSet) => RouteSet;
+  /** Other nodes with sessions of the user must hear of a set that nobody waits for. */
+  readonly tell: (user: string, set: RouteSet) => void;
   /** Our route is not ours any more; forget it and say so. */
   readonly lose: (route: Route, set: RouteSet) => void;
 }
@@ -172,12 +174,12 @@ export class Publisher {
   }
 
   #publish(own: OwnRoute, leaseId: () => string): Promise<void> {
-    const { keys, locks, book, learn, lose } = this.#parts;
+    const { keys, locks, book, learn, lose, tell } = this.#parts;
     return locks.run(keys.route(own.route), async () => {
       if (own.isPublished || book.find(own.route) !== own) return;
       const { outcome, isOurs } = await this.#write(own, leaseId(), true);
       if (!isOurs) lose(own.route, outcome.set);
-      learn(own.route.user, outcome.set);
+      tell(own.route.user, learn(own.route.user, outcome.set));
     });
   }
 
