@@ -255,8 +255,6 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "slow-etcd": LEASE,
   "etcd-away": LEASE,
   "etcd-replies": LEASE,
-  "lose-lease": LEASE,
-  kill: DEATH,
   "kill-at-step": DEATH,
   "power-off": DEATH,
 };

@@ -24,6 +24,7 @@ checked after every event. The same seed tells the same story.
   --seconds S       begin no story after so many seconds
   --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
   --verbose         print every story
+  --strict          check also what is known not to hold yet
   --keep-going      tell all stories, though one has failed
 
 Invariants:
@@ -49,6 +50,7 @@ function readWish() {
       seconds: { type: "string", default: "86400" },
       faults: { type: "string", default: FAULT_KINDS.join(",") },
       verbose: { type: "boolean", default: false },
+      strict: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -68,6 +70,7 @@ function readWish() {
     seconds: number("seconds", 1, 86_400),
     faults,
     isVerbose: values.verbose,
+    isStrict: values.strict,
     keepsGoing: values["keep-going"],
   };
 }
@@ -90,7 +93,7 @@ async function main(): Promise<void> {
   let saidMs = startedMs;
   for (let seed = wish.from; seed < wish.from + wish.seeds; seed += 1) {
     if (performance.now() - startedMs > wish.seconds * 1_000) break;
-    const told = await tell(seed, wish.faults);
+    const told = await tell(seed, wish.faults, wish.isStrict);
     sum.seeds += 1;
     sum.events += told.events;
     sum.faults += told.faults;

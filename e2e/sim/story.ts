@@ -23,8 +23,15 @@ const TROUBLE_MS = 45_000;
 const REST_MS = (LEASE_SECONDS + RESUME_SECONDS) * 1_000 + 130_000;
 const END_MS = 60_000;
 
-/** @param kinds what may go wrong */
-export async function tell(seed: number, kinds: readonly FaultKind[]): Promise<Told> {
+/**
+ * @param kinds what may go wrong
+ * @param isStrict checks also what is known not to hold
+ */
+export async function tell(
+  seed: number,
+  kinds: readonly FaultKind[],
+  isStrict = false,
+): Promise<Told> {
   const cluster = new SimCluster(seed, sizesOf(seed));
   const { world, ledger } = cluster;
   const checks = new Checks(cluster);
@@ -41,6 +48,7 @@ export async function tell(seed: number, kinds: readonly FaultKind[]): Promise<T
   await world.run(START_MS, check);
   startTalking(cluster);
   startTrouble(cluster, kinds);
+  if (isStrict) cluster.unheld = new Set();
   await world.run(START_MS + TROUBLE_MS, check);
   await putRight(cluster, check);
   checks.atRest();
