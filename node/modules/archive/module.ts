@@ -157,7 +157,7 @@ export const archive = defineModule({
   provides: ["history"],
   implements: [
     { xep: 59, version: "1.0" },
-    { xep: 313, version: "1.1.3" },
+    { xep: 313, version: "1.1.1" },
     { xep: 334, version: "0.4.0" },
     { xep: 359, version: "0.7.0" },
     { xep: 441, version: "0.2.0" },
