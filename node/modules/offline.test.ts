@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Unavailable } from "../base/errors.ts";
 import { idOf, originOf } from "./offline-id.ts";
 import { Cluster, DOMAIN } from "./testing/cluster.ts";
 import { conditionOf, one, take } from "./testing/read.ts";
@@ -293,4 +294,23 @@ test("a message is stored when routes cannot be read again, though some were kno
   await node.send(juliet, "<presence/>");
   await cluster.settle();
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["kept"]);
+});
+
+test("what a session leaves behind is stored as soon as the store answers again", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  const juliet = await node.login(`${JULIET}/balcony`);
+  await node.send(juliet, "<presence/>");
+  const romeo = await node.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  await node.send(romeo, message("left"));
+  cluster.stores.fail("offline", new Unavailable("store-timeout", "Cannot store: no answer"));
+  void node.drop(juliet);
+  await cluster.settle();
+  expect(take(romeo, "message")).toEqual([]);
+  cluster.stores.fail("offline", undefined);
+  cluster.clock.advance(1_000);
+  await cluster.settle();
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
+  expect(take(romeo, "message")).toEqual([]);
 });

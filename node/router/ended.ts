@@ -2,10 +2,12 @@
  * What happens to the stanzas of a session that is over: messages that its client did not
  * acknowledge go on in order, and whoever waits for an answer is told that none will come.
  */
+import type { Clock } from "../base/clock.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Counters } from "./counters.ts";
+import type { Audience } from "./deliver.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Line } from "./line.ts";
 import type { Origin } from "./origin.ts";
@@ -16,6 +18,16 @@ export interface EndedParts {
   readonly line: Line;
   readonly counters: Counters;
   readonly newOrigin: () => Origin;
+  readonly clock: Clock;
+}
+
+/** What was accepted may not be lost because the store or the routes are away for a moment. */
+const RETRIES_MAX = 10;
+const RETRY_MS = 1_000;
+
+/** Of one session, all its messages together. */
+interface Patience {
+  retries: number;
 }
 
 const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
@@ -34,16 +46,18 @@ export async function passOnAll(
   if (left.length === 0) return;
   // Routes that cannot be read are as good as none: what cannot be routed is stored.
   const set = await routes.read(session.route.user).catch(() => NO_ROUTES);
-  for (const envelope of left) await passOn(session, envelope, set, parts);
+  const patience: Patience = { retries: RETRIES_MAX };
+  for (const envelope of left) await passOn(session, envelope, set, patience, parts);
 }
 
 async function passOn(
   session: ClientSession,
   envelope: Envelope,
   set: RouteSet,
+  patience: Patience,
   parts: EndedParts,
 ): Promise<void> {
-  const { handOver, line, counters } = parts;
+  const { handOver, line, counters, clock } = parts;
   const { kind, type } = envelope;
   if (kind === "iq") return line.refuse(envelope, "service-unavailable");
   // Headlines and room messages are of the moment; errors and presence are not worth another way.
@@ -51,5 +65,9 @@ async function passOn(
   if (handOver.isStored(envelope)) return;
   counters.rerouted += 1;
   const origin = handOver.originOf(envelope) ?? parts.newOrigin();
-  await line.passOn(envelope, origin, { kind: "elsewhere", exceptSession: session.id }, set);
+  const audience: Audience = { kind: "elsewhere", exceptSession: session.id };
+  while (!(await line.passOn(envelope, origin, audience, set, patience.retries === 0))) {
+    patience.retries -= 1;
+    await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve));
+  }
 }

@@ -105,13 +105,16 @@ export class Line {
    * Hands a stanza that passed the recipient's side before to somebody else, or to the stage
    * "unavailable". Outside the lanes: the caller keeps the order. Never rejects.
    * @param set the account's routes, read just now
+   * @param isLast there will be no other attempt: if it cannot be done the sender is told
+   * @returns false when it may be done later
    */
   async passOn(
     envelope: Envelope,
     origin: Origin,
     audience: Audience,
     set: RouteSet,
-  ): Promise<void> {
+    isLast: boolean,
+  ): Promise<boolean> {
     const passage: Passage = {
       arrived: envelope,
       envelope,
@@ -123,9 +126,11 @@ export class Line {
     try {
       await this.#deliver(passage, set, true, audience);
     } catch (error) {
+      if (!isLast && error instanceof Unavailable) return false;
       this.#fail(passage, error);
     }
     await passage.accepted;
+    return true;
   }
 
   /** Answers the sender with an error, if its stanza may be answered. */

@@ -183,7 +183,7 @@ export class Router implements SessionEvents {
   }
 
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
-    const { routes, log } = this.#options;
+    const { routes, log, clock } = this.#options;
     this.#moves.ended(session);
     const told = this.#lifecycle.tell("ended", session).catch((error: unknown) => {
       this.counters.failures += 1;
@@ -196,6 +196,7 @@ export class Router implements SessionEvents {
       line: this.#line,
       counters: this.counters,
       newOrigin: this.#newOrigin,
+      clock,
     };
     // What the session before this one still has to pass on comes first.
     const passedOn = this.predecessorOf(session).then(() => passOnAll(session, left, parts));

@@ -34,7 +34,7 @@ export class MemoryStores {
   }
 
   /** From now on every call of that store rejects; undefined makes it work again. */
-  fail(store: "documents", error: Error | undefined): void {
+  fail(store: "documents" | "offline", error: Error | undefined): void {
     this.#failures.set(store, error);
   }
 
@@ -117,6 +117,8 @@ export class MemoryStores {
       offline: {
         add: (user, message, messagesMax) =>
           later(() => {
+            const failure = this.#failures.get("offline");
+            if (failure !== undefined) throw failure;
             const stored = this.offline.get(user) ?? new Map<string, OfflineMessage>();
             this.offline.set(user, stored);
             if (stored.size >= messagesMax && !stored.has(message.id)) return false;
