@@ -227,14 +227,6 @@ const LEASE: readonly Unheld[] = [
   },
   { invariant: "ghosts", reason: TOLD_ONCE },
 ];
-const DEATH: readonly Unheld[] = [
-  {
-    invariant: "order",
-    reason: "a sender in doubt stores, and what it sends then may overtake it",
-  },
-  { invariant: "ghosts", reason: TOLD_ONCE },
-];
-
 /**
  * What does not hold yet, so that it is not checked in stories with such faults: each line goes when
  * it does. See docs/architecture.md as well.
@@ -255,6 +247,4 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "slow-etcd": LEASE,
   "etcd-away": LEASE,
   "etcd-replies": LEASE,
-  "kill-at-step": DEATH,
-  "power-off": DEATH,
 };
