@@ -58,6 +58,8 @@ export interface DoorLimits {
   readonly outboxBytesMax: number;
   /** How long a resumption waits for stanzas that are being accepted. */
   readonly acceptMs: number;
+  /** How long a session is looked for whose node does not answer: longer than its lease may last. */
+  readonly findMs: number;
   /** Stanzas that may wait behind a step of the negotiation. */
   readonly queuedStanzasMax: number;
   /** Steps of logins at once, those of them with a password, and those that may wait. */
@@ -83,6 +85,7 @@ export const DEFAULT_LIMITS: DoorLimits = {
   unacceptedMax: 64,
   outboxBytesMax: 16 * 1024 * 1024,
   acceptMs: 10_000,
+  findMs: 20_000,
   queuedStanzasMax: 64,
   loginPlacesMax: 256,
   passwordPlacesMax: 32,

@@ -10,18 +10,32 @@ import { Session } from "./session.ts";
 /** "later": it is somewhere, and cannot be had at this moment. */
 export type Found = Session | "nowhere" | "later";
 
-/** How often the picture may change while we look. */
+/** How often the picture may change while we look, before we wait a little. */
 const LOOKS_MAX = 4;
+const PAUSE_MS = 500;
 /** How long a session that is moving already is waited for. */
 const MOVING_MS = 15_000;
 
-/** Of `user`'s sessions the one with that id, if it can be resumed. */
-export async function findSession(door: Door, user: Jid, id: string): Promise<Found> {
-  for (let look = 1; look <= LOOKS_MAX; look += 1) {
+/**
+ * Of `user`'s sessions the one with that id, if it can be resumed. A node that does not answer is
+ * waited for, within limits: it comes back, or its lease lapses and with it the session.
+ * @param isWanted whether the client is still there
+ */
+export async function findSession(
+  door: Door,
+  user: Jid,
+  id: string,
+  isWanted: () => boolean,
+): Promise<Found> {
+  const { clock, limits } = door;
+  const untilMs = clock.monotonicMs() + limits.findMs;
+  for (let look = 1; ; look += 1) {
     const found = await lookOnce(door, user, id);
-    if (found !== "again") return found;
+    if (found === "again" && look % LOOKS_MAX !== 0) continue;
+    if (found !== "again" && found !== "later") return found;
+    if (!isWanted() || door.isDraining || clock.monotonicMs() >= untilMs) return "later";
+    await new Promise<void>((resolve) => clock.after(PAUSE_MS, resolve));
   }
-  return "later";
 }
 
 async function lookOnce(door: Door, user: Jid, id: string): Promise<Found | "again"> {

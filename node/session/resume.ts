@@ -52,7 +52,7 @@ export async function resumeSession(
   if (config.resumeSeconds === 0) return failed("feature-not-implemented");
   if (request === undefined) return failed("bad-request");
   const { previd } = request;
-  const found = await findSession(door, user, previd);
+  const found = await findSession(door, user, previd, () => !stream.isOver);
   const outcome = await outcomeOf(door, stream, user, found, request);
   if (outcome.kind !== "resumed") stats.resumptionsFailed += 1;
   return outcome;

@@ -89,6 +89,8 @@ export class TestRouter implements SessionEvents {
   accept: (stanza: ParsedStanza) => void | Promise<void> = () => {};
   welcome: (session: ClientSession) => void | Promise<void> = () => {};
   part: (ended: Ended) => Promise<void> = async () => {};
+  /** Set by tests of sessions that are on another node. */
+  fetchSession?: NonNullable<SessionEvents["fetchSession"]>;
 
   onStanza(session: ClientSession, stanza: ParsedStanza, count: number): void | Promise<void> {
     this.stanzas.push(stanza);
