@@ -32,14 +32,22 @@ const AT_ONCE = 6;
 const DEADLINE_MS = 5_000;
 
 /**
- * What the specifications leave to a server and both peers do, so that a dialogue can go on to what
- * it is about: the time of a presence that is told again (XEP-0203, 2), and word that nobody is there
- * in answer to a probe (RFC 6121, 4.3.2: "SHOULD").
+ * What the specifications leave to a server, so that a dialogue can go on to what it is about: the
+ * time of a presence that is told again (XEP-0203, 2), word that nobody is there in answer to a probe
+ * (RFC 6121, 4.3.2: "SHOULD"), what ejabberd says of its archive as drafts of XEP-0313 had it, and who
+ * asks a client what it can do (XEP-0115, 6.2).
  */
-function overlooks(presence: Element): boolean {
-  const delay = presence.getChild("delay", "urn:xmpp:delay");
-  if (delay !== undefined) presence.remove(delay);
-  return presence.attrs.type === "unavailable" && !String(presence.attrs.from).includes("/");
+function overlooks(stanza: Element): boolean {
+  const archived = stanza.getChild("archived", "urn:xmpp:mam:tmp");
+  if (archived !== undefined) stanza.remove(archived);
+  const asked = stanza.getChild("query", "http://jabber.org/protocol/disco#info");
+  if (stanza.name === "iq" && stanza.attrs.type === "get" && asked?.attrs.node !== undefined) {
+    return true;
+  }
+  if (stanza.name !== "presence") return false;
+  const delay = stanza.getChild("delay", "urn:xmpp:delay");
+  if (delay !== undefined) stanza.remove(delay);
+  return stanza.attrs.type === "unavailable" && !String(stanza.attrs.from).includes("/");
 }
 
 /** "prosody messages/offline" for each entry of the page. */
@@ -79,7 +87,7 @@ async function compare(
   const certificate = await makeCertificate(place.folder);
   const folder = path.join(place.folder, "server");
   await mkdir(folder);
-  const options = { folder, accounts: [], archive: false, isComplete: true, ...certificate };
+  const options = { folder, accounts: [], archive: true, isComplete: true, ...certificate };
   const running = await PEERS[peer](options);
   const own = dialogues.filter(({ specification }) => !ABSENT.test(specification));
   const done = progress(`${peer} ${running.version}: ${own.length} dialogues`);

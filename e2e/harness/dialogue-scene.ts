@@ -26,8 +26,8 @@ export interface DialogueServer {
   readonly directTlsPort?: number;
   /** What clients log in with where a dialogue names none; SCRAM-SHA-256 if left out. */
   readonly mechanism?: Mechanism;
-  /** Presence that another server may add to what is expected; it may take parts out of others. */
-  readonly overlooks?: (presence: Element) => boolean;
+  /** Stanzas that another server may add to what is expected; it may take parts out of others. */
+  readonly overlooks?: (stanza: Element) => boolean;
   /** For each expectation; 20 seconds if left out. It is only waited for when a dialogue fails. */
   readonly deadlineMs?: number;
 }
@@ -197,8 +197,8 @@ export class Scene {
     if (stanza.getName() === "r" && stanza.getNS() === SM_NS) {
       return !this.#dialogue.showsAckRequests;
     }
-    if (stanza.getName() !== "presence" || client.jid === undefined) return false;
     if (this.server.overlooks?.(stanza) === true) return true;
+    if (stanza.getName() !== "presence" || client.jid === undefined) return false;
     if (type === undefined && from === client.jid) this.#tokens.get(`presence ${from}`)?.resolve();
     if (this.#dialogue.showsOwnPresence) return false;
     const isOwn = from.split("/")[0] === client.jid.split("/")[0];
