@@ -247,4 +247,10 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "slow-etcd": LEASE,
   "etcd-away": LEASE,
   "etcd-replies": LEASE,
+  "lose-lease": [
+    {
+      invariant: "claims",
+      reason: "a lease that somebody revoked is not given up before it is gone",
+    },
+  ],
 };
