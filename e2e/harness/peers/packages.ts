@@ -24,7 +24,7 @@ export async function peerPackages(): Promise<string> {
   if (!hasPeerPackages()) {
     throw new Error("Cannot get ejabberd and Prosody: apt-get, dpkg-deb and root are needed");
   }
-  if ((await versions()) === "") await run("apt-get", ["update", "-qq"]);
+  if (!/\d/.test(await versions())) await run("apt-get", ["update", "-qq"]);
   const folder = await cached({
     name: "peers",
     about: "ejabberd and Prosody (Debian packages, unpacked)",
