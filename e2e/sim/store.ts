@@ -58,6 +58,14 @@ export class SimStore {
     this.memory.users.set(user, CREDENTIALS);
   }
 
+  /** Messages that wait for somebody. */
+  storedIds(): ReadonlySet<string> {
+    const users = [...this.memory.offline.keys()];
+    return new Set(
+      users.flatMap((user) => this.memory.storedFor(user).map(({ bytes }) => idOf(bytes))),
+    );
+  }
+
   /** As one node reaches it. */
   of(place: Place): Stores {
     const stores = this.memory.of(

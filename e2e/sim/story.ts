@@ -40,8 +40,10 @@ export async function tell(
     onMessage: (...message) => checks.onMessage(...message),
     onDeath(node) {
       // It had in its hands what is not in one place that survives yet.
+      // What is stored may be with a client already: it was to be removed.
+      const stored = cluster.store.storedIds();
       for (const said of ledger.said.values()) {
-        if (!Ledger.isDone(said)) said.doubt ??= `${node.machine} died`;
+        if (stored.has(said.id) || !Ledger.isDone(said)) said.doubt ??= `${node.machine} died`;
       }
     },
   });
