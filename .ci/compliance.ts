@@ -85,7 +85,13 @@ export const ROWS: readonly Row[] = [
     xeps: [54],
     tests: ["e2e/dialogues/vcard"],
   },
-  { suite: "IM", level: "Core", what: "Outbound message synchronization", xeps: [280], tests: [] },
+  {
+    suite: "IM",
+    level: "Core",
+    what: "Outbound message synchronization",
+    xeps: [280],
+    tests: ["e2e/dialogues/carbons"],
+  },
   { suite: "IM", level: "Core", what: "Group chat", xeps: [45, 249], tests: [] },
   {
     suite: "IM",
@@ -136,7 +142,13 @@ export const ROWS: readonly Row[] = [
     xeps: [198],
     tests: ["e2e/dialogues/acks"],
   },
-  { suite: "IM", level: "Advanced", what: "Message archives", xeps: [313], tests: [] },
+  {
+    suite: "IM",
+    level: "Advanced",
+    what: "Message archives",
+    xeps: [313],
+    tests: ["e2e/dialogues/archive"],
+  },
   {
     suite: "Mobile",
     level: "Core",
