@@ -13,6 +13,7 @@ import {
   userList,
   userPassword,
 } from "./commands/user.ts";
+import { nearest } from "./config/nearest.ts";
 import { software } from "./software.ts";
 import { JidError } from "./stanza/jid.ts";
 
@@ -37,6 +38,7 @@ Options
   --config <file>          the YAML configuration file
   --set <option>=<value>   override one option, for example --set c2s.port=5299; may be repeated
   --yes                    user delete: do not ask
+  --version                print the version
   --help                   print this
 
 Every option can be given by environment as well: drain.deadlineSeconds is
@@ -51,22 +53,23 @@ Examples
 
 interface Command {
   readonly words: readonly string[];
-  readonly operands: number;
+  /** What stands behind them, as the help writes it. */
+  readonly operands: readonly string[];
   run(invocation: Invocation): Promise<void>;
 }
 
 const COMMANDS: readonly Command[] = [
-  { words: ["serve"], operands: 0, run: serve },
-  { words: ["user", "add"], operands: 1, run: userAdd },
-  { words: ["user", "passwd"], operands: 1, run: userPassword },
-  { words: ["user", "disable"], operands: 1, run: userDisable },
-  { words: ["user", "enable"], operands: 1, run: userEnable },
-  { words: ["user", "forget"], operands: 1, run: userForget },
-  { words: ["user", "delete"], operands: 1, run: userDelete },
-  { words: ["user", "list"], operands: 1, run: userList },
-  { words: ["config", "check"], operands: 0, run: configCheck },
-  { words: ["config", "schema"], operands: 0, run: configSchema },
-  { words: ["version"], operands: 0, run: async () => console.log(software.version) },
+  { words: ["serve"], operands: [], run: serve },
+  { words: ["user", "add"], operands: ["<address>"], run: userAdd },
+  { words: ["user", "passwd"], operands: ["<address>"], run: userPassword },
+  { words: ["user", "disable"], operands: ["<address>"], run: userDisable },
+  { words: ["user", "enable"], operands: ["<address>"], run: userEnable },
+  { words: ["user", "forget"], operands: ["<address>"], run: userForget },
+  { words: ["user", "delete"], operands: ["<address>"], run: userDelete },
+  { words: ["user", "list"], operands: ["<domain>"], run: userList },
+  { words: ["config", "check"], operands: [], run: configCheck },
+  { words: ["config", "schema"], operands: [], run: configSchema },
+  { words: ["version"], operands: [], run: async () => console.log(software.version) },
 ];
 
 const EXIT_USAGE = 2;
@@ -88,6 +91,7 @@ const parseOptions = () =>
       set: { type: "string", multiple: true, default: [] },
       yes: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
+      version: { type: "boolean", default: false },
     },
   });
 
@@ -96,21 +100,34 @@ function fail(exitCode: number, message: string): never {
   process.exit(exitCode);
 }
 
+function noCommand(words: readonly string[]): string {
+  const said = words.join(" ");
+  const group = COMMANDS.filter((one) => one.words.length > 1 && one.words[0] === words[0]);
+  const known = (group.length > 0 ? group : COMMANDS).map((one) => one.words.join(" "));
+  const isGroup = words.length === 1 && group.length > 0;
+  const guess = isGroup ? undefined : nearest(words.slice(0, 2).join(" "), known);
+  if (guess !== undefined) return `no command ${said}; did you mean ${guess}?\nSee zonda --help`;
+  return `no command ${said}; there are: ${known.join(", ")}\nSee zonda --help`;
+}
+
 async function run(): Promise<void> {
   const { words, values } = parse();
-  if (values.help || words.length === 0) {
+  if (values.help || (words.length === 0 && !values.version)) {
     process.stdout.write(HELP);
+    return;
+  }
+  if (values.version) {
+    console.log(software.version);
     return;
   }
   const command = COMMANDS.find(({ words: known }) =>
     known.every((word, at) => word === words[at]),
   );
-  if (command === undefined) fail(EXIT_USAGE, `no command ${words.join(" ")}\nSee zonda --help`);
+  if (command === undefined) fail(EXIT_USAGE, noCommand(words));
   const operands = words.slice(command.words.length);
-  if (operands.length !== command.operands) {
-    const missing =
-      operands.length < command.operands ? "an operand is missing" : "too many operands";
-    fail(EXIT_USAGE, `${command.words.join(" ")}: ${missing}\nSee zonda --help`);
+  if (operands.length !== command.operands.length) {
+    const usage = ["zonda", ...command.words, ...command.operands].join(" ");
+    fail(EXIT_USAGE, `write it as ${usage}\nSee zonda --help`);
   }
   await command.run({ file: values.config, sets: values.set, isConfirmed: values.yes, operands });
 }

@@ -66,8 +66,10 @@ describe("the command", () => {
     [["user", "passwd", "ghost@localhost"], /no such account/],
     [["user", "forget", "ghost@localhost"], /no such account/],
     [["user", "delete", "romeo@localhost"], /no terminal; give --yes/],
+    [["user"], /no command user; there are: user add, user passwd/],
     [["user", "frobnicate"], /no command user frobnicate/],
-    [["user", "add"], /an operand is missing/],
+    [["user", "ad", "romeo@localhost"], /no command user ad .*; did you mean user add/],
+    [["user", "add"], /write it as zonda user add <address>/],
     [["config", "check", "--set", "c2s.prot=1"], /did you mean c2s\.port/],
   ])("%j fails and says what to do", async (words, reason) => {
     const { code, stderr } = await zonda(words, words[1] === "passwd" ? "x\n" : "\n");
