@@ -1,5 +1,6 @@
 /** XEP-0156: where a web client finds WebSocket and BOSH, at /.well-known/host-meta. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { escapeAttribute } from "../xml/write.ts";
 import type { WebPath } from "./web.ts";
 
 /** One way to connect. */
@@ -9,16 +10,11 @@ export interface AlternativeConnection {
 }
 
 const XRD_NS = "http://docs.oasis-open.org/ns/xri/xrd-1.0";
-const ESCAPES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  "'": "&apos;",
-};
-const escaped = (text: string): string => text.replace(/[&<>']/g, (sign) => ESCAPES[sign] ?? "");
 
 function asXrd(links: readonly AlternativeConnection[]): string {
-  const lines = links.map(({ rel, href }) => `  <Link rel='${rel}' href='${escaped(href)}'/>\n`);
+  const lines = links.map(
+    ({ rel, href }) => `  <Link rel='${rel}' href='${escapeAttribute(href)}'/>\n`,
+  );
   return `<?xml version='1.0' encoding='utf-8'?>\n<XRD xmlns='${XRD_NS}'>\n${lines.join("")}</XRD>\n`;
 }
 
