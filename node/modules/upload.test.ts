@@ -174,3 +174,17 @@ test.each([undefined, new Error("Cannot remove a file: the bucket says 403")])(
     expect(cluster.stores.users.has(ROMEO)).toBe(false);
   },
 );
+
+test("slots that a user's clients ask for at the same moment count each other", async () => {
+  const { cluster, uploads } = await scene();
+  const clients = await Promise.all(
+    ["a", "b", "c", "d", "e"].map((name) => cluster.node(0).login(`${ROMEO}/${name}`)),
+  );
+  const request = `<request xmlns='${NS}' filename='a' size='900'/>`;
+  const iq = `<iq to='${DOMAIN}' type='get' id='q'>${request}</iq>`;
+  await Promise.all(clients.map((client) => cluster.node(0).send(client, iq)));
+  await cluster.settle();
+  const types = clients.map((client) => one(client, "iq").attrs.type);
+  expect(types.toSorted()).toEqual(["error", "error", "error", "result", "result"]);
+  expect(uploads.made).toBe(2);
+});

@@ -3,6 +3,8 @@
  * kept for a user is remembered beside the user's other data; the files themselves are in http/upload/.
  */
 import { Unavailable } from "../base/errors.ts";
+import { Locks } from "../base/locks.ts";
+import { mediaType } from "../http/upload/headers.ts";
 import { formatDateTime } from "../stanza/delay.ts";
 import { StanzaError } from "../stanza/error.ts";
 import { formElement } from "../stanza/form.ts";
@@ -45,15 +47,14 @@ function wantedIn({ payload }: Request): Wanted {
   if (!/^\d{1,15}$/.test(size) || Number(size) === 0) {
     throw new StanzaError("bad-request", "Cannot give a slot: the size is no number of bytes");
   }
-  const mediaType = /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}$/.exec(
-    type.split(";", 1)[0]?.trim() ?? "",
-  );
-  return { name: filename, bytes: Number(size), type: mediaType?.[0]?.toLowerCase() ?? "" };
+  return { name: filename, bytes: Number(size), type: mediaType(type) };
 }
 
 class Slots {
   readonly #host: Host;
   readonly #uploads: Uploads;
+  /** By user: what is there is read and added to in one go, or clients together get too much. */
+  readonly #locks = new Locks();
 
   constructor(host: Host, uploads: Uploads) {
     this.#host = host;
@@ -73,8 +74,12 @@ class Slots {
         application: el("file-too-large", { xmlns: NS }, limit),
       });
     }
-    const over = await this.#makeRoom(from.bare, wanted.bytes);
-    const slot = await this.#uploads.slot({ ...wanted, user: from.bare, domain: to.domain });
+    return await this.#locks.run(from.bare, () => this.#take(from.bare, to.domain, wanted));
+  }
+
+  async #take(user: string, domain: string, wanted: Wanted): Promise<Slot> {
+    const over = await this.#makeRoom(user, wanted.bytes);
+    const slot = await this.#uploads.slot({ ...wanted, user, domain });
     const { slotUntilMs, fileUntilMs } = slot;
     const { bytes } = wanted;
     const kept = this.#uploads.tellsOfFiles
@@ -82,7 +87,7 @@ class Slots {
       : { bytes, untilMs: fileUntilMs };
     const changes = new Map<string, Buffer | undefined>(over.map((id) => [id, undefined]));
     changes.set(slot.id, encoded(kept));
-    await this.#host.documents.change(from.bare, "upload", changes);
+    await this.#host.documents.change(user, "upload", changes);
     return slot;
   }
 

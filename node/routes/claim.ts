@@ -1,11 +1,12 @@
 /** A right to act alone: a key that can be made only once, on the node's lease. */
+
+import type { Locks } from "../base/locks.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
 import type { Chores } from "./chores.ts";
 import type { Claim } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
-import type { Locks } from "./locks.ts";
 import type { Transactions } from "./transactions.ts";
 import { put, remove, wasDone, whenWrittenAt } from "./transactions.ts";
 

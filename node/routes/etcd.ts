@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
+import { Locks } from "../base/locks.ts";
 import type { Logger } from "../base/log.ts";
 import { silentLog } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -27,7 +28,6 @@ import type {
 } from "./contract.ts";
 import { encodeNode, Keys } from "./keys.ts";
 import { LeaseKeeper } from "./lease.ts";
-import { Locks } from "./locks.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { Publisher } from "./publisher.ts";
 import type { NotifySiblings } from "./siblings.ts";

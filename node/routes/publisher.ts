@@ -1,6 +1,7 @@
 /** Writes this node's own routes, one thing at a time per full address, and keeps them its own. */
 import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
+import type { Locks } from "../base/locks.ts";
 import type { Book, OwnRoute } from "./book.ts";
 import type { Chores } from "./chores.ts";
 import type { Route, RouteSet } from "./contract.ts";
@@ -8,7 +9,6 @@ import type { Keys } from "./keys.ts";
 import { decodeRoute, encodeRoute } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import { ROUTES_MAX } from "./limits.ts";
-import type { Locks } from "./locks.ts";
 import type { Outcome, Transactions } from "./transactions.ts";
 import { put, remove, unlessWrittenSince, wasDone, whenWrittenAt } from "./transactions.ts";
 

@@ -4,6 +4,7 @@
  * that it is there.
  */
 import { LRUCache } from "lru-cache";
+import { Locks } from "../../base/locks.ts";
 import { randomId } from "../../base/random.ts";
 import { flag, integer, text } from "../../config/options.ts";
 import { fromElement } from "../../stanza/envelope.ts";
@@ -68,6 +69,8 @@ class Notifications {
   readonly #settings: Settings;
   readonly #registrations: Registrations;
   readonly #failures = new LRUCache<string, number>({ max: FAILING_MAX });
+  /** By user: clients that enable at the same moment count each other. */
+  readonly #locks = new Locks();
 
   constructor(host: Host & { readonly counts: Counts }, settings: Settings) {
     this.#host = host;
@@ -75,7 +78,11 @@ class Notifications {
     this.#registrations = new Registrations(host.documents);
   }
 
-  async enable({ from, payload, session }: Request): Promise<undefined> {
+  enable(request: Request): Promise<undefined> {
+    return this.#locks.run(request.from.bare, () => this.#enable(request));
+  }
+
+  async #enable({ from, payload, session }: Request): Promise<undefined> {
     const target = { service: serviceOf(payload), node: nodeOf(payload) };
     const known = await this.#registrations.list(from.bare);
     const key = keyOf(target);

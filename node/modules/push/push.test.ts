@@ -224,6 +224,18 @@ test("a user has so many services and no more; the same one again is no other", 
   expect(kept()).toHaveLength(1);
 });
 
+test("services that a user's clients name at the same moment count each other", async () => {
+  const { cluster, second, juliet, kept } = await scene({ targetsMax: 1 });
+  const desk = await second.login(`${JULIET}/desk`);
+  const enable = (node: string) =>
+    `<iq type='set' id='q'><enable xmlns='${NS}' jid='${SERVICE}/service' node='${node}'/></iq>`;
+  await Promise.all([second.send(juliet, enable("n1")), second.send(desk, enable("n2"))]);
+  await cluster.settle();
+  const types = [one(juliet, "iq"), one(desk, "iq")].map(({ attrs }) => attrs.type);
+  expect(types.toSorted()).toEqual(["error", "result"]);
+  expect(kept()).toHaveLength(1);
+});
+
 const refusal = (to: string, id: string, condition: string) =>
   `<iq type='error' to='${to}' id='${id}'><error type='cancel'>` +
   `<${condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>`;
