@@ -17,6 +17,7 @@ const NODE_FLOORS: Readonly<Record<string, number>> = {
   stream: 5,
   auth: 5,
   session: 6,
+  components: 6,
   router: 7,
   modules: 8,
 };

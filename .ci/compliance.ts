@@ -41,7 +41,13 @@ export const ROWS: readonly Row[] = [
     xeps: [30],
     tests: ["e2e/dialogues/iq/disco-server.dialogue", "e2e/dialogues/iq/disco-account.dialogue"],
   },
-  { suite: "Core", level: "Core", what: "Server extensibility", xeps: [114], tests: [] },
+  {
+    suite: "Core",
+    level: "Core",
+    what: "Server extensibility",
+    xeps: [114],
+    tests: ["e2e/interop/components.test.ts"],
+  },
   {
     suite: "Core",
     level: "Advanced",

@@ -18,7 +18,7 @@ export const readConfiguration = (source: {
 
 /** Domains in the one form that is compared, wherever they are named. */
 function withPrepared(configuration: Whole): Whole {
-  const { tls, auth } = configuration;
+  const { tls, auth, components } = configuration;
   const domains = configuration.domains.map((domain) => prepared(domain, "domains"));
   if (new Set(domains).size < domains.length) {
     throw new ConfigError("Cannot use the configuration: domains: two mean the same");
@@ -36,9 +36,27 @@ function withPrepared(configuration: Whole): Whole {
   return {
     ...configuration,
     domains,
+    components: { ...components, domains: preparedComponents(components.domains, domains) },
     tls: { ...tls, domains: Object.fromEntries(certificates) },
     auth: { ...auth, anonymousDomains },
   };
+}
+
+function preparedComponents(
+  written: Whole["components"]["domains"],
+  domains: readonly string[],
+): Whole["components"]["domains"] {
+  const found: Whole["components"]["domains"] = {};
+  for (const [name, component] of Object.entries(written)) {
+    const domain = prepared(name, "components.domains");
+    if (domains.includes(domain) || Object.hasOwn(found, domain)) {
+      throw new ConfigError(
+        `Cannot use the configuration: components.domains: ${name} is named already`,
+      );
+    }
+    found[domain] = component;
+  }
+  return found;
 }
 
 function prepared(text: string, option: string): string {

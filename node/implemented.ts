@@ -25,6 +25,7 @@ const NAMES: Readonly<Record<number, string>> = {
   77: "In-Band Registration",
   84: "User Avatar",
   92: "Software Version",
+  114: "Jabber Component Protocol (accept)",
   115: "Entity Capabilities",
   128: "Service Discovery Extensions",
   133: "Service Administration",
@@ -64,8 +65,9 @@ const NAMES: Readonly<Record<number, string>> = {
   478: "Stream Limits Advertisement",
 };
 
-/** Spoken at the client door, before any module has a say. */
+/** Spoken at the doors, before any module has a say. */
 const DOOR = [
+  { xep: 114, version: "1.6", where: "components" },
   { xep: 124, version: "1.11.2", where: "stream/bosh" },
   { xep: 156, version: "1.4.0", where: "http" },
   { xep: 158, version: "1.0.1", where: "session" },

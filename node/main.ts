@@ -14,6 +14,9 @@ import { systemClock as clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { persist } from "./base/persist.ts";
 import { systemRandom as random, randomId } from "./base/random.ts";
+import type { ComponentTable } from "./components/contract.ts";
+import type { ComponentDoor } from "./components/door.ts";
+import { openComponentDoor } from "./components/door.ts";
 import type { Configuration } from "./config/schema.ts";
 import { readDomainCertificate, readPem, watchCertificate } from "./domain-certificate.ts";
 import { Domains } from "./domains.ts";
@@ -63,6 +66,7 @@ const START_PATIENCE_MS = 90_000;
 interface Upper {
   router?: Router;
   door?: ClientDoor;
+  components?: ComponentDoor | undefined;
 }
 
 /** @throws ConfigError or Unavailable when a part cannot start; what was started is released. */
@@ -94,12 +98,18 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const secret = await persist("secrets", openSecretOnce, patience);
   const door = starting.use(await openDoor({ ...parts, served: domains.set, opened, tls, secret }));
   upper.door = door;
+  const components = await openComponents({ ...parts, tls, router });
+  if (components !== undefined) starting.use(components);
+  upper.components = components;
   const health = new Health([
     { name: "store", check: () => stores.ping() },
     { name: "routes", check: () => routes.ping() },
   ]);
   const web = starting.use(await openWebDoors({ ...parts, door, tls }));
-  const sources: MetricSources = { door, web, router, mesh, routes, modules: opened.counts };
+  const sources: MetricSources = {
+    ...{ door, web, components, router, mesh, routes },
+    modules: opened.counts,
+  };
   const http = starting.use(await openPages(configuration, health, sources));
   const reloader = new Reloader({ configuration, domains, door, log });
   const inUse = () => reloader.configuration;
@@ -115,6 +125,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
       c2s: door.port,
       http: http.port,
       ...(web !== undefined && { web: web.port }),
+      ...(components !== undefined && { components: components.port }),
       incarnation,
     },
     "serving",
@@ -218,6 +229,8 @@ const NO_SESSIONS: SessionTable = {
   all: () => [],
 };
 
+const NO_COMPONENTS: ComponentTable = { size: 0, get: () => undefined };
+
 /** Files of users, with the key to sign names with that all nodes share. */
 async function openNodeUploads({ upload, web, data }: Configuration, stores: Stores, log: Logger) {
   if (upload.engine === "none") return undefined;
@@ -256,6 +269,10 @@ const connectRouter = ({
     domains: configuration.domains,
     guestDomains: configuration.auth.anonymousDomains,
     sessions: () => upper.door?.sessions ?? NO_SESSIONS,
+    components: {
+      domains: new Set(Object.keys(configuration.components.domains)),
+      table: () => upper.components?.table ?? NO_COMPONENTS,
+    },
     clock,
     random,
     modules: MODULES,
@@ -330,6 +347,36 @@ const openDoor = ({
     random,
     selfIncarnation: incarnation,
   });
+
+interface ComponentParts extends Parts {
+  readonly tls: TlsContexts;
+  readonly router: Router;
+}
+
+/** Undefined where no port for components is configured. */
+async function openComponents({
+  configuration,
+  incarnation,
+  router,
+  tls,
+  ...parts
+}: ComponentParts): Promise<ComponentDoor | undefined> {
+  const { host, port, domains, handshakeSeconds, ...limits } = configuration.components;
+  if (port === undefined) return undefined;
+  const secrets = Object.entries(domains).map(([domain, { secret }]) => [domain, secret] as const);
+  return await openComponentDoor({
+    ...parts,
+    host,
+    port,
+    tls: limits.tls ? tls : undefined,
+    secrets: new Map(secrets),
+    limits: { ...limits, handshakeMs: handshakeSeconds * 1_000 },
+    events: router,
+    selfIncarnation: incarnation,
+    clock,
+    random,
+  });
+}
 
 /** XEP-0077 before login: as many accounts as one address may make. */
 function registrationOf({ registration }: Configuration, { register }: OpenedRouter): Registration {

@@ -1,4 +1,6 @@
 /** Every metric of a node, by name. Rooms count in plain numbers; these are read on a scrape. */
+import type { ComponentStats } from "./components/contract.ts";
+import type { ComponentDoor } from "./components/door.ts";
 import { URGENCIES } from "./guard/admission.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
 import { MODULES } from "./modules/index.ts";
@@ -12,6 +14,8 @@ export interface MetricSources {
   readonly door: ClientDoor;
   /** Undefined where no port for web clients is configured. */
   readonly web: WebDoors | undefined;
+  /** Undefined where no port for components is configured. */
+  readonly components: ComponentDoor | undefined;
   readonly router: Router;
   /** What the modules count, by module name. */
   readonly modules: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -70,6 +74,15 @@ const MESH = {
   refused: "Links refused: certificate, protocol version or incarnation.",
 } as const;
 
+/** What the door for components counts: see components/contract.ts. */
+const COMPONENTS = {
+  connectionsRefused: "Connections of components turned away.",
+  handshakesFailed: "Components that did not know their secret.",
+  stanzasIn: "Stanzas that components sent.",
+  stanzasOut: "Stanzas written to components.",
+  streamErrors: "Streams of components ended with an error.",
+} as const satisfies Record<keyof ComponentStats, string>;
+
 const snake = (name: string): string => name.replace(/-|(?=[A-Z])/g, "_").toLowerCase();
 
 const MODULE_METRICS: readonly NodeMetric[] = MODULES.flatMap(({ name, metrics }) =>
@@ -101,6 +114,7 @@ export const METRICS: readonly NodeMetric[] = [
     "BOSH requests for sessions of other nodes: the load balancer is not sticky.",
     ({ web }) => web?.bosh?.elsewhere ?? 0,
   ),
+  gauge("components", "Connections of components.", (s) => s.components?.table.size ?? 0),
   gauge("negotiating", "Streams that have no session yet.", (s) => s.door.negotiating),
   gauge("mesh_links", "Open links to other nodes.", ({ mesh }) => mesh?.stats.linksOpen ?? 0),
   gauge("mesh_unanswered", "Frames not answered yet.", ({ mesh }) => mesh?.stats.unanswered ?? 0),
@@ -170,5 +184,6 @@ export const METRICS: readonly NodeMetric[] = [
   ),
   ...fromCounters(ROUTER, "router", ({ router }) => router.stats()),
   ...fromCounters(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
+  ...fromCounters(COMPONENTS, "components", ({ components }) => ({ ...components?.stats })),
   ...MODULE_METRICS,
 ];

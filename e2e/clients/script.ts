@@ -12,6 +12,8 @@ export interface ScriptConfig {
   readonly port: number;
   /** PEM file that the clients trust. */
   readonly authority: string;
+  /** For a script that is a component, too: where and as whom. */
+  readonly component?: { readonly domain: string; readonly secret: string; readonly port: number };
 }
 
 /** The steps in order, as [step, outcome]. @param name of a file beside this one */

@@ -46,6 +46,10 @@ export const optionalText = ({ about }: About<never>) =>
 export const secret = (about: string) =>
   z.string().min(1).max(4096).optional().describe(about).meta({ writeOnly: true });
 
+/** The same where there must be one. */
+export const requiredSecret = (about: string) =>
+  z.string().min(1).max(4096).describe(about).meta({ writeOnly: true });
+
 /** The path of a file that must be given, relative to the working directory. */
 export const requiredFile = (about: string) => z.string().min(1).max(4096).describe(about);
 

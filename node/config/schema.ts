@@ -1,6 +1,7 @@
 /** Every option of a node that is not a module's own: see `zonda config schema`. */
 import { hostname } from "node:os";
 import { z } from "zod";
+import { components, isLoopbackOnly } from "./components.ts";
 import {
   byName,
   choice,
@@ -253,6 +254,7 @@ const nodeOptions = {
       max: 1_000_000,
     }),
   }),
+  components,
   mesh,
   http: section("Health and metrics.", {
     host: text({ about: "Address to listen on.", default: "127.0.0.1" }),
@@ -306,6 +308,10 @@ export const configurationSchema = <M extends z.ZodRawShape>(modules: M) =>
       }
       if (config.c2s.plaintextAuthOnLoopback && config.c2s.tls === "required") {
         refuse(["c2s", "plaintextAuthOnLoopback"], "needs c2s.tls to be offered");
+      }
+      const { port, tls, host } = config.components;
+      if (port !== undefined && !tls && !isLoopbackOnly(host)) {
+        refuse(["components", "tls"], "is needed on any address but loopback");
       }
       for (const domain of config.auth.anonymousDomains) {
         if (config.domains.includes(domain)) continue;

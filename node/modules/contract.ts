@@ -84,6 +84,8 @@ export interface Host {
   readonly router: RouterServices;
   readonly sessions: () => SessionTable;
   readonly domains: readonly string[];
+  /** Domains of external components. */
+  readonly components: readonly string[];
   /** Whether it is nobody's account but a guest's, of whom nothing is kept. */
   readonly isGuest: (user: Pick<Jid, "domain">) => boolean;
   readonly self: string;

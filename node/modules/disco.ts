@@ -30,6 +30,9 @@ async function items(target: Target, host: Host, request: Request): Promise<Elem
   const node = nodeOf(request);
   const found: Element[] = [];
   let isKnown = node === "";
+  if (isKnown && target === "server") {
+    found.push(...host.components.map((jid) => el("item", { jid })));
+  }
   for (const one of host.disco()) {
     const said = one.target === target ? await one.items?.(request, node) : undefined;
     if (said === undefined) continue;

@@ -74,6 +74,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     router: lateBound(() => router),
     sessions,
     domains,
+    components: [...(options.components?.domains ?? [])],
     isGuest: ({ domain }) => options.guestDomains.includes(domain),
     self: options.selfIncarnation,
     credentialsFor: options.credentialsFor,

@@ -49,21 +49,37 @@ export class Acceptance {
       receivedMs: this.nowMs(),
       lang: session.lang,
     });
-    const condition = to === undefined ? "jid-malformed" : fault(envelope, parsed);
-    return condition === undefined
-      ? { kind: "accepted", envelope }
-      : { kind: "refused", envelope, condition };
+    return verdictOn(envelope, to === undefined ? "jid-malformed" : fault(envelope, parsed));
+  }
+
+  /** The same for a component, which speaks for every address of its domain and names both sides. */
+  acceptFrom(from: Jid, parsed: ParsedStanza): Accepted | undefined {
+    if (!isStanzaKind(parsed.name)) return undefined;
+    const written = parsed.attributes.to;
+    const to = addressOf(written);
+    const itself = Jid.from("", from.domain);
+    const envelope = makeEnvelope(parsed, { from, to: to ?? itself, receivedMs: this.nowMs() });
+    if (to !== undefined) return verdictOn(envelope, fault(envelope, parsed));
+    return verdictOn(envelope, written === undefined ? "bad-request" : "jid-malformed");
   }
 }
 
-function recipient(session: ClientSession, to: string | undefined): Jid | undefined {
-  if (to === undefined) return session.jid.toBare();
+const verdictOn = (envelope: Envelope, condition: StanzaCondition | undefined): Accepted =>
+  condition === undefined
+    ? { kind: "accepted", envelope }
+    : { kind: "refused", envelope, condition };
+
+function addressOf(text: string | undefined): Jid | undefined {
   try {
-    return Jid.parse(to);
+    return text === undefined ? undefined : Jid.parse(text);
   } catch (error) {
     if (error instanceof JidError) return undefined;
     throw error;
   }
+}
+
+function recipient(session: ClientSession, to: string | undefined): Jid | undefined {
+  return to === undefined ? session.jid.toBare() : addressOf(to);
 }
 
 function fault(envelope: Envelope, parsed: ParsedStanza): StanzaCondition | undefined {

@@ -10,7 +10,7 @@ import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
 import type { Consignment } from "./hand-over.ts";
 import type { Origin } from "./origin.ts";
-import { elsewhere, select } from "./rules.ts";
+import { chosenFor, elsewhere, select } from "./rules.ts";
 
 /** How often a node that gives no answer is asked for one recipient. */
 const ATTEMPTS_MAX = 3;
@@ -27,6 +27,11 @@ export type Audience =
   | { readonly kind: "connected" }
   /** Any other resource than the session it could not be delivered to. */
   | { readonly kind: "elsewhere"; readonly exceptSession: string }
+  /**
+   * One of a component's connections and no second, the same for one sender as long as they stay;
+   * not the session that it could not be delivered to.
+   */
+  | { readonly kind: "shared"; readonly exceptSession: string }
   /** Every other connected resource than those that took it and the one that sent it: copies. */
   | {
       readonly kind: "copied";
@@ -177,7 +182,11 @@ class Rounds {
   #targets(set: RouteSet): readonly Route[] {
     // Who refused is not there any more, whatever its route says: the rules must not choose it.
     const there = set.routes.filter((route) => !this.#refused.has(keyOf(route)));
-    const targets = targetsOf(this.#job, there).filter(
+    const isShared = this.#job.audience.kind === "shared";
+    // Whoever has it, or may have it, is enough.
+    const isEnough = isShared && this.#took.size + this.#doubtful.size > 0;
+    const chosen = isEnough ? [] : targetsOf(this.#job, there);
+    const targets = chosen.filter(
       ({ resource, session }) => !this.#took.has(resource) && !this.#doubtful.has(session),
     );
     // A node that gave no answer is asked again even if the route has moved: only it knows.
@@ -248,6 +257,11 @@ function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): reado
       return routes.filter((route) => route.available && route.session !== audience.exceptSession);
     case "connected":
       return routes;
+    case "shared":
+      return chosenFor(
+        envelope.from.bare,
+        routes.filter(({ session }) => session !== audience.exceptSession),
+      );
     case "elsewhere":
       return elsewhere(routes, audience.exceptSession);
     case "copied":

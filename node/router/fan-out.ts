@@ -2,13 +2,18 @@
 import type { Logger } from "../base/log.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import { Jid } from "../stanza/jid.ts";
 import type { Counters } from "./counters.ts";
 import type { Audience, Deliverer } from "./deliver.ts";
 import { CONNECTED } from "./deliver.ts";
+import { stampFor } from "./envelopes.ts";
 import type { Exits } from "./exits.ts";
 import type { Lanes } from "./lanes.ts";
 
 export interface FanOutParts {
+  /** Domains that external components speak for: what is for them goes over the line. */
+  readonly components: ReadonlySet<string>;
+  readonly route: (envelope: Envelope) => void | Promise<void>;
   readonly routes: Routes;
   readonly lanes: Lanes;
   readonly deliverer: Deliverer;
@@ -45,6 +50,8 @@ export class FanOut {
   }
 
   async reply(template: Envelope, full: string, node: string): Promise<void> {
+    const component = this.#componentOf(full);
+    if (component !== undefined) return this.#parts.route(stampFor(template, component));
     const user = full.slice(0, full.indexOf("/"));
     const resource = full.slice(user.length + 1);
     const route = { user, resource, node, session: "", available: true, priority: 0 };
@@ -53,8 +60,18 @@ export class FanOut {
     await this.#parts.exits.send(consignment, route, 0);
   }
 
+  /** The address, if it is one of a component. */
+  #componentOf(address: string): Jid | undefined {
+    const { components } = this.#parts;
+    if (components.size === 0) return undefined;
+    const jid = Jid.prepared(address);
+    return components.has(jid.domain) ? jid : undefined;
+  }
+
   #toUser(template: Envelope, user: string, audience: Audience): void | Promise<void> {
     const { lanes, counters, log } = this.#parts;
+    const component = this.#componentOf(user);
+    if (component !== undefined) return this.#parts.route(stampFor(template, component));
     const from = template.from.full;
     if (lanes.isFull(from, user)) {
       counters.shed += 1;

@@ -2,6 +2,7 @@
  * The exit node: nothing is decided here any more, the stanza only goes to the sessions it is for.
  * Repeats are cut, and nothing overtakes what an ending session still has to pass on.
  */
+import type { ComponentConnection, ComponentTable } from "../components/contract.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { CopyRules, CopySide } from "./copies.ts";
@@ -45,6 +46,7 @@ export interface HandOverParts {
   readonly stages: Stages;
   readonly copyRules: CopyRules;
   readonly sessions: () => SessionTable;
+  readonly components: () => ComponentTable;
   readonly counters: Counters;
   /** This node. */
   readonly self: string;
@@ -84,6 +86,8 @@ export class HandOver {
     fromNode: string,
   ): boolean | Promise<boolean> {
     const { envelope, copy, rerouted } = consignment;
+    const component = this.#parts.components().get(full);
+    if (component !== undefined) return this.#toComponent(consignment, component, sessionId);
     const moving = this.#parts.sessions().get(full)?.moving;
     if (moving !== undefined) {
       return moving.then(() => this.take(consignment, full, sessionId, fromNode));
@@ -119,6 +123,25 @@ export class HandOver {
       this.#origins.set(envelope, origin);
       if (remembered) this.#repeats.remember(origin, full, session.id);
     }
+    return true;
+  }
+
+  /** No module has a say: a component is a server of its own. */
+  #toComponent(
+    consignment: Consignment,
+    component: ComponentConnection,
+    sessionId: string,
+  ): boolean {
+    const { envelope, origin, remembered } = consignment;
+    const { full } = component.jid;
+    if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
+      return true;
+    }
+    if (component.id !== sessionId || !component.deliver(envelope)) return false;
+    this.#parts.counters.stanzasHandedOver += 1;
+    if (origin === undefined) return true;
+    this.#origins.set(envelope, origin);
+    if (remembered) this.#repeats.remember(origin, full, component.id);
     return true;
   }
 

@@ -25,6 +25,8 @@ import { both } from "./stages.ts";
 
 export interface LineParts {
   readonly domains: ReadonlySet<string>;
+  /** Domains that external components speak for. */
+  readonly components: ReadonlySet<string>;
   readonly accounts: Accounts;
   readonly routes: Routes;
   readonly sessions: () => SessionTable;
@@ -49,6 +51,8 @@ export interface Departure {
   readonly session?: ClientSession;
   /** Work that its acceptance waits for. */
   readonly accepted?: Promise<void> | undefined;
+  /** Of a component's connection that is over and was not sent it. */
+  readonly exceptSession?: string;
 }
 
 /** One stanza on the line. */
@@ -61,6 +65,8 @@ interface Passage {
   readonly session: ClientSession | undefined;
   /** It passed the recipient's side before. */
   readonly isPassedOn: boolean;
+  /** See Departure. */
+  readonly exceptSession: string;
   /** Resources that got it. */
   readonly took: Set<string>;
   /** Work a handler wants awaited before the stanza counts as accepted, outside the lane. */
@@ -80,7 +86,8 @@ export class Line {
    * Takes a stanza to where it belongs. Resolves when it is accepted: answered, handed over,
    * stored, or refused. Never rejects.
    */
-  route(envelope: Envelope, { origin, session, accepted }: Departure = {}): Done {
+  route(envelope: Envelope, departure: Departure = {}): Done {
+    const { origin, session, accepted, exceptSession = "" } = departure;
     const { lanes, counters, newOrigin } = this.#parts;
     const { from, to } = envelope;
     if (lanes.isFull(from.full, to.bare)) {
@@ -94,6 +101,7 @@ export class Line {
       origin: origin ?? newOrigin(),
       session,
       isPassedOn: false,
+      exceptSession,
       took: new Set(),
       accepted: this.settled(accepted),
     };
@@ -121,6 +129,7 @@ export class Line {
       origin,
       session: undefined,
       isPassedOn: true,
+      exceptSession: "",
       took: new Set(),
     };
     try {
@@ -173,6 +182,7 @@ export class Line {
   #toDomain(passage: Passage): Done {
     const { envelope } = passage;
     const { to, from, kind, type } = envelope;
+    if (this.#parts.components.has(to.domain)) return this.#toComponent(passage);
     if (!this.#parts.domains.has(to.domain)) {
       // Server-to-server is another door; without it, other domains do not exist.
       return this.refuse(envelope, "remote-server-not-found");
@@ -188,6 +198,18 @@ export class Line {
     const found = this.#lookup(to.bare);
     if (found instanceof Promise) return found.then((set) => this.#toAccount(passage, set, true));
     return this.#toAccount(passage, found, false);
+  }
+
+  /** To one of the connections that speak for the domain; no account has a say. */
+  async #toComponent({ envelope, origin, took, exceptSession }: Passage): Promise<void> {
+    const user = envelope.to.domain;
+    const audience = { kind: "shared", exceptSession } as const;
+    const found = this.#lookup(user);
+    const set = await found;
+    const job = { envelope, user, audience, origin, stamped: false, took };
+    const outcome = await this.#parts.deliverer.deliver(job, set, found instanceof Promise);
+    if (outcome === "overload") this.refuse(envelope, "resource-constraint");
+    else if (outcome === "nobody") this.refuse(envelope, "remote-server-timeout");
   }
 
   #lookup(user: string): RouteSet | Promise<RouteSet> {

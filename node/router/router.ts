@@ -1,6 +1,11 @@
 /** The router put together: what doors, mesh and routes call, and what modules may ask for. */
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import type {
+  ComponentConnection,
+  ComponentEvents,
+  ComponentTable,
+} from "../components/contract.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
 import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
@@ -8,6 +13,7 @@ import type { ClientSession, Incoming, SessionEvents, SessionTable } from "../se
 import { isMovable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
+import type { Jid } from "../stanza/jid.ts";
 import type { Stores } from "../stores/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
@@ -58,12 +64,26 @@ export interface RouterOptions {
   readonly mesh: Mesh | undefined;
   /** Read at every use: the door is opened after the router. */
   readonly sessions: () => SessionTable;
+  /** None if left out. */
+  readonly components?: ComponentsOptions | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly selfIncarnation: string;
 }
 
-export class Router implements SessionEvents {
+export interface ComponentsOptions {
+  /** Prepared; none of them is one of the service's own. */
+  readonly domains: ReadonlySet<string>;
+  /** Read at every use, as `sessions`. */
+  readonly table: () => ComponentTable;
+}
+
+const NO_COMPONENTS: ComponentsOptions = {
+  domains: new Set(),
+  table: () => ({ size: 0, get: () => undefined }),
+};
+
+export class Router implements SessionEvents, ComponentEvents {
   readonly counters = newCounters();
   readonly #options: RouterOptions;
   readonly #acceptance: Acceptance;
@@ -86,6 +106,7 @@ export class Router implements SessionEvents {
     this.#options = options;
     const { routes, clock, log, mesh, sessions, selfIncarnation: self } = options;
     const { counters } = this;
+    const { domains: components, table } = options.components ?? NO_COMPONENTS;
     this.#acceptance = new Acceptance(clock);
     this.#peers = new Peers(() => routes.nodes, clock);
     const stages = new Stages(registrations.filter(isStage));
@@ -93,7 +114,10 @@ export class Router implements SessionEvents {
       registrations.filter(isLifecycle).map(({ registration }) => registration),
     );
     const rules = copyRules(registrations.filter(isCopies));
-    this.#handOver = new HandOver({ stages, copyRules: rules, sessions, counters, self });
+    this.#handOver = new HandOver({
+      ...{ stages, copyRules: rules, sessions, counters, self },
+      components: table,
+    });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.#wakes = new Wakes(clock, (user) => this.#wake(user));
@@ -102,6 +126,7 @@ export class Router implements SessionEvents {
     const copies = new Copies({ rules, routes, deliverer, counters, log });
     this.#line = new Line({
       domains: options.served ?? new Set(options.domains),
+      components,
       accounts: options.stores.accounts,
       routes,
       sessions,
@@ -114,7 +139,10 @@ export class Router implements SessionEvents {
       log,
       newOrigin: this.#newOrigin,
     });
-    this.#fanOut = new FanOut({ routes, lanes: this.#lanes, deliverer, exits, counters, log });
+    this.#fanOut = new FanOut({
+      ...{ components, routes, lanes: this.#lanes, deliverer, exits, counters, log },
+      route: (envelope) => this.#line.route(envelope),
+    });
     this.#senders = new Senders({
       acceptance: this.#acceptance,
       stages,
@@ -202,6 +230,35 @@ export class Router implements SessionEvents {
     const passedOn = this.predecessorOf(session).then(() => passOnAll(session, left, parts));
     this.#handOver.ending(session, passedOn);
     await Promise.all([told, passedOn]);
+  }
+
+  // From the components.
+
+  onComponentStanza(
+    connection: ComponentConnection,
+    from: Jid,
+    parsed: ParsedStanza,
+    count: number,
+  ): void | Promise<void> {
+    this.counters.stanzasIn += 1;
+    const accepted = this.#acceptance.acceptFrom(from, parsed);
+    if (accepted === undefined) return;
+    if (accepted.kind === "refused")
+      return this.#line.reject(accepted.envelope, accepted.condition);
+    return this.#line.route(accepted.envelope, { origin: { session: connection.id, count } });
+  }
+
+  /** To another connection of the component, or back. */
+  async onComponentEnded(
+    { id: exceptSession }: ComponentConnection,
+    unsent: readonly Envelope[],
+  ): Promise<void> {
+    this.counters.rerouted += unsent.length;
+    const routed = unsent.map((envelope) => {
+      const origin = this.#handOver.originOf(envelope) ?? this.#newOrigin();
+      return this.#line.route(envelope, { origin, exceptSession });
+    });
+    await Promise.all(routed);
   }
 
   // From the mesh and the routes.
@@ -342,8 +399,9 @@ export class Router implements SessionEvents {
   }
 
   /** The users with sessions anywhere, for people; slow where there are many. @throws Unavailable */
-  users(): AsyncIterable<string> {
-    return this.#options.routes.users();
+  async *users(): AsyncIterable<string> {
+    const { domains } = this.#options.components ?? NO_COMPONENTS;
+    for await (const user of this.#options.routes.users()) if (!domains.has(user)) yield user;
   }
 
   /** Whether the user has a resource that announced itself. @throws Unavailable */
@@ -409,6 +467,10 @@ export class Router implements SessionEvents {
 
   /** Closes a session whose address another one has now; resolves when it has passed on all. */
   async #replace(route: Route, condition = "conflict"): Promise<void> {
+    const { table } = this.#options.components ?? NO_COMPONENTS;
+    const component = table().get(`${route.user}/${route.resource}`);
+    // It connects anew, and is published anew.
+    if (component?.id === route.session) component.close("reset");
     const held = this.#options.sessions().ofUser(route.user);
     held.find((session) => session.id === route.session)?.close(condition);
     await this.#handOver.passedOn(route.session);

@@ -1,4 +1,5 @@
 /** RFC 6121, section 8.5: which of a local account's resources a stanza goes to. Pure. */
+import { hash } from "node:crypto";
 import type { Route } from "../routes/contract.ts";
 import type { StanzaKind } from "../stanza/contract.ts";
 
@@ -100,3 +101,16 @@ export function noSuchAccount({ kind, type }: Addressed): Otherwise {
 /** Where a message goes that its own session ended on: any other resource of the account. */
 export const elsewhere = (routes: readonly Route[], exceptSession: string): readonly Route[] =>
   routes.filter((route) => isChatty(route) && route.session !== exceptSession);
+
+/**
+ * The one of a component's connections that serves a sender: by rendezvous hashing, so that what one
+ * sender sends stays in order and moves only when its connection goes.
+ */
+export function chosenFor(sender: string, routes: readonly Route[]): readonly Route[] {
+  if (routes.length <= 1) return routes;
+  const weigh = ({ session }: Route) => hash("sha1", `${session} ${sender}`);
+  const [first] = routes
+    .map((route) => ({ route, weight: weigh(route) }))
+    .toSorted((one, other) => (one.weight < other.weight ? 1 : -1));
+  return first === undefined ? NOBODY : [first.route];
+}

@@ -39,7 +39,7 @@ export function testRoutes(open: () => Promise<Routes>): void {
 
   test("users with routes are listed, each once", async () => {
     const routes = await start();
-    const users = ["a b/c@example.com", "b@example.com", "b@sub.example.com"];
+    const users = ["a b/c@example.com", "b@example.com", "b@sub.example.com", "icq.example.com"];
     for (const user of users) {
       for (const resource of ["x", "y/z"]) {
         await routes.bind(makeRoute({ user, resource, session: `${user} ${resource}` }));

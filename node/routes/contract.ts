@@ -19,7 +19,7 @@ export interface NodeRecord {
 
 /** A connected resource, as every node may know it. */
 export interface Route {
-  /** Bare address "local@domain". */
+  /** Bare address "local@domain"; the domain alone for a connection of a component. */
   readonly user: string;
   readonly resource: string;
   /** Incarnation of the node that holds the session. */

@@ -44,8 +44,9 @@ export class Keys {
   /** Whose route a key is. */
   userOf(key: Buffer): string {
     const path = key.toString("utf8").slice(`${this.#prefix}routes/`.length);
+    // Components have no local part.
     const [domain = "", local = ""] = path.split("/").map(decodeURIComponent);
-    return `${local}@${domain}`;
+    return local === "" ? domain : `${local}@${domain}`;
   }
 
   route({ user, resource }: Pick<Route, "user" | "resource">): string {

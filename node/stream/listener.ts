@@ -36,7 +36,7 @@ export interface Listener {
 
 /** @throws ConfigError when the address cannot be listened on. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, directTls, limits, gate } = options;
+  const { directTls, limits, gate } = options;
   const flusher = new Flusher();
   const onSocket = (socket: Socket): void => {
     const condition = gate.admit(socket.remoteAddress ?? "");
@@ -50,6 +50,38 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     gate.onTransport(new TcpTransport(connection, limits));
     if (directTls !== undefined) connection.startTls(directTls);
   };
+  return await openSocket({ ...options, whom: "clients" }, onSocket);
+}
+
+export interface ConnectionsOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Who is listened for, in the plural. */
+  readonly whom: string;
+  /** Bytes that may wait for a slow peer before it is dropped. */
+  readonly waitingBytesMax: number;
+  /** Must give the connection an owner. */
+  onConnection(connection: Connection): void;
+  onAcceptError(error: Error): void;
+}
+
+/** For peers whose streams are not those of clients. @throws ConfigError as `listen` does */
+export async function listenForConnections(options: ConnectionsOptions): Promise<Listener> {
+  const flusher = new Flusher();
+  return await openSocket(options, (socket) => {
+    options.onConnection(new Connection(socket, flusher, options.waitingBytesMax));
+  });
+}
+
+async function openSocket(
+  {
+    host,
+    port,
+    whom,
+    onAcceptError,
+  }: Pick<ConnectionsOptions, "host" | "port" | "whom" | "onAcceptError">,
+  onSocket: (socket: Socket) => void,
+): Promise<Listener> {
   const server = createServer(
     { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS },
     onSocket,
@@ -57,12 +89,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => {
       const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
-      reject(new ConfigError(`Cannot listen for clients on ${host}:${port}: ${why}`, { cause }));
+      reject(new ConfigError(`Cannot listen for ${whom} on ${host}:${port}: ${why}`, { cause }));
     });
     server.listen({ host, port, backlog: BACKLOG }, resolve);
   });
   server.removeAllListeners("error");
-  server.on("error", options.onAcceptError);
+  server.on("error", onAcceptError);
   return {
     port: (server.address() as AddressInfo).port,
     close: () => void server.close(),

@@ -3,6 +3,7 @@ import { FakeClock } from "../../base/fake-clock.ts";
 import { silentLog } from "../../base/log.ts";
 import type { Router } from "../../router/router.ts";
 import type { NodeRecord, Route } from "../../routes/contract.ts";
+import type { Envelope } from "../../stanza/contract.ts";
 import { Jid } from "../../stanza/jid.ts";
 import type { Credentials } from "../../stores/contract.ts";
 import { parseStanza } from "../../xml/parser.ts";
@@ -11,6 +12,7 @@ import { MODULES } from "../index.ts";
 import type { OpenedRouter } from "../open-router.ts";
 import { openRouter } from "../open-router.ts";
 import { newTable, TestSession } from "./client.ts";
+import { TestComponent } from "./component.ts";
 import type { Losses, MeshEnd } from "./memory-mesh.ts";
 import { MemoryMesh } from "./memory-mesh.ts";
 import { MemoryStores } from "./memory-stores.ts";
@@ -30,11 +32,15 @@ export interface ClusterOptions {
   readonly modules?: readonly Module[];
   readonly options?: Readonly<Record<string, unknown>>;
   readonly uploads?: Uploads | undefined;
+  /** Domains of external components. */
+  readonly components?: readonly string[];
 }
 
 export class TestNode {
   readonly name: string;
   readonly sessions = newTable();
+  /** By full address. */
+  readonly components = new Map<string, TestComponent>();
   readonly routes: NodeRoutes;
   readonly mesh: MemoryMesh;
   readonly router: Router;
@@ -66,6 +72,10 @@ export class TestNode {
       routes: this.routes,
       mesh: this.mesh,
       sessions: () => this.sessions,
+      components: {
+        domains: new Set(options.components),
+        table: () => this.components,
+      },
       clock: cluster.clock,
       random: { bytes: cluster.bytes, fraction: weather.fraction },
       log: silentLog,
@@ -106,6 +116,30 @@ export class TestNode {
     if (before !== undefined) before.close("conflict");
     this.router.onBound(session, replaced);
     return session;
+  }
+
+  /** A component connects and speaks for a domain. */
+  async connect(domain: string): Promise<TestComponent> {
+    const id = `component-${this.#cluster.nextId()}`;
+    const component = new TestComponent(Jid.from("", domain, id), this.name);
+    this.components.set(component.jid.full, component);
+    await this.routes.bind(component.route);
+    return component;
+  }
+
+  /** What a component sends in the name of one of its addresses. */
+  async sendFrom(component: TestComponent, xml: string): Promise<void> {
+    const stanza = parseStanza(Buffer.from(xml), SCOPE);
+    component.sent += 1;
+    const from = Jid.parse(stanza.attributes.from ?? "");
+    await this.router.onComponentStanza(component, from, stanza, component.sent);
+  }
+
+  /** Its connection is gone; `unsent` was waiting behind a blocked write. */
+  async disconnect(component: TestComponent, unsent: readonly Envelope[] = []): Promise<void> {
+    this.components.delete(component.jid.full);
+    await this.router.onComponentEnded(component, unsent);
+    await this.routes.unbind(component.route);
   }
 
   /** What a client sends; resolves when the server accepted it. */
