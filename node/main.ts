@@ -371,7 +371,7 @@ async function openComponents({
     tls: limits.tls ? tls : undefined,
     secrets: new Map(secrets),
     limits: { ...limits, handshakeMs: handshakeSeconds * 1_000 },
-    events: router,
+    events: router.components,
     selfIncarnation: incarnation,
     clock,
     random,

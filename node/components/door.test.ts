@@ -5,9 +5,11 @@ import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Routes } from "../routes/contract.ts";
 import { openMemoryRoutes } from "../routes/memory.ts";
+import { CERTIFICATE } from "../session/testing/door-kit.ts";
 import { RawClient } from "../session/testing/raw-client.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { fromElement } from "../stanza/envelope.ts";
+import { TlsContexts } from "../stream/tls.ts";
 import { el } from "../xml/element.ts";
 import type { ComponentConnection, ComponentEvents } from "./contract.ts";
 import type { ComponentDoor } from "./door.ts";
@@ -42,14 +44,14 @@ class Events implements ComponentEvents {
 let door: ComponentDoor | undefined;
 afterEach(async () => door?.[Symbol.asyncDispose]());
 
-async function open(limits: Partial<typeof LIMITS> = {}) {
+async function open(limits: Partial<typeof LIMITS> = {}, tls?: TlsContexts) {
   const clock = new FakeClock();
   const events = new Events();
   const routes: Routes = openMemoryRoutes({} as never);
   door = await openComponentDoor({
     host: "127.0.0.1",
     port: 0,
-    tls: undefined,
+    tls,
     secrets: new Map([[DOMAIN, SECRET]]),
     limits: { ...LIMITS, ...limits },
     selfIncarnation: "node-1",
@@ -104,6 +106,15 @@ test("a component that knows its secret is published before it is told", async (
   expect(await client.readToEnd()).toBe("</stream:stream>");
   await expect.poll(async () => (await routes.read(DOMAIN)).routes).toEqual([]);
   expect(door.table.size).toBe(0);
+});
+
+test("with TLS from the first byte", async () => {
+  const { door } = await open({}, new TlsContexts(CERTIFICATE));
+  await logIn(await RawClient.connectTls(door.port));
+  expect(door.table.size).toBe(1);
+  const plain = await RawClient.connect(door.port);
+  plain.send(header());
+  expect(await plain.readToEnd()).not.toContain("stream:stream");
 });
 
 test("several connections speak for one domain", async () => {

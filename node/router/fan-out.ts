@@ -9,11 +9,12 @@ import { CONNECTED } from "./deliver.ts";
 import { stampFor } from "./envelopes.ts";
 import type { Exits } from "./exits.ts";
 import type { Lanes } from "./lanes.ts";
+import type { Line } from "./line.ts";
 
 export interface FanOutParts {
   /** Domains that external components speak for: what is for them goes over the line. */
   readonly components: ReadonlySet<string>;
-  readonly route: (envelope: Envelope) => void | Promise<void>;
+  readonly line: Pick<Line, "route">;
   readonly routes: Routes;
   readonly lanes: Lanes;
   readonly deliverer: Deliverer;
@@ -51,7 +52,7 @@ export class FanOut {
 
   async reply(template: Envelope, full: string, node: string): Promise<void> {
     const component = this.#componentOf(full);
-    if (component !== undefined) return this.#parts.route(stampFor(template, component));
+    if (component !== undefined) return this.#parts.line.route(stampFor(template, component));
     const user = full.slice(0, full.indexOf("/"));
     const resource = full.slice(user.length + 1);
     const route = { user, resource, node, session: "", available: true, priority: 0 };
@@ -71,7 +72,7 @@ export class FanOut {
   #toUser(template: Envelope, user: string, audience: Audience): void | Promise<void> {
     const { lanes, counters, log } = this.#parts;
     const component = this.#componentOf(user);
-    if (component !== undefined) return this.#parts.route(stampFor(template, component));
+    if (component !== undefined) return this.#parts.line.route(stampFor(template, component));
     const from = template.from.full;
     if (lanes.isFull(from, user)) {
       counters.shed += 1;

@@ -1,11 +1,7 @@
 /** The router put together: what doors, mesh and routes call, and what modules may ask for. */
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type {
-  ComponentConnection,
-  ComponentEvents,
-  ComponentTable,
-} from "../components/contract.ts";
+import type { ComponentEvents } from "../components/contract.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
 import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
@@ -13,7 +9,6 @@ import type { ClientSession, Incoming, SessionEvents, SessionTable } from "../se
 import { isMovable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
-import type { Jid } from "../stanza/jid.ts";
 import type { Stores } from "../stores/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
@@ -21,6 +16,8 @@ import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
 import type { CarriedRegistration } from "./carried.ts";
 import { Carried } from "./carried.ts";
+import type { ComponentsOptions } from "./components.ts";
+import { FromComponents, NO_COMPONENTS } from "./components.ts";
 import type { CopyRegistration } from "./copies.ts";
 import { Copies, copyRules } from "./copies.ts";
 import { newCounters } from "./counters.ts";
@@ -71,19 +68,7 @@ export interface RouterOptions {
   readonly selfIncarnation: string;
 }
 
-export interface ComponentsOptions {
-  /** Prepared; none of them is one of the service's own. */
-  readonly domains: ReadonlySet<string>;
-  /** Read at every use, as `sessions`. */
-  readonly table: () => ComponentTable;
-}
-
-const NO_COMPONENTS: ComponentsOptions = {
-  domains: new Set(),
-  table: () => ({ size: 0, get: () => undefined }),
-};
-
-export class Router implements SessionEvents, ComponentEvents {
+export class Router implements SessionEvents {
   readonly counters = newCounters();
   readonly #options: RouterOptions;
   readonly #acceptance: Acceptance;
@@ -91,6 +76,8 @@ export class Router implements SessionEvents, ComponentEvents {
   readonly #peers: Peers;
   readonly #lifecycle: Lifecycle;
   readonly #handOver: HandOver;
+  /** For the door of components. */
+  readonly components: ComponentEvents;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
   readonly #moves: Moves;
@@ -114,10 +101,8 @@ export class Router implements SessionEvents, ComponentEvents {
       registrations.filter(isLifecycle).map(({ registration }) => registration),
     );
     const rules = copyRules(registrations.filter(isCopies));
-    this.#handOver = new HandOver({
-      ...{ stages, copyRules: rules, sessions, counters, self },
-      components: table,
-    });
+    const told = { stages, copyRules: rules, sessions, components: table, counters, self };
+    this.#handOver = new HandOver(told);
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.#wakes = new Wakes(clock, (user) => this.#wake(user));
@@ -139,18 +124,12 @@ export class Router implements SessionEvents, ComponentEvents {
       log,
       newOrigin: this.#newOrigin,
     });
-    this.#fanOut = new FanOut({
-      ...{ components, routes, lanes: this.#lanes, deliverer, exits, counters, log },
-      route: (envelope) => this.#line.route(envelope),
-    });
-    this.#senders = new Senders({
-      acceptance: this.#acceptance,
-      stages,
-      line: this.#line,
-      copies,
-      counters,
-      log,
-    });
+    const acceptance = this.#acceptance;
+    const [line, lanes, newOrigin] = [this.#line, this.#lanes, this.#newOrigin];
+    const out = { components, line, routes, lanes, deliverer, exits, counters, log };
+    this.#fanOut = new FanOut(out);
+    this.components = new FromComponents({ acceptance, line, handOver, counters, newOrigin });
+    this.#senders = new Senders({ acceptance, stages, line, copies, counters, log });
     const kept = registrations.filter(isCarried).map(({ registration }) => registration);
     this.#moves = new Moves({
       routes,
@@ -230,35 +209,6 @@ export class Router implements SessionEvents, ComponentEvents {
     const passedOn = this.predecessorOf(session).then(() => passOnAll(session, left, parts));
     this.#handOver.ending(session, passedOn);
     await Promise.all([told, passedOn]);
-  }
-
-  // From the components.
-
-  onComponentStanza(
-    connection: ComponentConnection,
-    from: Jid,
-    parsed: ParsedStanza,
-    count: number,
-  ): void | Promise<void> {
-    this.counters.stanzasIn += 1;
-    const accepted = this.#acceptance.acceptFrom(from, parsed);
-    if (accepted === undefined) return;
-    if (accepted.kind === "refused")
-      return this.#line.reject(accepted.envelope, accepted.condition);
-    return this.#line.route(accepted.envelope, { origin: { session: connection.id, count } });
-  }
-
-  /** To another connection of the component, or back. */
-  async onComponentEnded(
-    { id: exceptSession }: ComponentConnection,
-    unsent: readonly Envelope[],
-  ): Promise<void> {
-    this.counters.rerouted += unsent.length;
-    const routed = unsent.map((envelope) => {
-      const origin = this.#handOver.originOf(envelope) ?? this.#newOrigin();
-      return this.#line.route(envelope, { origin, exceptSession });
-    });
-    await Promise.all(routed);
   }
 
   // From the mesh and the routes.

@@ -132,13 +132,13 @@ export class TestNode {
     const stanza = parseStanza(Buffer.from(xml), SCOPE);
     component.sent += 1;
     const from = Jid.parse(stanza.attributes.from ?? "");
-    await this.router.onComponentStanza(component, from, stanza, component.sent);
+    await this.router.components.onComponentStanza(component, from, stanza, component.sent);
   }
 
   /** Its connection is gone; `unsent` was waiting behind a blocked write. */
   async disconnect(component: TestComponent, unsent: readonly Envelope[] = []): Promise<void> {
     this.components.delete(component.jid.full);
-    await this.router.onComponentEnded(component, unsent);
+    await this.router.components.onComponentEnded(component, unsent);
     await this.routes.unbind(component.route);
   }
 
