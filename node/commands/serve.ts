@@ -10,6 +10,9 @@ import { software } from "../software.ts";
 import { watchFile } from "../watch-file.ts";
 import type { Invocation } from "./invocation.ts";
 
+/** The longest that a timer may run. */
+const HOLD_MS = 2 ** 31 - 1;
+
 export async function serve(invocation: Invocation): Promise<void> {
   const configuration = readConfiguration(invocation);
   const log = openLog(configuration.log);
@@ -18,6 +21,8 @@ export async function serve(invocation: Invocation): Promise<void> {
     log.error({ room: "main", error: { message: error.message, stack: error.stack } }, "crashed");
     process.exit(1);
   });
+  // No timer of ours holds the process, and while its stores are waited for nothing else does.
+  setInterval(() => undefined, HOLD_MS);
   const node = await startNode(configuration, log);
   if (invocation.file === undefined) welcome(node, configuration.data);
   takeChanges(invocation, node, log);
