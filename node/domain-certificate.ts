@@ -122,7 +122,11 @@ async function make(
   domains: readonly string[],
   mark: string,
 ): Promise<void> {
-  await mkdir(data, { recursive: true });
+  try {
+    await mkdir(data, { recursive: true });
+  } catch (error) {
+    throw new ConfigError(`Cannot use data: ${(error as Error).message}`, { cause: error });
+  }
   const authority = await selfMadeAuthority(files);
   const names = domains.map(domainToASCII); // As TLS writes them.
   const request = { commonName: names[0] as string, names };
