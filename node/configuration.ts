@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { ConfigError } from "./base/errors.ts";
 import { loadConfiguration } from "./config/load.ts";
 import { configurationSchema } from "./config/schema.ts";
+import { proxyList } from "./http/web.ts";
 import { moduleOptions } from "./modules/index.ts";
 import { prepareDomain } from "./stanza/domain.ts";
 
@@ -18,7 +19,8 @@ export const readConfiguration = (source: {
 
 /** Domains in the one form that is compared, wherever they are named. */
 function withPrepared(configuration: Whole): Whole {
-  const { tls, auth, components } = configuration;
+  const { tls, auth, components, web } = configuration;
+  proxyList(web.trustedProxies); // `zonda config check` must find what would end the start.
   const domains = configuration.domains.map((domain) => prepared(domain, "domains"));
   if (new Set(domains).size < domains.length) {
     throw new ConfigError("Cannot use the configuration: domains: two mean the same");

@@ -205,7 +205,8 @@ export function refuseUpgrade(socket: Duplex, status: string): void {
 
 const family = (address: string): "ipv4" | "ipv6" => (isIPv6(address) ? "ipv6" : "ipv4");
 
-function proxyList(entries: readonly string[]): BlockList {
+/** @throws ConfigError for an entry that is no address or network */
+export function proxyList(entries: readonly string[]): BlockList {
   const list = new BlockList();
   for (const entry of entries) {
     const [address = "", bits] = entry.split("/");
