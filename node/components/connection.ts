@@ -45,7 +45,8 @@ export class ComponentStream implements ComponentConnection, ConnectionOwner, Fr
   #scope: Scope | undefined;
   #route: Route | undefined;
   #jid: Jid | undefined;
-  #isPublished = false;
+  /** "pending": it is being published, and cannot be withdrawn before that is done. */
+  #publication: "none" | "pending" | "done" = "none";
   #held: Envelope[] = [];
   #unsent: Unsent[] = [];
   #received = 0;
@@ -163,14 +164,18 @@ export class ComponentStream implements ComponentConnection, ConnectionOwner, Fr
   async #bind(): Promise<void> {
     const { table, routes, log } = this.#parts;
     table.add(this);
-    this.#isPublished = true;
+    this.#publication = "pending";
     try {
       await routes.bind(this.route);
     } catch (error) {
       log.warn({ err: error, domain: this.route.user }, "cannot publish component");
-      return this.close("internal-server-error");
+      this.close("internal-server-error");
     }
-    if (this.#state !== "binding") return; // What ended it withdraws the route.
+    this.#publication = "done";
+    if (this.#state !== "binding") {
+      this.#giveBack();
+      return;
+    }
     this.#deadline.cancel();
     this.#state = "open";
     this.#connection.write(HANDSHAKE_DONE);
@@ -222,7 +227,10 @@ export class ComponentStream implements ComponentConnection, ConnectionOwner, Fr
     this.#state = "over";
     this.#framer.stop();
     this.#deadline.cancel();
-    if (!this.#isPublished) return;
+    if (this.#publication === "done") this.#giveBack();
+  }
+
+  #giveBack(): void {
     const { writesBegun } = this.#connection;
     const unsent = this.#unsent.filter(({ write }) => write > writesBegun);
     this.#parts.onOver(this, [...unsent.map(({ envelope }) => envelope), ...this.#held]);

@@ -117,6 +117,37 @@ test("with TLS from the first byte", async () => {
   expect(await plain.readToEnd()).not.toContain("stream:stream");
 });
 
+test("one that goes while it is being published leaves no route", async () => {
+  const { connect, routes, door, events } = await open();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const bind = routes.bind.bind(routes);
+  routes.bind = async (route) => {
+    await promise;
+    return await bind(route);
+  };
+  const client = await connect();
+  const id = await greet(client);
+  client.send(`<handshake>${proof(id)}</handshake>`);
+  await expect.poll(() => door.table.size).toBe(1);
+  expect(door.table.get(`${DOMAIN}/${id}`)?.deliver(messageOf("held"))).toBe(true);
+  client.send("</stream:stream>");
+  expect(await client.readToEnd()).toBe("</stream:stream>");
+  resolve();
+  await expect.poll(() => events.unsent).toHaveLength(1);
+  await expect.poll(async () => (await routes.read(DOMAIN)).routes).toEqual([]);
+  expect(door.table.size).toBe(0);
+});
+
+test("one that cannot be published is told so", async () => {
+  const { connect, routes, door } = await open();
+  routes.bind = () => Promise.reject(new Error("no routes"));
+  const client = await connect();
+  const id = await greet(client);
+  client.send(`<handshake>${proof(id)}</handshake>`);
+  expect(await client.readToEnd()).toBe(error("internal-server-error"));
+  await expect.poll(() => door.table.size).toBe(0);
+});
+
 test("several connections speak for one domain", async () => {
   const { connect, routes } = await open();
   await logIn(await connect());
