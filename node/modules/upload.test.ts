@@ -175,6 +175,15 @@ test.each([undefined, new Error("Cannot remove a file: the bucket says 403")])(
   },
 );
 
+test("a file that arrives when its slot is over already counts", async () => {
+  const { request, uploads, cluster } = await scene();
+  await request(1_000);
+  cluster.clock.advance(60_001);
+  await request(1_000);
+  await uploads.use(ROMEO, "id1");
+  expect(conditionOf(await request(1_000))).toBe("resource-constraint");
+});
+
 test("slots that a user's clients ask for at the same moment count each other", async () => {
   const { cluster, uploads } = await scene();
   const clients = await Promise.all(

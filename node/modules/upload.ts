@@ -4,6 +4,7 @@
  */
 import { Unavailable } from "../base/errors.ts";
 import { Locks } from "../base/locks.ts";
+import { SENDING_MS } from "../http/upload/contract.ts";
 import { mediaType } from "../http/upload/headers.ts";
 import { formatDateTime } from "../stanza/delay.ts";
 import { StanzaError } from "../stanza/error.ts";
@@ -31,6 +32,10 @@ interface Wanted {
   readonly bytes: number;
   readonly type: string;
 }
+
+/** A file that is still on its way when its slot is over must be found when it has arrived. */
+const forgottenMs = ({ untilMs, fileUntilMs }: Kept): number =>
+  fileUntilMs === undefined ? untilMs : untilMs + SENDING_MS;
 
 const encoded = (kept: Kept): Buffer => Buffer.from(JSON.stringify(kept));
 const decoded = (value: Buffer): Kept => JSON.parse(value.toString()) as Kept;
@@ -102,7 +107,7 @@ class Slots {
     const sum = counting.reduce((total, kept) => total + kept.bytes, bytes);
     const { userBytesMax, userFilesMax } = this.#uploads.limits;
     if (sum <= userBytesMax && counting.length < userFilesMax) {
-      return all.filter(({ untilMs }) => untilMs <= nowMs).map(({ id }) => id);
+      return all.filter((kept) => forgottenMs(kept) <= nowMs).map(({ id }) => id);
     }
     const first = Math.min(nowMs + FOREVER_MS, ...counting.map(({ untilMs }) => untilMs));
     throw new StanzaError("resource-constraint", "Cannot give a slot: no room for more files", {

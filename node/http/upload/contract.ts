@@ -46,3 +46,6 @@ export interface Uploads extends AsyncDisposable {
 
 /** With a slash at its end: everything below is meant. */
 export const UPLOAD_PATH = "/upload/";
+
+/** How long a client may take to send a file. What a slot was used for may arrive so much later. */
+export const SENDING_MS = 3_600_000;

@@ -3,14 +3,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { WebPath } from "../web.ts";
-import { UPLOAD_PATH } from "./contract.ts";
+import { SENDING_MS, UPLOAD_PATH } from "./contract.ts";
 import type { UploadDirectory, Written } from "./directory.ts";
 import { COMMON, fileHeaders, mediaType, partOf } from "./headers.ts";
 import type { Claim, Names } from "./names.ts";
 import { DAY_MS } from "./names.ts";
-
-/** From the first byte of a request to the last of its file. */
-const FILE_MS = 3_600_000;
 
 export interface PageParts {
   readonly names: Names;
@@ -36,7 +33,7 @@ const STATUS: Readonly<Record<Written, number>> = {
 
 export function uploadPages(parts: PageParts): WebPath {
   return {
-    bodyMs: FILE_MS,
+    bodyMs: SENDING_MS,
     async onRequest(request, response) {
       const { method } = request;
       if (method === "OPTIONS") return answer(response, 204);
