@@ -38,7 +38,7 @@ const hasPresence = (of: Client, type: string) => (client: Client) =>
     .some((one) => one.sender.startsWith(`${of.address}/`) && one.type === type);
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 3, sets: ["routes.etcd.leaseSeconds=4"] });
+  cluster = await startCluster({ nodes: 3, sets: ["routes.etcd.leaseSeconds=8"] });
 }, 180_000);
 afterAll(() => cluster.stop());
 
