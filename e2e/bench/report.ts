@@ -111,7 +111,7 @@ const EXPLANATION = `## How to read it
 - *Login* is connect, SCRAM-SHA-1, bind, a roster of 30, presence to 30 contacts who are away, and one
   ping, after a warm-up of 1,000 logins. *Seed scenario* is a login, a message to somebody online, one
   to somebody offline, and logout.
-- *Message* is a closed loop: 2,000 sessions (400 with \`--quick\`) in random pairs, one message of each pair always under
+- *Message* is a closed loop: 2,000 sessions (400 with \`--quick\`, or what \`--sessions\` says) in random pairs, one message of each pair always under
   way. Latency is from before the sender's write to after the recipient's read.
 - *Growth* is the power of the size by which a figure grows from 1× to 16×: 0 is flat.
 - Idle sessions have a roster of 6, and rest a minute before they are measured; used ones have then
