@@ -87,7 +87,7 @@ export class Drains {
   wake(user: string): void {
     const session = this.#recipient(user);
     if (session !== undefined) {
-      this.#handOverOrLater(user, session);
+      void this.#handOverOrLater(user, session);
       return;
     }
     this.#holdDetached(user);
@@ -147,7 +147,7 @@ export class Drains {
 
   async #look(user: string): Promise<void> {
     const session = this.#recipient(user);
-    if (session !== undefined && !(await this.#handedOver(user, session))) this.#later(user);
+    if (session !== undefined) await this.#handOverOrLater(user, session);
   }
 
   /** Tries again what was put off. */
@@ -157,10 +157,9 @@ export class Drains {
     for (const user of users) this.wake(user);
   }
 
-  #handOverOrLater(user: string, session: ClientSession): void {
-    void this.#handedOver(user, session).then((isDone) => {
-      if (!isDone) this.#later(user);
-    });
+  /** Never rejects. */
+  async #handOverOrLater(user: string, session: ClientSession): Promise<void> {
+    if (!(await this.#handedOver(user, session))) this.#later(user);
   }
 
   /** Settles when all is handed over, with false when that was put off. Never rejects. */
@@ -315,7 +314,7 @@ export class Drains {
         if (acknowledged.length > 0) await this.#remove(user, acknowledged);
         // The store still has it, for another of the user's resources.
         const next = lost.length > 0 ? this.#recipient(user) : undefined;
-        if (next !== undefined) this.#handOverOrLater(user, next);
+        if (next !== undefined) void this.#handOverOrLater(user, next);
         const [first] = drain.given;
         if (first === undefined || drain.given.size <= leftMax) return lost.length === 0;
         if (leftMax === 0 && drain.isAskedAgain) return true;
