@@ -5,7 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { endAll } from "../harness/lifetime.ts";
+import { runProgram } from "../harness/lifetime.ts";
 import { idleSessions } from "./idle.ts";
 import { ROSTER } from "./population.ts";
 import { json, otherWork, page, table } from "./report.ts";
@@ -159,12 +159,4 @@ async function main(): Promise<void> {
   await writeFile(path.join(DOCS, "benchmarks.json"), json(sheet, details));
 }
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
-process.exit();
+await runProgram(main);

@@ -8,7 +8,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { seeded } from "../../node/modules/testing/weather.ts";
 import { commandLine } from "../harness/command-line.ts";
-import { endAll, untilStopped } from "../harness/lifetime.ts";
+import { runProgram, untilStopped } from "../harness/lifetime.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
 import { Ledger } from "./ledger.ts";
@@ -118,7 +118,6 @@ async function raise({ nodes, logs }: Wish): Promise<Cluster> {
     sets,
     config: path.join(import.meta.dirname, "../load/cluster.yaml"),
     firstUid: FIRST_UID,
-    // What a client was told is stored must be stored, also when the machine is slow.
     cassandra: { heapMb: 768 },
     onLine: (node, line) => {
       if (logs !== undefined) appendFileSync(path.join(logs, `${node}.log`), `${line}\n`);
@@ -189,11 +188,6 @@ async function main(): Promise<number> {
   return isClean(findings) ? 0 : 1;
 }
 
-try {
+await runProgram(async () => {
   process.exitCode = await main();
-} catch (error) {
-  say((error as Error).message);
-  process.exitCode = 1;
-}
-await endAll();
-process.exit();
+});

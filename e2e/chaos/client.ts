@@ -77,10 +77,6 @@ export class ChaosClient {
     return this.#stage === "online";
   }
 
-  get port(): number | undefined {
-    return this.#socket?.remotePort;
-  }
-
   start(): void {
     this.#dial();
   }

@@ -34,10 +34,6 @@ export class Ledger {
   /** The order of first arrivals, by pair. */
   readonly #arrivals = new Map<string, Letter[]>();
 
-  get size(): number {
-    return this.#letters.size;
-  }
-
   /** Letters that are acknowledged and have not arrived. */
   get underWay(): number {
     let count = 0;

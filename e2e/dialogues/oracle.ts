@@ -13,7 +13,7 @@ import { readDialogues } from "../harness/dialogue-files.ts";
 import type { Dialogue } from "../harness/dialogue-parser.ts";
 import { runDialogue } from "../harness/dialogue-runner.ts";
 import type { DialogueServer } from "../harness/dialogue-scene.ts";
-import { endAll } from "../harness/lifetime.ts";
+import { runProgram } from "../harness/lifetime.ts";
 import { DOMAIN } from "../harness/peers/contract.ts";
 import { startEjabberd } from "../harness/peers/ejabberd.ts";
 import { startProsody } from "../harness/peers/prosody.ts";
@@ -135,12 +135,4 @@ async function main(): Promise<void> {
   if (fresh.length + gone.length > 0) process.exitCode = 1;
 }
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
-process.exit();
+await runProgram(main);

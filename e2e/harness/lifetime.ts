@@ -34,6 +34,19 @@ export function endAll(): Promise<void> {
   return ending;
 }
 
+/** Runs a program of the command line: what fails is said in one line, and all it started ends. */
+export async function runProgram(main: () => Promise<void>): Promise<never> {
+  try {
+    await main();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exitCode = 1;
+  } finally {
+    await endAll();
+  }
+  process.exit();
+}
+
 function onSignal(signal: (typeof SIGNALS)[number]): void {
   if (ending !== undefined) return; // Impatience must not leave mounts behind.
   wasTold = true;
