@@ -30,6 +30,21 @@ async function runNode(keyspace: string, user: string) {
   return { stdout, stderr, code };
 }
 
+async function knownVersion(keyspace: string): Promise<number> {
+  const rows = await meddle(
+    `SELECT version FROM ${keyspace}.schema_migrations WHERE scope = 'zonda'`,
+  );
+  return Math.max(...rows.map(({ version }) => Number(version)));
+}
+
+/** As a version of Zonda to come would leave it. */
+const beNewer = (keyspace: string, version: number, compatibleFrom: number) =>
+  meddle(
+    `INSERT INTO ${keyspace}.schema_migrations (scope, version) VALUES ('zonda', ${version})`,
+    `INSERT INTO ${keyspace}.schema_migrations (scope, version) ` +
+      `VALUES ('zonda ${version} is compatible from', ${compatibleFrom})`,
+  );
+
 describe("a keyspace", () => {
   test("that is new is created and migrated once by three processes at once", async () => {
     const keyspace = freshKeyspace();
@@ -38,7 +53,9 @@ describe("a keyspace", () => {
     for (const node of nodes) expect(node).toEqual({ stdout: "open\n", stderr: "", code: 0 });
     await using stores = await openCassandraStores(optionsFor(keyspace));
     expect((await stores.rosters.load(user)).items).toHaveLength(3);
-    const rows = await meddle(`SELECT version, lock_owner FROM ${keyspace}.schema_migrations`);
+    const rows = await meddle(
+      `SELECT version, lock_owner FROM ${keyspace}.schema_migrations WHERE scope = 'zonda'`,
+    );
     expect(rows.length).toBeGreaterThan(0);
     const expected = rows.map((_, index) => ({ version: index + 1, lock_owner: null }));
     expect(rows.map((row) => ({ ...row }))).toEqual(expected);
@@ -60,6 +77,27 @@ describe("a keyspace", () => {
     const failure = await refusal(openCassandraStores(optionsFor(keyspace)));
     expect(failure).toMatchObject({ name: "ConfigError" });
     expect(String(failure)).toMatch(/schema has version 999, this Zonda knows up to \d+/);
+  });
+
+  test("with a newer schema that says it is compatible is used", async () => {
+    const keyspace = freshKeyspace();
+    await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose]();
+    const known = await knownVersion(keyspace);
+    await beNewer(keyspace, known + 1, 1);
+    await beNewer(keyspace, known + 2, known);
+    await using stores = await openCassandraStores(optionsFor(keyspace));
+    expect(await stores.accounts.create(someUser(), someCredentials())).toBe(true);
+  });
+
+  test("with newer schemas of which one is not compatible is refused", async () => {
+    const keyspace = freshKeyspace();
+    await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose]();
+    const known = await knownVersion(keyspace);
+    await beNewer(keyspace, known + 1, known + 1);
+    await beNewer(keyspace, known + 2, known);
+    const failure = await refusal(openCassandraStores(optionsFor(keyspace)));
+    expect(failure).toMatchObject({ name: "ConfigError" });
+    expect(String(failure)).toContain(`knows up to ${known} and must know ${known + 1}`);
   });
 
   test("whose migrating node died is migrated by the next one, over what is there", async () => {

@@ -22,6 +22,12 @@ import { archive } from "./schema/0005-archive.ts";
 export interface CassandraMigration {
   /** One more than the migration before. */
   readonly version: number;
+  /**
+   * The oldest version whose Zonda may use the schema with this migration applied: what it writes is
+   * understood by this one, it misses nothing that this one writes, and an account that it deletes
+   * leaves nothing behind.
+   */
+  readonly compatibleFrom: number;
   /** CQL that may run again: IF NOT EXISTS wherever something is made. */
   readonly statements: readonly string[];
 }
@@ -55,6 +61,10 @@ const SELECT_TABLE =
   "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
 const SELECT_VERSIONS = `SELECT version FROM ${TABLE} WHERE scope = 'zonda'`;
 const INSERT_VERSION = `INSERT INTO ${TABLE} (scope, version, applied_at) VALUES ('zonda', ?, ?)`;
+/** Beside the applied versions: a scope of its own for each, with the version it is compatible from. */
+const SELECT_COMPATIBLE = `SELECT version FROM ${TABLE} WHERE scope = ?`;
+const INSERT_COMPATIBLE = `INSERT INTO ${TABLE} (scope, version, applied_at) VALUES (?, ?, ?)`;
+const compatibleScope = (version: number): string => `zonda ${version} is compatible from`;
 const TAKE_LOCK =
   `UPDATE ${TABLE} USING TTL ${LOCK_SECONDS} SET lock_owner = ? ` +
   "WHERE scope = 'zonda' IF lock_owner = null";
@@ -67,8 +77,8 @@ const FREE_LOCK = `UPDATE ${TABLE} SET lock_owner = null WHERE scope = 'zonda' I
 export const SELECT_LAST_VERSION = `${SELECT_VERSIONS} LIMIT 1`;
 
 /**
- * Resolves when the keyspace is at our version.
- * @throws ConfigError when it is newer than this version knows, or our role may not change it;
+ * Resolves when the keyspace is at our version, or at a newer one that is compatible with ours.
+ * @throws ConfigError when it is too new for this version, or our role may not change it;
  *   Unavailable when Cassandra does not answer or another node does not finish by the deadline
  */
 export async function migrateCassandra(client: Client, options: MigrateOptions): Promise<void> {
@@ -109,13 +119,15 @@ async function migrateLocked(
   { keyspace, clock }: MigrateOptions,
 ): Promise<void> {
   try {
-    for (const { version, statements } of await missing(client, keyspace)) {
+    for (const { version, compatibleFrom, statements } of await missing(client, keyspace)) {
       for (const statement of statements) {
         if (!(await renewLock(client, owner))) return;
         await execute(client, statement, [], { prepare: false });
         await agreement(client, keyspace, clock);
       }
-      await execute(client, INSERT_VERSION, [version, new Date(clock.nowMs())]);
+      const now = new Date(clock.nowMs());
+      await execute(client, INSERT_COMPATIBLE, [compatibleScope(version), compatibleFrom, now]);
+      await execute(client, INSERT_VERSION, [version, now]);
     }
   } finally {
     // Failing is no harm: the lock expires.
@@ -123,19 +135,28 @@ async function migrateLocked(
   }
 }
 
-/** What is still to be applied, in order. @throws ConfigError when there is more than we know */
+/** What is still to be applied, in order. @throws ConfigError when it is too new for us */
 async function missing(client: Client, keyspace: string): Promise<readonly CassandraMigration[]> {
   const { rows } = await execute(client, SELECT_VERSIONS);
   // A partition that holds only the lock answers one row without a version.
-  const applied = new Set(rows.map((row) => row.version).filter(Number.isInteger));
-  const newest = Math.max(0, ...applied);
-  if (newest > KNOWN) {
-    throw new ConfigError(
-      `Cannot use the keyspace ${keyspace}: its schema has version ${newest}, this Zonda knows ` +
-        `up to ${KNOWN}; start the version that migrated it, or a newer one`,
-    );
-  }
+  const applied = new Set<number>(rows.map((row) => row.version).filter(Number.isInteger));
+  const newer = [...applied].filter((version) => version > KNOWN);
+  if (newer.length > 0) await refuseIncompatible(client, keyspace, newer);
   return MIGRATIONS.filter(({ version }) => !applied.has(version));
+}
+
+/** @throws ConfigError when one of these newer versions is not for us, or does not say whether */
+async function refuseIncompatible(client: Client, keyspace: string, newer: readonly number[]) {
+  let needed = 0;
+  for (const version of newer) {
+    const { rows } = await execute(client, SELECT_COMPATIBLE, [compatibleScope(version)]);
+    needed = Math.max(needed, Number(rows[0]?.version ?? version));
+  }
+  if (needed <= KNOWN) return;
+  throw new ConfigError(
+    `Cannot use the keyspace ${keyspace}: its schema has version ${Math.max(...newer)}, this Zonda ` +
+      `knows up to ${KNOWN} and must know ${needed}; start the version that migrated it, or a newer one`,
+  );
 }
 
 /**

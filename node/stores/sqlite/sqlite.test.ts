@@ -34,6 +34,13 @@ function meddle(folder: string, sql: string): void {
   database.close();
 }
 
+function versionOf(folder: string): number {
+  const database = new DatabaseSync(fileIn(folder));
+  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
+  database.close();
+  return version;
+}
+
 describe("a SQLite file", () => {
   test("keeps its data when it is closed and opened again", async () => {
     const folder = await fresh();
@@ -96,6 +103,37 @@ describe("a SQLite file", () => {
     const error = await refusal(openSqliteStores({ directory: folder }));
     expect(error).toBeInstanceOf(ConfigError);
     expect(String(error)).toMatch(/schema has version 999, this Zonda knows up to \d+/);
+  });
+
+  test("with a newer schema that says it is compatible is used and left as it is", async () => {
+    const folder = await fresh();
+    await (await openSqliteStores({ directory: folder }))[Symbol.asyncDispose]();
+    const known = versionOf(folder);
+    meddle(
+      folder,
+      `PRAGMA user_version = ${known + 2}; CREATE TABLE of_the_future (user TEXT) STRICT;` +
+        `INSERT INTO schema_compatibility VALUES (${known + 1}, 1), (${known + 2}, ${known})`,
+    );
+    const user = someUser();
+    {
+      await using stores = await openSqliteStores({ directory: folder });
+      expect(await stores.accounts.create(user, someCredentials())).toBe(true);
+    }
+    expect(versionOf(folder)).toBe(known + 2);
+  });
+
+  test("with newer schemas of which one is not compatible is refused", async () => {
+    const folder = await fresh();
+    await (await openSqliteStores({ directory: folder }))[Symbol.asyncDispose]();
+    const known = versionOf(folder);
+    meddle(
+      folder,
+      `PRAGMA user_version = ${known + 2};` +
+        `INSERT INTO schema_compatibility VALUES (${known + 1}, ${known + 1}), (${known + 2}, ${known})`,
+    );
+    const error = await refusal(openSqliteStores({ directory: folder }));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(String(error)).toContain(`knows up to ${known} and must know ${known + 1}`);
   });
 
   test("that is not SQLite's is refused and left alone", async () => {

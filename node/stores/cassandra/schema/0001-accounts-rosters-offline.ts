@@ -12,6 +12,7 @@ import type { CassandraMigration } from "../migrate.ts";
 
 export const accountsRostersOffline: CassandraMigration = {
   version: 1,
+  compatibleFrom: 1,
   statements: [
     "CREATE TABLE IF NOT EXISTS accounts (user text PRIMARY KEY, credentials text)",
     `CREATE TABLE IF NOT EXISTS accounts_by_domain (

@@ -6,6 +6,7 @@ import type { CassandraMigration } from "../migrate.ts";
 
 export const documents: CassandraMigration = {
   version: 2,
+  compatibleFrom: 2,
   statements: [
     `CREATE TABLE IF NOT EXISTS documents (
       user text,

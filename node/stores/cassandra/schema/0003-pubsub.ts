@@ -8,6 +8,7 @@ import type { CassandraMigration } from "../migrate.ts";
 
 export const pubsub: CassandraMigration = {
   version: 3,
+  compatibleFrom: 3,
   statements: [
     `CREATE TABLE IF NOT EXISTS pubsub_nodes (
       owner text,

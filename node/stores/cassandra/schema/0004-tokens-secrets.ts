@@ -6,6 +6,7 @@ import type { CassandraMigration } from "../migrate.ts";
 
 export const tokensSecrets: CassandraMigration = {
   version: 4,
+  compatibleFrom: 4,
   statements: [
     `CREATE TABLE IF NOT EXISTS tokens (
       user text,

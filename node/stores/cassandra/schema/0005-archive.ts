@@ -12,6 +12,7 @@ const BY_TIME =
 
 export const archive: CassandraMigration = {
   version: 5,
+  compatibleFrom: 5,
   statements: [
     `CREATE TABLE IF NOT EXISTS archive (
       user text,

@@ -4,6 +4,7 @@ import type { SqliteMigration } from "../migrate.ts";
 /** Offline messages keep their rowid: SQLite advises against WITHOUT ROWID for large rows. */
 export const accountsRostersOffline: SqliteMigration = {
   version: 1,
+  compatibleFrom: 1,
   statements: [
     `CREATE TABLE accounts (
       user TEXT NOT NULL PRIMARY KEY,

@@ -4,6 +4,7 @@ import type { SqliteMigration } from "../migrate.ts";
 /** With a rowid: SQLite advises against WITHOUT ROWID for large rows. */
 export const documents: SqliteMigration = {
   version: 2,
+  compatibleFrom: 2,
   statements: [
     `CREATE TABLE documents (
       user TEXT NOT NULL,

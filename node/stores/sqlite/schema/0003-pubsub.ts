@@ -3,6 +3,7 @@ import type { SqliteMigration } from "../migrate.ts";
 
 export const pubsub: SqliteMigration = {
   version: 3,
+  compatibleFrom: 3,
   statements: [
     `CREATE TABLE pubsub_nodes (
       owner TEXT NOT NULL,

@@ -3,6 +3,7 @@ import type { SqliteMigration } from "../migrate.ts";
 
 export const tokensSecrets: SqliteMigration = {
   version: 4,
+  compatibleFrom: 4,
   statements: [
     `CREATE TABLE tokens (
       user TEXT NOT NULL,

@@ -4,6 +4,7 @@ import type { SqliteMigration } from "../migrate.ts";
 /** The rows are large and keep their rowid; the last index is for those that are too old. */
 export const archive: SqliteMigration = {
   version: 5,
+  compatibleFrom: 5,
   statements: [
     `CREATE TABLE archive (
       user TEXT NOT NULL,
