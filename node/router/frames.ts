@@ -56,7 +56,7 @@ export interface UserRoutes {
 
 export function encodeDeliver(frame: DeliverFrame): Buffer {
   const { origin, recipients, envelope } = frame;
-  const writer = new OctetWriter(envelope.length + 64 + recipients.length * 64).u16(0);
+  const writer = new OctetWriter(envelope.length + 64 + recipients.length * 64).extension();
   writer.u8(
     (origin === undefined ? 0 : HAS_ORIGIN) |
       (frame.stamped ? STAMPED : 0) |
@@ -102,7 +102,7 @@ function copyOf(flags: number): CopySide | undefined {
 }
 
 export function encodeDeliverAnswer({ delivered, newer }: DeliverAnswer): Buffer {
-  const writer = new OctetWriter(16 + delivered.length).u16(0).u16(delivered.length);
+  const writer = new OctetWriter(16 + delivered.length).extension().u16(delivered.length);
   for (const one of delivered) writer.u8(one ? 1 : 0);
   writer.u16(newer.length);
   for (const one of newer) writeUserRoutes(writer, one);
@@ -127,7 +127,7 @@ export function decodeDeliverAnswer(payload: Buffer, recipients: number): Delive
 
 /** Frame "routes": a node that holds sessions of `user` is told the newest set. */
 export const encodeRoutes = (routes: UserRoutes): Buffer => {
-  const writer = new OctetWriter().u16(0);
+  const writer = new OctetWriter().extension();
   writeUserRoutes(writer, routes);
   return writer.done();
 };
@@ -147,7 +147,7 @@ export interface ConflictFrame {
 }
 
 export const encodeConflict = ({ route, condition }: ConflictFrame): Buffer => {
-  const writer = new OctetWriter().u16(0).text(route.user);
+  const writer = new OctetWriter().extension().text(route.user);
   writeRoute(writer, route);
   return writer.text(condition).done();
 };
@@ -160,7 +160,8 @@ export function decodeConflict(payload: Buffer): ConflictFrame {
 }
 
 /** Frame "offline": something was stored for `user`, who has a session on the node asked. */
-export const encodeOffline = (user: string): Buffer => new OctetWriter().u16(0).text(user).done();
+export const encodeOffline = (user: string): Buffer =>
+  new OctetWriter().extension().text(user).done();
 
 /** @throws BadFrame */
 export function decodeOffline(payload: Buffer): string {
@@ -193,7 +194,7 @@ export interface MoveFrame {
 }
 
 export const encodeMove = ({ route, offset }: MoveFrame): Buffer => {
-  const writer = new OctetWriter().u16(0).text(route.user);
+  const writer = new OctetWriter().extension().text(route.user);
   writeRoute(writer, route);
   return writer.u48(offset).done();
 };
@@ -213,7 +214,7 @@ export type MoveAnswer =
   | { readonly kind: "part"; readonly total: number; readonly bytes: Buffer };
 
 export function encodeMoveAnswer(answer: MoveAnswer): Buffer {
-  const writer = new OctetWriter().u16(0).u8(MOVE_ANSWERS.indexOf(answer.kind));
+  const writer = new OctetWriter().extension().u8(MOVE_ANSWERS.indexOf(answer.kind));
   if (answer.kind === "part") writer.u48(answer.total).rest(answer.bytes);
   return writer.done();
 }

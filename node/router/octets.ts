@@ -16,6 +16,11 @@ export class OctetWriter {
     this.#buffer = Buffer.allocUnsafe(sizeHint);
   }
 
+  /** Begins a record: room for what a newer version may add, which this one leaves empty. */
+  extension(): this {
+    return this.u16(0);
+  }
+
   u8(value: number): this {
     this.#reserve(1);
     this.#length = this.#buffer.writeUInt8(value, this.#length);

@@ -35,7 +35,7 @@ export interface SessionRecord {
 }
 
 export function encodeSession({ state, waiting, held, carried }: SessionRecord): Buffer {
-  const writer = new OctetWriter(4_096).u16(0);
+  const writer = new OctetWriter(4_096).extension();
   writer.text(state.route.user);
   writeRoute(writer, state.route);
   writer.u8(state.lang === undefined ? 0 : 1).text(state.lang ?? "");
