@@ -49,11 +49,13 @@ export interface NodeStart {
   readonly onLine: (node: string, line: string) => void;
   /** The user it runs as; ours if left out. */
   readonly uid?: number | undefined;
+  /** A module that is loaded before the node. */
+  readonly preload?: string | undefined;
 }
 
 /** Starts a node and resolves once it is ready. @throws Error with its last lines */
 export async function startClusterNode(start: NodeStart): Promise<ClusterNode> {
-  const { place, authority, onLine, uid } = start;
+  const { place, authority, onLine, uid, preload } = start;
   const { name, ports } = place;
   await mkdir(place.folder, { recursive: true });
   const pair = await issue(authority, { commonName: name, names: [MESH_NAME] });
@@ -69,7 +71,7 @@ export async function startClusterNode(start: NodeStart): Promise<ClusterNode> {
   const running = await startProcess({
     name,
     command: process.execPath,
-    args: [CLI, ...nodeArguments(start)],
+    args: [...(preload === undefined ? [] : ["--import", preload]), CLI, ...nodeArguments(start)],
     uid,
     graceMs: GRACE_MS,
     onChild: (child) => {

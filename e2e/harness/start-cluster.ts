@@ -40,8 +40,8 @@ export interface Cluster {
   readonly authority: string | undefined;
   /** A configuration file for `zonda user ...` against the cluster's data. */
   readonly adminConfig: string;
-  /** Starts one more node. */
-  readonly addNode: () => Promise<ClusterNode>;
+  /** Starts one more node; `preload` is loaded before its code. */
+  readonly addNode: (preload?: string) => Promise<ClusterNode>;
   /** Ends all of it and removes what it kept. */
   readonly stop: () => Promise<void>;
 }
@@ -75,7 +75,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     if (options.firstUid !== undefined) await letOthersRead(folder);
     const addNode = nodeMaker({ options, config, folder, shared, mesh, nodes });
     await addNode(); // Alone, because it makes the tables that the others only use.
-    await Promise.all(Array.from({ length: (options.nodes ?? 2) - 1 }, addNode));
+    await Promise.all(Array.from({ length: (options.nodes ?? 2) - 1 }, () => addNode()));
     nodes.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
     const adminConfig = await saveAdminConfig(folder, own, shared);
     const stop = untilStopped(end);
@@ -118,12 +118,21 @@ interface Making {
 function nodeMaker({ options, config, folder, shared, mesh, nodes }: Making) {
   const { sets = [], onLine = () => undefined, firstUid } = options;
   let numbered = 0;
-  return async (): Promise<ClusterNode> => {
+  return async (preload?: string): Promise<ClusterNode> => {
     const name = `node-${++numbered}`;
     const ports = { c2s: await freePort(), http: await freePort(), mesh: await freePort() };
     const place = { name, folder: path.join(folder, name), ports };
     const uid = firstUid === undefined ? undefined : firstUid + numbered;
-    const start = { place, shared, authority: mesh, configFile: config, sets, onLine, uid };
+    const start = {
+      place,
+      shared,
+      authority: mesh,
+      configFile: config,
+      sets,
+      onLine,
+      uid,
+      preload,
+    };
     const node = await startClusterNode(start);
     nodes.push(node);
     return node;

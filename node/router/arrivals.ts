@@ -40,7 +40,7 @@ export class Arrivals {
     this.#parts = parts;
   }
 
-  /** @throws Unavailable "mesh-bad-frame" */
+  /** @throws Unavailable "mesh-bad-frame", "mesh-unknown-kind" */
   handle(from: string, kind: FrameKind, payload: Buffer): Buffer | Promise<Buffer> {
     const { routes, lifecycle, log } = this.#parts;
     try {
@@ -60,7 +60,10 @@ export class Arrivals {
           return this.#parts.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
         default:
           kind satisfies never;
-          throw new BadFrame(`kind ${String(kind)} is not known`);
+          throw new Unavailable(
+            "mesh-unknown-kind",
+            `Cannot handle frame: kind ${String(kind)} is of a newer version`,
+          );
       }
     } catch (error) {
       if (!(error instanceof BadFrame || error instanceof EnvelopeError)) throw error;
