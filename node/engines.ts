@@ -21,14 +21,14 @@ const readTls = async (files: TlsFiles, option: string) => {
 };
 
 /** Engines are loaded on first use: a node alone needs neither driver. */
-export async function openStores({ store, data }: Configuration): Promise<Stores> {
+export async function openStores({ store, data }: Configuration, log: Logger): Promise<Stores> {
   if (store.engine === "sqlite") {
     const { openSqliteStores } = await import("./stores/sqlite/sqlite.ts");
     return openSqliteStores({ directory: data });
   }
   const { openCassandraStores } = await import("./stores/cassandra/cassandra.ts");
   const { tls, ...options } = store.cassandra;
-  return openCassandraStores({ ...options, tls: await readTls(tls, "store.cassandra.tls") });
+  return openCassandraStores({ ...options, log, tls: await readTls(tls, "store.cassandra.tls") });
 }
 
 export interface RoutesSurroundings {

@@ -79,7 +79,8 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const certificate = await readDomainCertificate(configuration);
   const tls = new TlsContexts(certificate);
   const patience = { clock, log, forMs: START_PATIENCE_MS };
-  const stores = starting.use(await persist("stores", () => openStores(configuration), patience));
+  const openStoresOnce = () => openStores(configuration, log);
+  const stores = starting.use(await persist("stores", openStoresOnce, patience));
   const incarnation = randomId(random);
   const mesh = starting.use(await openClusterMesh(configuration, incarnation, upper, log));
   const self = describeSelf(configuration, incarnation, mesh);
@@ -107,7 +108,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   ]);
   const web = starting.use(await openWebDoors({ ...parts, door, tls }));
   const sources: MetricSources = {
-    ...{ door, web, components, router, mesh, routes },
+    ...{ door, web, components, router, mesh, routes, stores },
     modules: opened.counts,
   };
   const http = starting.use(await openPages(configuration, health, sources));

@@ -8,6 +8,8 @@ import type { Metric } from "./observe/metrics.ts";
 import type { Router } from "./router/router.ts";
 import type { Routes } from "./routes/contract.ts";
 import type { ClientDoor } from "./session/door.ts";
+import type { BudgetCounts, BudgetName, Stores } from "./stores/contract.ts";
+import { BUDGETS } from "./stores/contract.ts";
 import type { WebDoors } from "./web-doors.ts";
 
 export interface MetricSources {
@@ -20,6 +22,7 @@ export interface MetricSources {
   /** What the modules count, by module name. */
   readonly modules: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly routes: Routes;
+  readonly stores: Pick<Stores, "budgets">;
   /** Undefined for a node alone. */
   readonly mesh: CountedMesh | undefined;
 }
@@ -82,6 +85,33 @@ const COMPONENTS = {
   stanzasOut: "Stanzas written to components.",
   streamErrors: "Streams of components ended with an error.",
 } as const satisfies Record<keyof ComponentStats, string>;
+
+/** What each kind of work asks of the store: see stores/budget.ts. Nothing on SQLite. */
+const budgetMetrics = (name: BudgetName): readonly NodeMetric[] => {
+  const read =
+    (key: keyof BudgetCounts) =>
+    ({ stores }: MetricSources) =>
+      stores.budgets?.[name].counts[key] ?? 0;
+  return [
+    gauge(`store_${name}_in_flight`, `Calls of the store in flight: ${name}.`, read("inFlight")),
+    gauge(`store_${name}_waiting`, `Calls of the store that wait: ${name}.`, read("waiting")),
+    gauge(
+      `store_${name}_suspended`,
+      `1 while the store is not asked because it does not answer: ${name}.`,
+      read("suspended"),
+    ),
+    counter(
+      `store_${name}_suspensions`,
+      `How often the store was not asked any more for a while: ${name}.`,
+      read("suspensions"),
+    ),
+    counter(
+      `store_${name}_refused`,
+      `Calls of the store that were not made: too many before them, or suspended: ${name}.`,
+      read("refused"),
+    ),
+  ];
+};
 
 const snake = (name: string): string => name.replace(/-|(?=[A-Z])/g, "_").toLowerCase();
 
@@ -185,5 +215,6 @@ export const METRICS: readonly NodeMetric[] = [
   ...fromCounters(ROUTER, "router", ({ router }) => router.stats()),
   ...fromCounters(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
   ...fromCounters(COMPONENTS, "components", ({ components }) => ({ ...components?.stats })),
+  ...BUDGETS.flatMap(budgetMetrics),
   ...MODULE_METRICS,
 ];

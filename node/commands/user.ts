@@ -3,6 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { makeCredentials, PasswordRefused } from "../auth/credentials.ts";
 import { ConfigError } from "../base/errors.ts";
+import { silentLog } from "../base/log.ts";
 import type { Configuration } from "../config/schema.ts";
 import { readConfiguration } from "../configuration.ts";
 import { openStores } from "../engines.ts";
@@ -17,7 +18,7 @@ async function withAccounts(
   work: (accounts: Accounts, configuration: Configuration, stores: Stores) => Promise<void>,
 ): Promise<void> {
   const configuration = readConfiguration(invocation);
-  await using stores = await openStores(configuration);
+  await using stores = await openStores(configuration, silentLog);
   await work(stores.accounts, configuration, stores);
 }
 

@@ -278,6 +278,23 @@ export interface Secrets {
   keep(name: string, proposed: Buffer): Promise<Buffer>;
 }
 
+/**
+ * Kinds of work that must not wait for each other: an engine that is reached over a network gives
+ * each a budget of its own. archive is writing, history is reading it.
+ */
+export const BUDGETS = ["login", "delivery", "documents", "pubsub", "archive", "history"] as const;
+export type BudgetName = (typeof BUDGETS)[number];
+
+export interface BudgetCounts {
+  readonly inFlight: number;
+  readonly waiting: number;
+  /** Calls that were not made so far. */
+  readonly refused: number;
+  /** 1 while the store is not asked because it does not answer. */
+  readonly suspended: number;
+  readonly suspensions: number;
+}
+
 export interface Stores extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly rosters: Rosters;
@@ -287,6 +304,8 @@ export interface Stores extends AsyncDisposable {
   readonly pubsub: Pubsub;
   readonly tokens: Tokens;
   readonly secrets: Secrets;
+  /** None where nothing is reached over a network. */
+  readonly budgets?: Readonly<Record<BudgetName, { readonly counts: BudgetCounts }>>;
   /** Resolves when the engine answers a trivial read; for /readyz. */
   ping(): Promise<void>;
 }

@@ -83,6 +83,7 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
     secrets: {
       keep: (name, proposed) => told("secrets.keep", () => secrets.keep(name, proposed)),
     },
+    ...(stores.budgets !== undefined && { budgets: stores.budgets }),
     ping: () => told("ping", () => stores.ping()),
     [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),
   };

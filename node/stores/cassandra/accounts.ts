@@ -44,9 +44,10 @@ const BUCKETS = 64;
 const NAMES_AT_ONCE = 32;
 const REPLACE_TURNS = 10;
 
-export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
-  async function read(user: string) {
-    return pool.row("read the account", SELECT, [user]);
+/** @param deliveries for what must not wait behind logins: whether there is somebody to deliver to */
+export function cassandraAccounts(pool: Pool, deliveries: Pool, clock: Clock): Accounts {
+  async function read(user: string, within = pool) {
+    return within.row("read the account", SELECT, [user]);
   }
 
   /** Puts what `next` makes of the stored text in its place; false when there is no account. */
@@ -67,7 +68,7 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
 
   /** The names that still have an account: a creation that failed half-way leaves its name. */
   async function existing(users: readonly string[]): Promise<readonly string[]> {
-    const rows = await Promise.all(users.map(read));
+    const rows = await Promise.all(users.map((user) => read(user)));
     return users.filter((_, index) => rows[index] !== null);
   }
 
@@ -91,7 +92,7 @@ export function cassandraAccounts(pool: Pool, clock: Clock): Accounts {
       return row === null ? undefined : usableCredentials(row.credentials);
     },
     async exists(user) {
-      return (await read(user)) !== null;
+      return (await read(user, deliveries)) !== null;
     },
     async setCredentials(user, credentials) {
       const isDone = await replace(user, "change the password", (stored) =>

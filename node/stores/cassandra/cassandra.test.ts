@@ -1,11 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Unavailable } from "../../base/errors.ts";
 import { FakeClock } from "../../base/fake-clock.ts";
 import { archiveId, END_ID, FIRST_ID } from "../archive-id.ts";
 import { storesContract } from "../contract.suite.ts";
 import type { Stores } from "../contract.ts";
 import { all, refusal, someCredentials, someMessage, someToken, someUser } from "../data.suite.ts";
 import { openCassandraStores } from "./cassandra.ts";
-import { meddle, optionsFor, someKeyspace, whilePaused } from "./test-server.suite.ts";
+import {
+  contactPoint,
+  meddle,
+  optionsFor,
+  slowLine,
+  someKeyspace,
+  whilePaused,
+} from "./test-server.suite.ts";
 
 const keyspace = someKeyspace();
 afterAll(() => meddle(`DROP KEYSPACE IF EXISTS ${keyspace}`));
@@ -43,7 +51,8 @@ describe("a Cassandra that does not answer", () => {
   beforeAll(async () => {
     const options = { ...optionsFor(keyspace), requestTimeoutMs: REQUEST_TIMEOUT_MS };
     await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose](); // Migrates.
-    stores = await openCassandraStores({ ...options, requestsMax: 40 });
+    const budgets = { delivery: { inFlightMax: 40, waitingMax: 20 } };
+    stores = await openCassandraStores({ ...options, budgets });
   });
   afterAll(() => stores[Symbol.asyncDispose]());
 
@@ -90,7 +99,7 @@ describe("a Cassandra that does not answer", () => {
     expect(stored).toContainEqual(someMessage(2));
   });
 
-  test("has at most the bound of calls in flight: the others are refused at once", async () => {
+  test("has at most the bound of calls in flight, some that wait, and refuses the others", async () => {
     const user = someUser();
     const failures = await whilePaused(() =>
       Promise.all(Array.from({ length: 100 }, () => refusal(stores.offline.list(user, 1)))),
@@ -99,9 +108,22 @@ describe("a Cassandra that does not answer", () => {
       failures.filter((failure) => (failure as { code?: string }).code === code).length;
     expect(count("store-timeout")).toBe(40);
     expect(count("store-overload")).toBe(60);
+    expect(stores.budgets?.delivery.counts).toMatchObject({ refused: 60, suspensions: 1 });
     const lists = () => Array.from({ length: 40 }, () => stores.offline.list(user, 1));
     const answers = await recovered(() => Promise.all(lists())); // The bound is free again.
     expect(answers).toEqual(Array(40).fill([]));
+  });
+
+  test("is not asked for history any more, and asked again by itself", async () => {
+    const read = () => stores.archive.get(someUser(), [archiveId(1, 1, "test")]);
+    const codes = await whilePaused(async () => {
+      const first = await Promise.all(Array.from({ length: 10 }, () => refusal(read())));
+      return [...first, await refusal(read())].map((failure) => (failure as Unavailable).code);
+    });
+    expect(codes).toEqual([...Array(10).fill("store-timeout"), "store-suspended"]);
+    expect(stores.budgets?.history.counts).toMatchObject({ suspended: 1 });
+    expect(await recovered(read)).toEqual([]);
+    expect(stores.budgets?.history.counts).toMatchObject({ suspended: 0, suspensions: 1 });
   });
 
   test("makes opening reject, too, in bounded time", async () => {
@@ -124,6 +146,32 @@ describe("a Cassandra that does not answer", () => {
     const failure = await refusal(closed.offline.list(someUser(), 1));
     expect(failure).toMatchObject({ code: "store-unavailable" });
   });
+});
+
+test("a Cassandra that is slow for many at once keeps those waiting who ask too much", async () => {
+  await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose](); // Migrates.
+  await using line = await slowLine(contactPoint, 40);
+  const budgets = { history: { inFlightMax: 2, waitingMax: 200 } };
+  const contactPoints = [`127.0.0.1:${line.port}`];
+  await using stores = await openCassandraStores({
+    ...optionsFor(keyspace),
+    contactPoints,
+    budgets,
+  });
+  let pages = 0;
+  const range = { from: FIRST_ID, before: END_ID };
+  const history = Promise.all(
+    Array.from({ length: 100 }, async () => {
+      await stores.archive.page(someUser(), range, 10, "last");
+      pages += 1;
+    }),
+  );
+  await stores.accounts.credentials(someUser());
+  expect(await stores.offline.add(someUser(), someMessage(1), 10)).toBe(true);
+  expect(pages).toBeLessThan(50);
+  expect(stores.budgets?.history.counts.inFlight).toBe(2);
+  await history;
+  expect(pages).toBe(100);
 });
 
 describe("Cassandra data that is not as it should be", () => {

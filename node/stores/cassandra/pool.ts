@@ -1,12 +1,13 @@
 /**
- * Our use of the driver: every statement prepared with named columns at LOCAL_QUORUM, a deadline
- * on every call, and a bound on the calls in flight, so that a slow Cassandra costs errors at once
- * instead of a growing pile of waiting sessions.
+ * Our use of the driver: every statement prepared with named columns at LOCAL_QUORUM, within the
+ * budget of its kind of work, so that a slow Cassandra costs errors in time instead of a growing pile
+ * of waiting sessions.
  */
 import type { ClientOptions, QueryOptions } from "cassandra-driver";
 import { auth, Client, policies, types } from "cassandra-driver";
 import { withDeadline } from "../../base/deadline.ts";
 import { Unavailable } from "../../base/errors.ts";
+import type { Budget } from "../budget.ts";
 import { asOpenFailure, asUnavailable } from "./failure.ts";
 import type { CassandraTls } from "./tls.ts";
 import { tlsOptions } from "./tls.ts";
@@ -20,8 +21,6 @@ export interface PoolOptions {
   readonly tls?: CassandraTls | undefined;
   /** A call without an answer after this long rejects; 2000 if left out. */
   readonly requestTimeoutMs?: number | undefined;
-  /** Calls in flight at most; more are refused with "store-overload". 1024 if left out. */
-  readonly requestsMax?: number | undefined;
 }
 
 /** A row by column name, as decoded by the driver; bigint columns are BigInt. */
@@ -49,25 +48,29 @@ export const repeatable = (cql: string): Statement => ({ cql, isIdempotent: true
 /** A lightweight transaction. */
 export const conditional = (cql: string): Statement => ({ cql, isIdempotent: false });
 
-const REQUEST_TIMEOUT_MS = 2_000;
-const REQUESTS_MAX = 1_024;
+export const REQUEST_TIMEOUT_MS = 2_000;
 const PAGE_ROWS = 200;
 /** A second replica is asked when the first has not answered a repeatable call for this long. */
 const SPECULATE_AFTER_MS = 100;
 
 export class Pool {
   readonly #client: Client;
-  readonly #options: PoolOptions;
   readonly #timeoutMs: number;
-  readonly #requestsMax: number;
-  #requests = 0;
-  #isClosed = false;
+  /** Undefined: bounded by nothing but its deadline, for what happens at the start. */
+  readonly #budget: Budget | undefined;
+  /** Shared by all pools over the same connections. */
+  readonly #state: { isClosed: boolean };
 
-  private constructor(client: Client, options: PoolOptions) {
+  private constructor(
+    client: Client,
+    timeoutMs: number,
+    state: { isClosed: boolean },
+    budget?: Budget,
+  ) {
     this.#client = client;
-    this.#options = options;
-    this.#timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-    this.#requestsMax = options.requestsMax ?? REQUESTS_MAX;
+    this.#timeoutMs = timeoutMs;
+    this.#state = state;
+    this.#budget = budget;
   }
 
   /**
@@ -78,16 +81,16 @@ export class Pool {
     const client = new Client(clientOptions(options, keyspace));
     try {
       await withDeadline(client.connect(), 15_000, "store-timeout", "connect to Cassandra");
-      return new Pool(client, options);
+      return new Pool(client, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS, { isClosed: false });
     } catch (error) {
       await client.shutdown();
       throw asOpenFailure(error);
     }
   }
 
-  /** The same connections with a bound of its own on the calls in flight. */
-  withBudget(requestsMax: number): Pool {
-    return new Pool(this.#client, { ...this.#options, requestsMax });
+  /** The same connections within a budget. */
+  within(budget: Budget): Pool {
+    return new Pool(this.#client, this.#timeoutMs, this.#state, budget);
   }
 
   /** The client itself, for migrations: DDL has no place on the paths above. */
@@ -146,13 +149,8 @@ export class Pool {
     await this.#call(what, () => this.#client.batch(queries, { ...options, prepare: true }));
   }
 
-  /** A read that counts against no bound: for readiness, which overload must not change. */
-  async probe(what: string, { cql, isIdempotent }: Statement): Promise<void> {
-    await this.#timed(what, () => this.#client.execute(cql, [], { prepare: true, isIdempotent }));
-  }
-
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#state.isClosed = true;
     await this.#client.shutdown();
   }
 
@@ -163,26 +161,17 @@ export class Pool {
   }
 
   async #call<T>(what: string, send: () => Promise<T>): Promise<T> {
-    if (this.#requests >= this.#requestsMax) {
-      throw new Unavailable("store-overload", `Cannot ${what}: too many requests are in flight`);
-    }
-    // Freed when the driver is done with it, which is at times later than its caller.
-    return this.#timed(what, async () => {
-      this.#requests += 1;
-      try {
-        return await send();
-      } finally {
-        this.#requests -= 1;
-      }
-    });
+    const translated = () => this.#translated(what, send);
+    if (this.#budget !== undefined) return await this.#budget.run(what, translated);
+    return await withDeadline(translated(), this.#timeoutMs, "store-timeout", what);
   }
 
-  async #timed<T>(what: string, send: () => Promise<T>): Promise<T> {
-    if (this.#isClosed) {
+  async #translated<T>(what: string, send: () => Promise<T>): Promise<T> {
+    if (this.#state.isClosed) {
       throw new Unavailable("store-unavailable", `Cannot ${what}: the store is closed`);
     }
     try {
-      return await withDeadline(send(), this.#timeoutMs, "store-timeout", what);
+      return await send();
     } catch (error) {
       throw asUnavailable(error, what);
     }

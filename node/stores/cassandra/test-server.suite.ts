@@ -1,6 +1,9 @@
 /** The real Cassandra that the test runner started, and what the tests do to it. */
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import type { AddressInfo, Socket } from "node:net";
+import { connect, createServer } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { Client } from "cassandra-driver";
 import type { CassandraOptions } from "./cassandra.ts";
@@ -59,4 +62,33 @@ export async function whilePaused<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     process.kill(serverPid, "SIGCONT");
   }
+}
+
+/** A way to the server on which each of its answers takes so much longer. */
+export async function slowLine(target: string, delayMs: number) {
+  const [host = "", port = ""] = target.split(":");
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const there = connect({ host, port: Number(port) });
+    client.pipe(there);
+    there.on("data", (chunk: Buffer) => {
+      setTimeout(() => client.writable && client.write(chunk), delayMs);
+    });
+    for (const [one, other] of [
+      [client, there],
+      [there, client],
+    ] as const) {
+      sockets.add(one);
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
