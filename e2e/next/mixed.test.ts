@@ -6,6 +6,7 @@ import { Writers } from "../clients/writers.ts";
 import type { Balancer } from "../harness/balancer.ts";
 import { startBalancer } from "../harness/balancer.ts";
 import type { ClusterNode } from "../harness/cluster-node.ts";
+import { metricOf } from "../harness/metrics.ts";
 import { runCommand } from "../harness/node-process.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
@@ -50,11 +51,7 @@ async function login(library: "slixmpp" | "xmpp.js", name: string): Promise<Clie
   return client;
 }
 
-async function metric(node: ClusterNode, name: string): Promise<number> {
-  const page = await (await fetch(`http://127.0.0.1:${node.http}/metrics`)).text();
-  const line = page.split("\n").find((one) => one.startsWith(`zonda_${name} `));
-  return Number(line?.split(" ")[1]);
-}
+const metric = (node: ClusterNode, name: string) => metricOf(node.http, `zonda_${name}`);
 
 /** Of all nodes that serve now. */
 const sum = async (name: string): Promise<number> =>
