@@ -1,54 +1,159 @@
-/** A right to act alone: a key that can be made only once, on the node's lease. */
+/**
+ * Rights to act alone: each is a key that can be made only once, on the node's lease. Its value says
+ * who made it, and the revision at which it was made is the token that fences its work.
+ */
 
+import type { Clock } from "../base/clock.ts";
 import type { Locks } from "../base/locks.ts";
+import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
 import type { Chores } from "./chores.ts";
-import type { Claim } from "./contract.ts";
+import type { EtcdClient } from "./client.ts";
+import type { Claim, Holder } from "./contract.ts";
+import { KeyWatch } from "./key-watch.ts";
 import type { Keys } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import type { Transactions } from "./transactions.ts";
 import { put, remove, wasDone, whenWrittenAt } from "./transactions.ts";
 
 export interface ClaimParts {
+  readonly client: Pick<EtcdClient, "kv" | "watchClient">;
+  readonly self: string;
   readonly keys: Keys;
   readonly lease: LeaseKeeper;
   readonly locks: Locks;
   readonly writes: Transactions;
   readonly chores: Chores;
   readonly random: Random;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly requestTimeoutMs: number;
 }
 
-/** Undefined when another holds it, in this node or elsewhere. @throws Unavailable "routes-…" */
-export function takeClaim(parts: ClaimParts, name: string): Promise<Claim | undefined> {
-  const { keys, lease, locks, writes, chores, random } = parts;
-  const key = keys.claim(name);
-  // Unique, so that a chore removes this claim and no later one.
-  const token = Buffer.from(randomId(random));
-  const release = async () => {
-    await locks.run(key, () => writes.run({ request: whileItHolds(key, token) }));
-  };
-  return locks.run(key, async () => {
-    const leaseId = lease.id;
-    const request = whenWrittenAt(key, 0, put(key, token, leaseId));
-    const outcome = await writes.run({ request }).catch((error: unknown) => {
-      chores.add(`${key} ${token}`, release); // It may have been made nevertheless.
-      throw error;
-    });
-    if (!wasDone(outcome)) return undefined;
-    return {
-      name,
-      get isHeld() {
-        return lease.isHeld && lease.id === leaseId;
-      },
-      [Symbol.asyncDispose]: () => release().catch(() => chores.add(`${key} ${token}`, release)),
+export class Claims {
+  readonly #parts: ClaimParts;
+  readonly #held = new Set<HeldClaim>();
+  readonly #watches = new Set<KeyWatch>();
+
+  constructor(parts: ClaimParts) {
+    this.#parts = parts;
+  }
+
+  /** Undefined when another holds it, in this node or elsewhere. @throws Unavailable "routes-…" */
+  take(name: string): Promise<Claim | undefined> {
+    const { keys, self, lease, locks, writes, chores, random } = this.#parts;
+    const key = keys.claim(name);
+    // Unique, so that a chore removes this claim and no later one.
+    const value = Buffer.from(`${self}/${randomId(random)}`);
+    const release = async () => {
+      await locks.run(key, () => writes.run({ request: whileItHolds(key, value) }));
     };
-  });
+    return locks.run(key, async () => {
+      const leaseId = lease.id;
+      const request = whenWrittenAt(key, 0, put(key, value, leaseId));
+      const outcome = await writes.run({ request }).catch((error: unknown) => {
+        chores.add(`${key} ${value}`, release); // It may have been made nevertheless.
+        throw error;
+      });
+      if (!wasDone(outcome)) return undefined;
+      const claim = new HeldClaim(name, outcome.revision, {
+        isProven: () => lease.isHeld && lease.id === leaseId,
+        release: async () => {
+          this.#held.delete(claim);
+          await release().catch(() => chores.add(`${key} ${value}`, release));
+        },
+      });
+      if (claim.isHeld) this.#held.add(claim);
+      else claim.end(); // The lease was lost while etcd made it.
+      return claim;
+    });
+  }
+
+  /** The lease cannot be proven any more. */
+  loseAll(): void {
+    const lost = [...this.#held];
+    this.#held.clear();
+    for (const claim of lost) claim.end();
+  }
+
+  watch(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
+    const key = Buffer.from(this.#parts.keys.claim(name));
+    let isKnown = false;
+    const tell = (holder: Holder | undefined) => {
+      isKnown = true;
+      onHolder(holder);
+    };
+    const watch = new KeyWatch({
+      ...this.#parts,
+      range: { key, end: Buffer.concat([key, Buffer.from([0])]) },
+      what: `claim ${name}`,
+      onPut: (_, value, token) => tell({ node: holderIn(value), token }),
+      onDelete: () => tell(undefined),
+      onListed: () => {
+        if (!isKnown) tell(undefined);
+      },
+    });
+    this.#watches.add(watch);
+    watch.begin();
+    return () => {
+      watch.stop();
+      this.#watches.delete(watch);
+    };
+  }
+
+  close(): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#watches.clear();
+    this.loseAll();
+  }
 }
 
-const whileItHolds = (key: string, token: Buffer) => ({
+class HeldClaim implements Claim {
+  readonly name: string;
+  readonly token: number;
+  readonly #over = new AbortController();
+  readonly #isProven: () => boolean;
+  readonly #release: () => Promise<void>;
+
+  constructor(
+    name: string,
+    token: number,
+    { isProven, release }: { isProven: () => boolean; release: () => Promise<void> },
+  ) {
+    this.name = name;
+    this.token = token;
+    this.#isProven = isProven;
+    this.#release = release;
+  }
+
+  get isHeld(): boolean {
+    return !this.#over.signal.aborted && this.#isProven();
+  }
+
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  end(): void {
+    this.#over.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end();
+    await this.#release();
+  }
+}
+
+/** The node that wrote it; "" for a claim of a version that did not say so. */
+const holderIn = (value: Buffer): string => {
+  const text = value.toString("utf8");
+  return text.slice(0, Math.max(0, text.lastIndexOf("/")));
+};
+
+const whileItHolds = (key: string, value: Buffer) => ({
   request_txn: {
-    compare: [{ key: Buffer.from(key), target: "Value", result: "Equal", value: token } as const],
+    compare: [{ key: Buffer.from(key), target: "Value", result: "Equal", value } as const],
     success: [remove(key)],
   },
 });

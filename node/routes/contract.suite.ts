@@ -1,6 +1,7 @@
 /** What every engine of Routes must do, for the node it runs in. */
 import { afterEach, expect, test } from "vitest";
-import type { Route, Routes } from "./contract.ts";
+import type { Claim, Holder, Route, Routes } from "./contract.ts";
+import { until } from "./testing/etcd.ts";
 import { makeRoute } from "./testing/records.ts";
 
 /** @param open a fresh engine with nothing in it, whose node is "self" */
@@ -245,6 +246,62 @@ export function testRoutes(open: () => Promise<Routes>): void {
     const routes = await start();
     const claims = await Promise.all(Array.from({ length: 20 }, () => routes.claim("one")));
     expect(claims.filter((claim) => claim !== undefined)).toHaveLength(1);
+  });
+
+  test("every holder of a claim has a greater token than the one before", async () => {
+    const routes = await start();
+    const tokens: number[] = [];
+    for (let holders = 0; holders < 3; holders += 1) {
+      await using claim = await routes.claim("one");
+      tokens.push(claim?.token ?? 0);
+      await routes.bind(makeRoute({ resource: `r${holders}` }));
+    }
+    expect(tokens.every((token, at) => token > (tokens[at - 1] ?? 0))).toBe(true);
+  });
+
+  test("a claim that was given back is over, and says so once", async () => {
+    const routes = await start();
+    const claim = await routes.claim("one");
+    let said = 0;
+    claim?.over.addEventListener("abort", () => {
+      said += 1;
+    });
+    expect(claim?.over.aborted).toBe(false);
+    await claim?.[Symbol.asyncDispose]();
+    await claim?.[Symbol.asyncDispose]();
+    expect({ said, isHeld: claim?.isHeld }).toEqual({ said: 1, isHeld: false });
+  });
+
+  test("a node that goes has no claim any more", async () => {
+    const routes = await start();
+    const claim = await routes.claim("one");
+    await routes[Symbol.asyncDispose]();
+    expect(claim?.isHeld).toBe(false);
+    expect(claim?.over.aborted).toBe(true);
+  });
+
+  test("whoever watches a claim is told who holds it, until it stops", async () => {
+    const routes = await start();
+    const told: (Holder | undefined)[] = [];
+    const stop = routes.watchClaim("one", (holder) => told.push(holder));
+    await until(() => told.length === 1);
+    const first = await routes.claim("one");
+    await until(() => told.length === 2);
+    await first?.[Symbol.asyncDispose]();
+    await until(() => told.length === 3);
+    await routes.claim("another");
+    const second = await routes.claim("one");
+    await until(() => told.length === 4);
+    stop();
+    await second?.[Symbol.asyncDispose]();
+    const holder = (claim: Claim | undefined) => ({ node: "self", token: claim?.token });
+    expect(told).toEqual([undefined, holder(first), undefined, holder(second)]);
+    const late: (Holder | undefined)[] = [];
+    await routes.claim("one");
+    routes.watchClaim("one", (one) => late.push(one));
+    await until(() => late.length === 1);
+    expect(late[0]?.node).toBe("self");
+    expect(told).toHaveLength(4);
   });
 
   test("the engine answers when asked whether it does", async () => {

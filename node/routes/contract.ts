@@ -94,6 +94,8 @@ export interface Routes extends AsyncDisposable {
    * @throws Unavailable
    */
   users(): AsyncIterable<string>;
+  /** The node this is. */
+  readonly self: NodeRecord;
   /** The other live nodes, by incarnation, kept current by a watch. */
   readonly nodes: ReadonlyMap<string, NodeRecord>;
   /**
@@ -101,14 +103,32 @@ export interface Routes extends AsyncDisposable {
    * store. Undefined when another holder has it.
    */
   claim(name: string): Promise<Claim | undefined>;
+  /**
+   * Tells who holds a claim: first as it is now, then at every change, until `stop` is called.
+   * What is told may be late; only the holder itself knows that it still holds it.
+   */
+  watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void;
   /** Rejects when the engine does not answer; for /readyz. */
   ping(): Promise<void>;
 }
 
 export interface Claim extends AsyncDisposable {
   readonly name: string;
+  /**
+   * Greater than that of every holder of this name before (fencing): who remembers the greatest
+   * token that work came with refuses what comes late from an earlier holder.
+   */
+  readonly token: number;
   /** False once the node cannot prove its lease: look before each step, and stop. */
   readonly isHeld: boolean;
+  /** Aborted when it is lost, or given back. */
+  readonly over: AbortSignal;
+}
+
+export interface Holder {
+  /** Incarnation of the node. */
+  readonly node: string;
+  readonly token: number;
 }
 
 /** What the engine tells the node that owns it. */

@@ -127,6 +127,7 @@ test("etcd paused: the lease is given up, nobody binds, and all is well afterwar
   await routes.bind(route);
   await routes.bind(gone);
   const claim = await routes.claim("room");
+  claim?.over.addEventListener("abort", () => diary.lines.push("claim over"));
   etcd.pause();
   try {
     await expect(routes.bind(makeRoute({ resource: "other" }))).rejects.toMatchObject({
@@ -134,6 +135,7 @@ test("etcd paused: the lease is given up, nobody binds, and all is well afterwar
     });
     await until(() => diary.lines.includes("lease lost"));
     expect(claim?.isHeld).toBe(false);
+    expect(diary.lines).toEqual(["claim over", "lease lost"]);
     expect(routes.lookup(route.user)).toEqual(routes.known(route.user));
     await expect(routes.bind(makeRoute({ resource: "third" }))).rejects.toMatchObject({
       code: "routes-lost-lease",
@@ -148,7 +150,7 @@ test("etcd paused: the lease is given up, nobody binds, and all is well afterwar
   }
   await until(() => diary.lines.includes("lease regained"));
   await routes.ping();
-  expect(diary.lines).toEqual(["lease lost", "lease regained"]);
+  expect(diary.lines).toEqual(["claim over", "lease lost", "lease regained"]);
   // What failed in doubt is put right: the unbound route and the refused binds leave nothing.
   await until(async () => (await routes.read(route.user)).routes.length === 1);
   expect((await routes.read(route.user)).routes).toEqual([route]);

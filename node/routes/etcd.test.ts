@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { testRoutes } from "./contract.suite.ts";
-import type { Route } from "./contract.ts";
+import type { Holder, Route } from "./contract.ts";
 import { sharedEndpoint, TestCluster, until } from "./testing/etcd.ts";
 import { makeRoute } from "./testing/records.ts";
 
@@ -134,6 +134,26 @@ test("a claim is held by one node of all, and isHeld says so", async () => {
   expect(held[0]?.isHeld).toBe(true);
   await held[0]?.[Symbol.asyncDispose]();
   expect(await two.routes.claim("room")).toBeDefined();
+});
+
+test("a node that leaves frees its claims, and the next holder's token is greater", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  const first = await one.routes.claim("room");
+  const told: (Holder | undefined)[] = [];
+  two.routes.watchClaim("room", (holder) => told.push(holder));
+  await until(() => told.length === 1);
+  expect(await two.routes.claim("room")).toBeUndefined();
+  await one.routes[Symbol.asyncDispose]();
+  await until(() => told.length === 2);
+  const second = await two.routes.claim("room");
+  await until(() => told.length === 3);
+  expect(told).toEqual([
+    { node: "one", token: first?.token },
+    undefined,
+    { node: "two", token: second?.token },
+  ]);
+  expect(second?.token).toBeGreaterThan(first?.token ?? Number.POSITIVE_INFINITY);
 });
 
 test("1,000 binds at once take few transactions, and each gets its own answer", async () => {

@@ -14,12 +14,13 @@ import { systemRandom } from "../base/random.ts";
 import { Book } from "./book.ts";
 import { RouteCache } from "./cache.ts";
 import { Chores } from "./chores.ts";
-import { takeClaim } from "./claim.ts";
+import { Claims } from "./claim.ts";
 import type { EtcdClient, EtcdClientOptions } from "./client.ts";
 import { isLeaseGone, openClient, unavailable } from "./client.ts";
 import type {
   BindResult,
   Claim,
+  Holder,
   NodeRecord,
   Route,
   RouteSet,
@@ -94,6 +95,7 @@ class Engine implements EtcdRoutes {
   readonly #siblings: Siblings;
   readonly #cache: RouteCache;
   readonly #chores: Chores;
+  readonly #claims: Claims;
   readonly #book = new Book();
   readonly #locks = new Locks();
 
@@ -116,6 +118,7 @@ class Engine implements EtcdRoutes {
       publish: (leaseId) => this.#publish(leaseId),
       onLost: () => {
         this.#book.unpublish();
+        this.#claims.loseAll();
         events.onLeaseLost();
       },
       onRegained: () => events.onLeaseRegained(),
@@ -138,6 +141,19 @@ class Engine implements EtcdRoutes {
       tell: (user, set) => void this.#tell(user, set, []),
       lose: (route, set) => this.#lose(route, set),
     });
+    this.#claims = new Claims({
+      client,
+      self: self.incarnation,
+      keys,
+      lease: this.#lease,
+      locks: this.#locks,
+      writes: this.#writes,
+      chores: this.#chores,
+      random: options.random ?? systemRandom,
+      clock,
+      log,
+      requestTimeoutMs,
+    });
     this.#watch = new NodeWatch({
       client,
       keys,
@@ -153,6 +169,10 @@ class Engine implements EtcdRoutes {
   async start(): Promise<void> {
     await this.#lease.start();
     await this.#watch.start();
+  }
+
+  get self(): NodeRecord {
+    return this.#options.self;
   }
 
   get nodes(): ReadonlyMap<string, NodeRecord> {
@@ -219,17 +239,11 @@ class Engine implements EtcdRoutes {
   }
 
   claim(name: string): Promise<Claim | undefined> {
-    return takeClaim(
-      {
-        keys: this.#keys,
-        lease: this.#lease,
-        locks: this.#locks,
-        writes: this.#writes,
-        chores: this.#chores,
-        random: this.#options.random ?? systemRandom,
-      },
-      name,
-    );
+    return this.#claims.take(name);
+  }
+
+  watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
+    return this.#claims.watch(name, onHolder);
   }
 
   async *users(): AsyncIterable<string> {
@@ -267,6 +281,7 @@ class Engine implements EtcdRoutes {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.stop();
+    this.#claims.close();
     this.#chores.close();
     this.#siblings.close();
     await this.#lease.stop();

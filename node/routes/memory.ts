@@ -4,6 +4,7 @@ import { Unavailable } from "../base/errors.ts";
 import type {
   BindResult,
   Claim,
+  Holder,
   NodeRecord,
   Route,
   RouteSet,
@@ -21,18 +22,24 @@ export interface MemoryRoutesOptions {
 
 const NOBODY: readonly Route[] = [];
 
-export function openMemoryRoutes(_options: MemoryRoutesOptions): Routes {
-  return new MemoryRoutes();
+export function openMemoryRoutes({ self }: MemoryRoutesOptions): Routes {
+  return new MemoryRoutes(self);
 }
 
 class MemoryRoutes implements Routes {
+  readonly self: NodeRecord;
   readonly nodes: ReadonlyMap<string, NodeRecord> = new Map();
   /** Each list is replaced, never changed: whoever looked a user up keeps what it saw. */
   readonly #byUser = new Map<string, readonly Route[]>();
   /** When each full address was last written. */
   readonly #writtenAt = new WeakMap<Route, number>();
-  readonly #claims = new Set<string>();
+  readonly #claims = new Map<string, Claim>();
+  readonly #claimWatchers = new Set<(name: string) => void>();
   #revision = 0;
+
+  constructor(self: NodeRecord) {
+    this.self = self;
+  }
 
   async bind(route: Route): Promise<BindResult> {
     const routes = this.#of(route.user);
@@ -105,25 +112,47 @@ class MemoryRoutes implements Routes {
   }
 
   async claim(name: string): Promise<Claim | undefined> {
-    const claims = this.#claims;
-    if (claims.has(name)) return undefined;
-    claims.add(name);
-    let isHeld = true;
-    return {
+    if (this.#claims.has(name)) return undefined;
+    this.#revision += 1;
+    const given = new AbortController();
+    const claim: Claim = {
       name,
+      token: this.#revision,
       get isHeld() {
-        return isHeld;
+        return !given.signal.aborted;
       },
-      async [Symbol.asyncDispose]() {
-        if (isHeld) claims.delete(name);
-        isHeld = false;
+      over: given.signal,
+      [Symbol.asyncDispose]: async () => {
+        if (given.signal.aborted) return;
+        this.#claims.delete(name);
+        given.abort();
+        this.#tellOf(name);
       },
     };
+    this.#claims.set(name, claim);
+    this.#tellOf(name);
+    return claim;
+  }
+
+  watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
+    const tell = (changed: string) => {
+      if (changed !== name) return;
+      const claim = this.#claims.get(name);
+      onHolder(claim && { node: this.self.incarnation, token: claim.token });
+    };
+    this.#claimWatchers.add(tell);
+    tell(name);
+    return () => void this.#claimWatchers.delete(tell);
+  }
+
+  #tellOf(claim: string): void {
+    for (const tell of [...this.#claimWatchers]) tell(claim);
   }
 
   async ping(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const claim of [...this.#claims.values()]) await claim[Symbol.asyncDispose]();
     this.#byUser.clear();
   }
 

@@ -2,7 +2,7 @@
 import { FakeClock } from "../../base/fake-clock.ts";
 import { silentLog } from "../../base/log.ts";
 import type { Router } from "../../router/router.ts";
-import type { NodeRecord, Route } from "../../routes/contract.ts";
+import type { Route } from "../../routes/contract.ts";
 import type { Envelope } from "../../stanza/contract.ts";
 import { Jid } from "../../stanza/jid.ts";
 import type { Credentials } from "../../stores/contract.ts";
@@ -16,7 +16,7 @@ import { TestComponent } from "./component.ts";
 import type { Losses, MeshEnd } from "./memory-mesh.ts";
 import { MemoryMesh } from "./memory-mesh.ts";
 import { MemoryStores } from "./memory-stores.ts";
-import { NodeRoutes, SharedRoutes } from "./shared-routes.ts";
+import { NodeRoutes, record, SharedRoutes } from "./shared-routes.ts";
 import { seeded, Weather } from "./weather.ts";
 
 export const DOMAIN = "capulet.example";
@@ -243,12 +243,3 @@ export class Cluster {
     }
   }
 }
-
-export const record = (incarnation: string): NodeRecord => ({
-  incarnation,
-  name: incarnation,
-  meshHost: "127.0.0.1",
-  meshPort: 1,
-  version: "0.0.0-test",
-  zone: "test",
-});

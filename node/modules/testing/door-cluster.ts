@@ -11,11 +11,10 @@ import type { RawClient } from "../../session/testing/raw-client.ts";
 import type { Credentials } from "../../stores/contract.ts";
 import { MODULES } from "../index.ts";
 import { openRouter } from "../open-router.ts";
-import { record } from "./cluster.ts";
 import type { Losses, MeshEnd } from "./memory-mesh.ts";
 import { MemoryMesh } from "./memory-mesh.ts";
 import { MemoryStores } from "./memory-stores.ts";
-import { NodeRoutes, SharedRoutes } from "./shared-routes.ts";
+import { NodeRoutes, record, SharedRoutes } from "./shared-routes.ts";
 import { Weather } from "./weather.ts";
 
 const ACKS = "urn:xmpp:sm:3";

@@ -1,13 +1,14 @@
 /** One table of routes for many nodes of a test, with revisions, caches and weather, like etcd. */
 import { Unavailable } from "../../base/errors.ts";
-import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../../routes/contract.ts";
+import type { Claim, Holder, NodeRecord, Route, RouteSet, Routes } from "../../routes/contract.ts";
 import type { Weather } from "./weather.ts";
 
 export class SharedRoutes {
   revision = 1;
   readonly #users = new Map<string, Map<string, Route>>();
   readonly #writtenAt = new Map<string, number>();
-  readonly #claims = new Map<string, string>();
+  readonly #claims = new Map<string, Holder & { readonly end: () => void }>();
+  readonly #claimWatchers = new Set<(name: string) => void>();
   readonly #weather: Weather;
   isAway = false;
 
@@ -29,7 +30,7 @@ export class SharedRoutes {
     for (const routes of this.#users.values()) {
       for (const route of routes.values()) if (route.node === node) routes.delete(route.resource);
     }
-    for (const [name, holder] of this.#claims) if (holder === node) this.#claims.delete(name);
+    for (const [name, holder] of this.#claims) if (holder.node === node) this.#endClaim(name);
   }
 
   /** As the engines do it: if nothing was written about the full address since. */
@@ -66,22 +67,56 @@ export class SharedRoutes {
 
   claim(name: string, node: string): Claim | undefined {
     if (this.#claims.has(name)) return undefined;
-    this.#claims.set(name, node);
-    const claims = this.#claims;
+    this.revision += 1;
+    const token = this.revision;
+    const over = new AbortController();
+    this.#claims.set(name, { node, token, end: () => over.abort() });
+    this.#tellOfClaim(name);
     return {
       name,
+      token,
       get isHeld() {
-        return claims.get(name) === node;
+        return !over.signal.aborted;
       },
+      over: over.signal,
       [Symbol.asyncDispose]: async () => {
+        over.abort();
         await this.#weather.wait();
-        if (this.#claims.get(name) === node) this.#claims.delete(name);
+        if (this.#claims.get(name)?.token === token) this.#endClaim(name);
       },
     };
+  }
+
+  watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
+    const tell = (changed: string) => {
+      if (changed === name) onHolder(this.#claims.get(name));
+    };
+    this.#claimWatchers.add(tell);
+    tell(name);
+    return () => void this.#claimWatchers.delete(tell);
+  }
+
+  #endClaim(name: string): void {
+    this.#claims.get(name)?.end();
+    this.#claims.delete(name);
+    this.#tellOfClaim(name);
+  }
+
+  #tellOfClaim(name: string): void {
+    for (const tell of [...this.#claimWatchers]) tell(name);
   }
 }
 
 const keyOf = ({ user, resource }: Route) => `${user}/${resource}`;
+
+export const record = (incarnation: string): NodeRecord => ({
+  incarnation,
+  name: incarnation,
+  meshHost: "127.0.0.1",
+  meshPort: 1,
+  version: "0.0.0-test",
+  zone: "test",
+});
 
 export interface NodeRoutesParts {
   readonly shared: SharedRoutes;
@@ -95,6 +130,7 @@ export interface NodeRoutesParts {
 
 /** The view of one node. */
 export class NodeRoutes implements Routes {
+  readonly self: NodeRecord;
   readonly nodes = new Map<string, NodeRecord>();
   readonly #parts: NodeRoutesParts;
   readonly #cache = new Map<string, RouteSet>();
@@ -103,6 +139,7 @@ export class NodeRoutes implements Routes {
 
   constructor(parts: NodeRoutesParts) {
     this.#parts = parts;
+    this.self = record(parts.self);
   }
 
   async bind(route: Route) {
@@ -183,6 +220,10 @@ export class NodeRoutes implements Routes {
     const { shared, weather, isLive, self } = this.#parts;
     await weather.wait(isLive);
     return shared.claim(name, self);
+  }
+
+  watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
+    return this.#parts.shared.watchClaim(name, onHolder);
   }
 
   async *users(): AsyncIterable<string> {
