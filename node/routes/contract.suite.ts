@@ -273,7 +273,7 @@ export function testRoutes(open: () => Promise<Routes>): void {
   });
 
   test("a node that goes has no claim any more", async () => {
-    const routes = await start();
+    const routes = await open(); // It is not ended twice.
     const claim = await routes.claim("one");
     await routes[Symbol.asyncDispose]();
     expect(claim?.isHeld).toBe(false);
