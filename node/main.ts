@@ -23,6 +23,7 @@ import { Domains } from "./domains.ts";
 import { openRoutes, openStores } from "./engines.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import { Captchas } from "./guard/captcha.ts";
+import { LoopDelay } from "./guard/loop-delay.ts";
 import type { HttpServer } from "./http/server.ts";
 import { openHttp, plainText } from "./http/server.ts";
 import type { Uploads } from "./http/upload/contract.ts";
@@ -87,10 +88,13 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const openOnce = () => openNodeRoutes(configuration, self, mesh, upper, log);
   const routes = starting.use(await persist("routes", openOnce, patience));
   const passwords = new PasswordWork();
+  const loopDelay = new LoopDelay(clock, configuration.overload.loopDelayMs);
+  starting.defer(() => loopDelay.stop());
   const openUploadsOnce = () => openNodeUploads(configuration, stores, log);
   const uploads = await persist("uploads", openUploadsOnce, patience);
   if (uploads !== undefined) starting.use(uploads);
-  const parts = { configuration, stores, routes, incarnation, passwords, uploads, log };
+  const own = { incarnation, passwords, loopDelay, uploads, log };
+  const parts = { configuration, stores, routes, ...own };
   const opened = connectRouter({ ...parts, served: domains.set, mesh, upper });
   const { router } = opened;
   upper.router = router;
@@ -108,7 +112,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   ]);
   const web = starting.use(await openWebDoors({ ...parts, door, tls }));
   const sources: MetricSources = {
-    ...{ door, web, components, router, mesh, routes, stores },
+    ...{ door, web, components, router, mesh, routes, stores, loopDelay },
     modules: opened.counts,
   };
   const http = starting.use(await openPages(configuration, health, sources));
@@ -247,6 +251,7 @@ interface Parts {
   readonly incarnation: string;
   /** One bound on password hashing, whoever asks for it. */
   readonly passwords: PasswordWork;
+  readonly loopDelay: LoopDelay;
   /** Undefined where the node takes no files. */
   readonly uploads: Uploads | undefined;
   readonly log: Logger;
@@ -263,10 +268,12 @@ const connectRouter = ({
   upper,
   incarnation,
   passwords,
+  loopDelay,
   ...parts
 }: RouterParts): OpenedRouter =>
   openRouter({
     ...parts,
+    isBehind: () => loopDelay.isPutOff("history"),
     domains: configuration.domains,
     guestDomains: configuration.auth.anonymousDomains,
     sessions: () => upper.door?.sessions ?? NO_SESSIONS,
@@ -322,10 +329,12 @@ const openDoor = ({
   opened,
   incarnation,
   secret,
+  loopDelay,
   ...parts
 }: DoorParts) =>
   openClientDoor({
     ...parts,
+    isPutOff: (urgency) => loopDelay.isPutOff(urgency),
     config: configuration.c2s,
     scramIterations: configuration.auth.scramIterations,
     decoys: makeDecoys({

@@ -2,6 +2,7 @@
 import type { ComponentStats } from "./components/contract.ts";
 import type { ComponentDoor } from "./components/door.ts";
 import { URGENCIES } from "./guard/admission.ts";
+import type { LoopDelay } from "./guard/loop-delay.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
 import { MODULES } from "./modules/index.ts";
 import type { Metric } from "./observe/metrics.ts";
@@ -23,6 +24,7 @@ export interface MetricSources {
   readonly modules: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly routes: Routes;
   readonly stores: Pick<Stores, "budgets">;
+  readonly loopDelay: Pick<LoopDelay, "meanMs">;
   /** Undefined for a node alone. */
   readonly mesh: CountedMesh | undefined;
 }
@@ -158,6 +160,11 @@ export const METRICS: readonly NodeMetric[] = [
   counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),
   counter("logins_succeeded", "Logins that succeeded.", (s) => door(s).loginsSucceeded),
   counter("logins_failed", "Logins that failed.", (s) => door(s).loginsFailed),
+  gauge(
+    "loop_delay_ms",
+    "How late timers of the event loop are: see overload.loopDelayMs.",
+    (s) => s.loopDelay.meanMs,
+  ),
   gauge("logins_waiting", "Steps of logins that wait.", (s) => s.door.admission.waiting),
   ...URGENCIES.map((urgency) =>
     counter(

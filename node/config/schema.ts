@@ -260,6 +260,16 @@ const nodeOptions = {
     host: text({ about: "Address to listen on.", default: "127.0.0.1" }),
     port: port("Port to listen on.", 8080),
   }),
+  overload: section("What a node puts off when it is behind.", {
+    loopDelayMs: integer({
+      about:
+        "From this delay of the event loop on history is refused for now; from 2, 3, 6 and 12 times " +
+        "it on logins go one at a time: with PLAIN, SCRAM, tokens, resumptions. 0: nothing waits.",
+      default: 200,
+      min: 0,
+      max: 60_000,
+    }),
+  }),
   drain: section("What happens on SIGTERM.", {
     deadlineSeconds: integer({
       about: "The node exits at the latest this long after.",

@@ -135,6 +135,8 @@ export interface Host {
   readonly commands: () => readonly CommandRegistration[];
   /** The children of the answer to disco#info about the server, or about any account. */
   readonly describe: (target: DiscoRegistration["target"]) => readonly Element[];
+  /** The node is behind: what can as well be asked for later is to be refused. */
+  readonly isBehind: () => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -18,6 +18,8 @@ import { load } from "./registry.ts";
 export interface OpenRouterOptions extends RouterOptions {
   /** Undefined where the node takes no files. */
   readonly uploads?: Uploads | undefined;
+  /** Whether what can wait should; never if left out. */
+  readonly isBehind?: () => boolean;
   readonly random: Random;
   /** Those of the domains that are for guests. */
   readonly guestDomains: readonly string[];
@@ -77,6 +79,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     components: [...(options.components?.domains ?? [])],
     isGuest: ({ domain }) => options.guestDomains.includes(domain),
     self: options.selfIncarnation,
+    isBehind: options.isBehind ?? (() => false),
     credentialsFor: options.credentialsFor,
     clock,
     random,

@@ -12,6 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
+import type { PutOff } from "../guard/admission.ts";
 import { Admission } from "../guard/admission.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
@@ -70,6 +71,8 @@ export interface ClientDoorOptions {
   readonly inline?: readonly InlineFeature[];
   /** XEP-0386: what others tell. */
   readonly boundNotes?: readonly BoundNote[];
+  /** What must wait because the node is behind; nothing if left out. */
+  readonly isPutOff?: PutOff;
   /** Some of `domains`; none if left out. */
   readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
@@ -161,11 +164,14 @@ function makeDoor(options: ClientDoorOptions): Door {
     tokens: options.tokens,
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config, clock),
-    admission: new Admission({
-      placesMax: limits.loginPlacesMax,
-      passwordPlacesMax: limits.passwordPlacesMax,
-      waitingMax: limits.loginsWaitingMax,
-    }),
+    admission: new Admission(
+      {
+        placesMax: limits.loginPlacesMax,
+        passwordPlacesMax: limits.passwordPlacesMax,
+        waitingMax: limits.loginsWaitingMax,
+      },
+      options.isPutOff,
+    ),
     sessions: new Sessions<Session>(),
     detached: new Detached({
       clock,

@@ -449,3 +449,14 @@ test("a client whose resource is bound along with its login is told the ends of 
   const notes = await Promise.all(first.boundNotes.map(({ describe }) => describe(guest)));
   expect(notes.filter((note) => note !== undefined)).toEqual([]);
 });
+
+test("a node that is behind refuses history for now, and goes on delivering and archiving", async () => {
+  const { first, romeo, juliet, say } = await twoOnline();
+  first.isBehind = true;
+  await say("hello");
+  expect(juliet.received).toHaveLength(1);
+  expect(await ask(first, romeo)).toBe("resource-constraint");
+  expect(await ask(first, romeo, rsm("<max>0</max>"))).toBe("resource-constraint");
+  first.isBehind = false;
+  expect(await ask(first, romeo)).toMatchObject({ bodies: ["hello"], isComplete: true });
+});

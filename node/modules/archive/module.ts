@@ -77,18 +77,19 @@ function sweepNowAndThen({ archive, clock, log }: Host, keptSeconds: number): vo
 interface Counts {
   queries: number;
   results: number;
+  putOff: number;
 }
 
 /** Answers queries, so many at a time. */
 class Answerer {
-  readonly #host: Pick<Host, "archive" | "clock">;
+  readonly #host: Pick<Host, "archive" | "clock" | "isBehind">;
   readonly #limits: AnswerLimits & { readonly queriesMax: number };
   readonly #writer: Writer;
   readonly #counts: Counts;
   #running = 0;
 
   constructor(
-    host: Pick<Host, "archive" | "clock">,
+    host: Pick<Host, "archive" | "clock" | "isBehind">,
     limits: AnswerLimits & { readonly queriesMax: number },
     writer: Writer,
     counts: Counts,
@@ -138,6 +139,10 @@ class Answerer {
   }
 
   async #counted<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#host.isBehind()) {
+      this.#counts.putOff += 1;
+      throw new StanzaError("resource-constraint", "The server is busy; try again later");
+    }
     if (this.#running >= this.#limits.queriesMax) {
       throw new StanzaError("resource-constraint", "Too many queries at once; try again later");
     }
@@ -168,6 +173,7 @@ export const archive = defineModule({
     lost: counter("Messages that were delivered and never archived."),
     queries: counter("Queries of archives."),
     results: counter("Archived messages handed to clients."),
+    putOff: counter("Queries refused for now because the node was behind."),
   },
   options: {
     enabled: flag({ about: "Whether messages are archived at all.", default: true }),

@@ -49,6 +49,8 @@ export class TestNode {
   /** What it is told when that is along with its login. */
   readonly boundNotes: OpenedRouter["boundNotes"];
   isAlive = true;
+  /** What can wait is refused. */
+  isBehind = false;
   readonly #cluster: Cluster;
   readonly #died = Promise.withResolvers<void>();
 
@@ -82,6 +84,7 @@ export class TestNode {
       modules: options.modules ?? MODULES,
       options: options.options ?? {},
       uploads: options.uploads,
+      isBehind: () => this.isBehind,
       selfIncarnation: name,
       software: { name: "Zonda", version: "0.0.0-test" },
       credentialsFor: async (password) => ({ password }) as unknown as Credentials,

@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import type { Clock } from "../base/clock.ts";
+import { FakeClock } from "../base/fake-clock.ts";
+import { LoopDelay } from "./loop-delay.ts";
+
+/** A clock on which every timer fires so much later than it should. */
+function late(clock: FakeClock) {
+  const lateness = { ms: 0 };
+  const slow: Clock = {
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    after: (delayMs, callback) => clock.after(delayMs + lateness.ms, callback),
+  };
+  return { slow, lateness };
+}
+
+const KINDS = ["history", "password", "challenge", "answer", "token", "resumption"] as const;
+
+test("what is put off grows with the delay, and resumptions are the last", () => {
+  const clock = new FakeClock();
+  const { slow, lateness } = late(clock);
+  const delay = new LoopDelay(slow, 100);
+  const putOffAt = (ms: number) => {
+    lateness.ms = ms;
+    clock.advance(100 * (250 + 2_000));
+    return KINDS.filter((kind) => delay.isPutOff(kind));
+  };
+  expect(putOffAt(90)).toEqual([]);
+  expect(putOffAt(110)).toEqual(["history"]);
+  expect(putOffAt(210)).toEqual(["history", "password"]);
+  expect(putOffAt(310)).toEqual(["history", "password", "challenge"]);
+  expect(putOffAt(610)).toEqual(["history", "password", "challenge", "answer", "token"]);
+  expect(putOffAt(1_210)).toEqual([...KINDS]);
+  expect(putOffAt(0)).toEqual([]);
+});
+
+test("a single stall puts off history for less than two seconds, and no login", () => {
+  const clock = new FakeClock();
+  const { slow, lateness } = late(clock);
+  const delay = new LoopDelay(slow, 200);
+  lateness.ms = 1_000;
+  clock.advance(250); // The next timer is set after this one, on time again.
+  lateness.ms = 0;
+  clock.advance(1_000);
+  expect(delay.meanMs).toBeCloseTo(0, 0);
+  lateness.ms = 1_000;
+  clock.advance(250);
+  clock.advance(1_000);
+  expect(delay.isPutOff("history")).toBe(true);
+  expect(delay.isPutOff("password")).toBe(false);
+  lateness.ms = 0;
+  clock.advance(2_000);
+  expect(delay.isPutOff("history")).toBe(false);
+});
+
+test("with 0 nothing is put off, and after the stop nothing is measured", () => {
+  const clock = new FakeClock();
+  const { slow, lateness } = late(clock);
+  const delay = new LoopDelay(slow, 0);
+  lateness.ms = 5_000;
+  clock.advance(60_000);
+  expect(delay.meanMs).toBeGreaterThan(1_000);
+  expect(KINDS.filter((kind) => delay.isPutOff(kind))).toEqual([]);
+  const before = delay.meanMs;
+  delay.stop();
+  clock.advance(60_000);
+  expect(delay.meanMs).toBe(before);
+});

@@ -1,0 +1,59 @@
+/**
+ * How late the event loop runs, and what is put off for it: deliveries never, then in the order of
+ * design: resumptions, logins with tokens, logins with passwords, and history first of all.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Urgency } from "./admission.ts";
+
+/** Each is put off from so many times the configured delay on. */
+const PUT_OFF_FROM: Readonly<Record<Urgency | "history", number>> = {
+  history: 1,
+  password: 2,
+  challenge: 3,
+  answer: 6,
+  token: 6,
+  resumption: 12,
+};
+
+const TICK_MS = 250;
+/** Of the newest tick in the mean: one stall is forgotten after a second, a load is seen after one. */
+const NEWEST_SHARE = 0.3;
+/** A process that was stopped for minutes is not late for minutes. */
+const LATE_MAX_MS = 10_000;
+
+export class LoopDelay {
+  readonly #clock: Clock;
+  readonly #putOffMs: number;
+  #meanMs = 0;
+  #isStopped = false;
+
+  /** @param putOffMs the delay from which on history is put off; 0: nothing ever is */
+  constructor(clock: Clock, putOffMs: number) {
+    this.#clock = clock;
+    this.#putOffMs = putOffMs;
+    this.#tickLater();
+  }
+
+  /** By how much timers are late, on a mean of the last second or so. */
+  get meanMs(): number {
+    return this.#meanMs;
+  }
+
+  isPutOff(work: Urgency | "history"): boolean {
+    return this.#putOffMs > 0 && this.#meanMs >= this.#putOffMs * PUT_OFF_FROM[work];
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #tickLater(): void {
+    const dueMs = this.#clock.monotonicMs() + TICK_MS;
+    this.#clock.after(TICK_MS, () => {
+      if (this.#isStopped) return;
+      const lateMs = Math.min(LATE_MAX_MS, Math.max(0, this.#clock.monotonicMs() - dueMs));
+      this.#meanMs += (lateMs - this.#meanMs) * NEWEST_SHARE;
+      this.#tickLater();
+    });
+  }
+}
