@@ -41,10 +41,10 @@ export interface RoutesSurroundings {
 }
 
 export async function openRoutes(
-  { routes }: Configuration,
+  { routes, c2s: { sessionsPerUserMax } }: Configuration,
   surroundings: RoutesSurroundings,
 ): Promise<Routes> {
-  if (routes.engine === "memory") return openMemoryRoutes(surroundings);
+  if (routes.engine === "memory") return openMemoryRoutes({ ...surroundings, sessionsPerUserMax });
   const { openEtcdRoutes } = await import("./routes/etcd.ts");
   const { tls: files, ...options } = routes.etcd;
   const tls = await readTls(files, "routes.etcd.tls");
@@ -52,6 +52,7 @@ export async function openRoutes(
     ...options,
     ...surroundings,
     cacheUsersMax: routes.cacheUsersMax,
+    sessionsPerUserMax,
     ...(tls !== undefined && { tls }),
   });
 }

@@ -124,8 +124,14 @@ const c2s = section("The door for clients.", {
     min: 1,
     max: 1_000_000,
   }),
+  sessionsPerUserMax: integer({
+    about: "Sessions of one user on all nodes together, those that wait for a client among them.",
+    default: 100,
+    min: 1,
+    max: 1_000,
+  }),
   connectionsPerAddressMax: integer({
-    about: "Connections from one address at once; 0 for no limit.",
+    about: "Connections from one address to this node at once; 0 for no limit.",
     default: 1_000,
     min: 0,
     max: 1_000_000,

@@ -4,11 +4,15 @@ import type { Claim, Holder, Route, Routes } from "./contract.ts";
 import { until } from "./testing/etcd.ts";
 import { makeRoute } from "./testing/records.ts";
 
+interface Bounds {
+  readonly sessionsPerUserMax?: number;
+}
+
 /** @param open a fresh engine with nothing in it, whose node is "self" */
-export function testRoutes(open: () => Promise<Routes>): void {
+export function testRoutes(open: (bounds: Bounds) => Promise<Routes>): void {
   const opened: Routes[] = [];
-  const start = async () => {
-    const routes = await open();
+  const start = async (bounds: Bounds = {}) => {
+    const routes = await open(bounds);
     opened.push(routes);
     return routes;
   };
@@ -229,6 +233,20 @@ export function testRoutes(open: () => Promise<Routes>): void {
     expect((await routes.bind(again)).replaced?.session).toBe("s0");
   });
 
+  test("with a bound on the sessions of a user, components keep theirs", async () => {
+    const routes = await start({ sessionsPerUserMax: 2 });
+    const bind = (user: string, resource: string) =>
+      routes.bind(makeRoute({ user, resource, session: resource }));
+    const juliet = "juliet@example.com";
+    for (const resource of ["one", "two", "one"]) await bind(juliet, resource);
+    await expect(bind(juliet, "three")).rejects.toMatchObject({ code: "routes-full" });
+    expect((await routes.read(juliet)).routes).toHaveLength(2);
+    await routes.unbind(makeRoute({ user: juliet, resource: "two", session: "two" }));
+    expect((await bind(juliet, "three")).set.routes).toHaveLength(2);
+    for (const resource of ["a", "b", "c"]) await bind("icq.example.com", resource);
+    expect((await routes.read("icq.example.com")).routes).toHaveLength(3);
+  });
+
   test("a claim is held by one until it is given back", async () => {
     const routes = await start();
     const first = await routes.claim("offline/juliet@example.com");
@@ -273,7 +291,7 @@ export function testRoutes(open: () => Promise<Routes>): void {
   });
 
   test("a node that goes has no claim any more", async () => {
-    const routes = await open(); // It is not ended twice.
+    const routes = await open({}); // It is not ended twice.
     const claim = await routes.claim("one");
     await routes[Symbol.asyncDispose]();
     expect(claim?.isHeld).toBe(false);

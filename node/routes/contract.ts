@@ -51,7 +51,7 @@ export interface Routes extends AsyncDisposable {
    * commit (design invariant 7) and after the nodes that hold other sessions of the user were told.
    * @throws Unavailable: nothing was bound. "routes-timeout", "routes-unavailable", "routes-overload"
    *   (too many operations wait), "routes-lost-lease" (this node may bind nobody now),
-   *   "routes-full" (the user has 1,000 routes), "routes-lost" (another session took it at once).
+   *   "routes-full" (the user has as many as allowed), "routes-lost" (another session took it at once).
    */
   bind(route: Route): Promise<BindResult>;
   /**

@@ -16,7 +16,7 @@ const usersOf = (count: number): Route[] =>
   );
 
 describe("etcd", () => {
-  testRoutes(async () => (await startCluster().start()).routes);
+  testRoutes(async (bounds) => (await startCluster().start("self", bounds)).routes);
 });
 
 test("nodes see each other come and go", async () => {

@@ -29,6 +29,7 @@ import type {
 } from "./contract.ts";
 import { encodeNode, Keys } from "./keys.ts";
 import { LeaseKeeper } from "./lease.ts";
+import { ROUTES_MAX } from "./limits.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { Publisher } from "./publisher.ts";
 import type { NotifySiblings } from "./siblings.ts";
@@ -49,6 +50,8 @@ export interface EtcdRoutesOptions extends EtcdClientOptions {
   /** Users without a session here whose routes are remembered at most. */
   readonly cacheUsersMax: number;
   readonly notifySiblings: NotifySiblings;
+  /** 1,000 if left out, which is the most. */
+  readonly sessionsPerUserMax?: number;
   readonly log?: Logger;
   readonly random?: Random;
   /** Makes the client; the real one if left out. */
@@ -136,6 +139,7 @@ class Engine implements EtcdRoutes {
       writes: this.#writes,
       chores: this.#chores,
       clock,
+      sessionsPerUserMax: options.sessionsPerUserMax ?? ROUTES_MAX,
       book: this.#book,
       learn: (user, set) => this.#learn(user, set),
       tell: (user, set) => void this.#tell(user, set, []),

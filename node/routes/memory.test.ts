@@ -6,5 +6,5 @@ import { Diary, makeNode } from "./testing/records.ts";
 
 describe("memory", () => {
   const options = { self: makeNode(), events: new Diary(), clock: new FakeClock() };
-  testRoutes(async () => openMemoryRoutes(options));
+  testRoutes(async (bounds) => openMemoryRoutes({ ...options, ...bounds }));
 });

@@ -11,19 +11,21 @@ import type {
   Routes,
   RoutesEvents,
 } from "./contract.ts";
-import { ROUTES_MAX } from "./limits.ts";
+import { ROUTES_MAX, routesMaxOf } from "./limits.ts";
 
 export interface MemoryRoutesOptions {
   readonly self: NodeRecord;
   /** Never told of anything: there is no other node, and no lease. */
   readonly events: RoutesEvents;
   readonly clock: Clock;
+  /** 1,000 if left out, which is the most. */
+  readonly sessionsPerUserMax?: number;
 }
 
 const NOBODY: readonly Route[] = [];
 
-export function openMemoryRoutes({ self }: MemoryRoutesOptions): Routes {
-  return new MemoryRoutes(self);
+export function openMemoryRoutes(options: MemoryRoutesOptions): Routes {
+  return new MemoryRoutes(options.self, options.sessionsPerUserMax ?? ROUTES_MAX);
 }
 
 class MemoryRoutes implements Routes {
@@ -35,17 +37,20 @@ class MemoryRoutes implements Routes {
   readonly #writtenAt = new WeakMap<Route, number>();
   readonly #claims = new Map<string, Claim>();
   readonly #claimWatchers = new Set<(name: string) => void>();
+  readonly #sessionsPerUserMax: number;
   #revision = 0;
 
-  constructor(self: NodeRecord) {
+  constructor(self: NodeRecord, sessionsPerUserMax: number) {
     this.self = self;
+    this.#sessionsPerUserMax = sessionsPerUserMax;
   }
 
   async bind(route: Route): Promise<BindResult> {
     const routes = this.#of(route.user);
     const before = routes.find(({ resource }) => resource === route.resource);
-    if (before === undefined && routes.length >= ROUTES_MAX) {
-      throw new Unavailable("routes-full", `Cannot bind: the user has ${ROUTES_MAX} resources`);
+    const routesMax = routesMaxOf(route.user, this.#sessionsPerUserMax);
+    if (before === undefined && routes.length >= routesMax) {
+      throw new Unavailable("routes-full", `Cannot bind: the user has ${routesMax} resources`);
     }
     this.#put([...without(routes, route), route], route);
     const replaced = before?.session === route.session ? undefined : before;

@@ -8,7 +8,7 @@ import type { Route, RouteSet } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import { decodeRoute, encodeRoute } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
-import { ROUTES_MAX } from "./limits.ts";
+import { routesMaxOf } from "./limits.ts";
 import type { Outcome, Transactions } from "./transactions.ts";
 import { put, remove, unlessWrittenSince, wasDone, whenWrittenAt } from "./transactions.ts";
 
@@ -19,6 +19,7 @@ export interface PublisherParts {
   readonly writes: Transactions;
   readonly chores: Chores;
   readonly clock: Clock;
+  readonly sessionsPerUserMax: number;
   readonly book: Book;
   /** A set read with a commit. @returns the newest that is known */
   readonly learn: (user: string, set: RouteSet) => RouteSet;
@@ -56,8 +57,9 @@ export class Publisher {
 
   /** @returns who held the full address before, and the user's set after the commit */
   bind(route: Route): Promise<{ replaced: Route | undefined; set: RouteSet }> {
-    const { keys, lease, locks, writes, book, learn } = this.#parts;
+    const { keys, lease, locks, writes, book, learn, sessionsPerUserMax } = this.#parts;
     const key = keys.route(route);
+    const routesMax = routesMaxOf(route.user, sessionsPerUserMax);
     return locks.run(key, async () => {
       const leaseId = lease.id;
       const request = put(key, encodeRoute(route), leaseId);
@@ -71,9 +73,9 @@ export class Publisher {
       }
       const value = outcome.response?.response_put?.prev_kv?.value;
       const before = value && decodeRoute(route.user, route.resource, value);
-      if (value === undefined && outcome.set.routes.length > ROUTES_MAX) {
+      if (value === undefined && outcome.set.routes.length > routesMax) {
         await this.#withdraw(route).catch(() => this.#withdrawLater(route));
-        throw new Unavailable("routes-full", `Cannot bind: the user has ${ROUTES_MAX} resources`);
+        throw new Unavailable("routes-full", `Cannot bind: the user has ${routesMax} resources`);
       }
       book.add(route, outcome.revision);
       const set = learn(route.user, outcome.set);
