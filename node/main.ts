@@ -11,6 +11,7 @@ import { makeDecoys } from "./auth/decoys.ts";
 import { PasswordWork } from "./auth/password-work.ts";
 import { TokenKeeper } from "./auth/tokens.ts";
 import { systemClock as clock } from "./base/clock.ts";
+import { withDeadline } from "./base/deadline.ts";
 import type { Logger } from "./base/log.ts";
 import { persist } from "./base/persist.ts";
 import { systemRandom as random, randomId } from "./base/random.ts";
@@ -62,6 +63,8 @@ export interface RunningNode {
 
 /** A node may start before its dependencies; the pod's start-up probe waits longer than this. */
 const START_PATIENCE_MS = 90_000;
+/** What modules do when the node begins to drain has this long. */
+const STOP_MS = 5_000;
 
 /** What is built later than the callbacks that lead to it. */
 interface Upper {
@@ -123,6 +126,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   );
   health.hold(undefined);
   const running = starting.move();
+  router.start();
   log.info(
     {
       room: "main",
@@ -142,10 +146,14 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
     selfMadeAuthority: certificate.selfMadeAuthority,
     async drain() {
       health.hold("draining");
+      const stopped = withDeadline(router.stop(), STOP_MS, "modules-timeout", "stop modules").catch(
+        (error: Error) => log.warn({ room: "main", reason: error.message }, "left without waiting"),
+      );
       await door.drain({
         perSecond: configuration.drain.disconnectsPerSecond,
         deadlineMs: configuration.drain.deadlineSeconds * 1_000,
       });
+      await stopped;
       await running.disposeAsync();
       log.info({ room: "main" }, "drained");
     },

@@ -60,6 +60,10 @@ const ROUTER = {
   shed: "Stanzas refused because too many of the same pair were waiting.",
   rerouted: "Messages of ended sessions that went on to somebody else or the store.",
   failures: "Failures that were not expected; each is logged.",
+  tasksAsked: "Times that modules of this node asked nodes to run a task.",
+  tasksRun: "Tasks of modules run on this node.",
+  tasksFailed: "Tasks of modules that failed on this node.",
+  tasksShed: "Tasks not run because too many were running.",
 } as const;
 
 /** What the mesh counts: see mesh/settings.ts. */
@@ -155,6 +159,16 @@ export const METRICS: readonly NodeMetric[] = [
     "router_wakes_missed",
     "Users online whose nodes are still to be told of stored messages.",
     ({ router }) => router.stats().wakesMissed ?? 0,
+  ),
+  gauge(
+    "router_tasks_running",
+    "Tasks of modules that run.",
+    ({ router }) => router.stats().tasksRunning ?? 0,
+  ),
+  gauge(
+    "senior",
+    "1 on the node that is the senior of the cluster.",
+    ({ router }) => router.stats().senior ?? 0,
   ),
   counter("connections_accepted", "Connections let in.", (s) => door(s).connectionsAccepted),
   counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),

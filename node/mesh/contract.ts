@@ -10,6 +10,7 @@ export const FrameKind = {
   conflict: 3,
   offline: 4,
   move: 5,
+  task: 7,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

@@ -17,6 +17,7 @@ import type {
   Rosters,
 } from "../stores/contract.ts";
 import type { Element } from "../xml/element.ts";
+import type { ClusterService } from "./contract/cluster.ts";
 import type { ModuleMetrics } from "./contract/metrics.ts";
 import type {
   AnnounceRegistration,
@@ -47,6 +48,7 @@ export {
   pass,
   stage,
 } from "../router/stages.ts";
+export { task } from "../router/tasks.ts";
 export type { ClientSession } from "../session/contract.ts";
 export type { Envelope } from "../stanza/contract.ts";
 export { counter, gauge } from "./contract/metrics.ts";
@@ -117,6 +119,7 @@ export interface Host {
   readonly uploads: Uploads | undefined;
   readonly pubsub: Pubsub;
   readonly router: RouterServices;
+  readonly cluster: ClusterService;
   readonly sessions: () => SessionTable;
   readonly domains: readonly string[];
   /** Domains of external components. */

@@ -9,10 +9,11 @@ import type { BoundNote, InlineFeature } from "../session/contract.ts";
 import type { Credentials } from "../stores/contract.ts";
 import { serialize } from "../xml/write.ts";
 import { createAccount } from "./account.ts";
-import type { Host, Module, RouterServices } from "./contract.ts";
+import { clusterOf } from "./contract/cluster.ts";
+import type { Module, RouterServices } from "./contract.ts";
 import type { Told } from "./describe.ts";
 import { describe } from "./describe.ts";
-import type { Loaded } from "./registry.ts";
+import type { Loaded, SharedHost } from "./registry.ts";
 import { load } from "./registry.ts";
 
 export interface OpenRouterOptions extends RouterOptions {
@@ -56,12 +57,16 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
   let router: Router | undefined;
   let loaded: Loaded | undefined;
   const { stores, sessions, domains, clock, random, log } = options;
+  const ready = () => {
+    if (router !== undefined) return router;
+    throw new ConfigError("Cannot use router: modules are being set up");
+  };
   const told: Told = {
     software: options.software,
     features: () => loaded?.features ?? [],
     disco: () => loaded?.disco ?? [],
   };
-  const host: Host = {
+  const host: SharedHost = {
     ...told,
     commands: () => loaded?.commands ?? [],
     describe: (target) => describe(target, told),
@@ -73,7 +78,8 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
     uploads: options.uploads,
     pubsub: stores.pubsub,
     // Modules are set up before the router that their handlers run in; they use it afterwards.
-    router: lateBound(() => router),
+    router: lateBound(ready),
+    clusterFor: (module) => clusterOf(() => ready().cluster, module),
     sessions,
     domains,
     components: [...(options.components?.domains ?? [])],
@@ -100,12 +106,7 @@ export function openRouter(options: OpenRouterOptions): OpenedRouter {
   };
 }
 
-function lateBound(router: () => Router | undefined): RouterServices {
-  const ready = () => {
-    const opened = router();
-    if (opened === undefined) throw new ConfigError("Cannot use router: modules are being set up");
-    return opened;
-  };
+function lateBound(ready: () => Router): RouterServices {
   return {
     refuse: (envelope, condition) => ready().refuse(envelope, condition),
     answer: (envelope) => ready().answer(envelope),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ConfigError } from "../base/errors.ts";
-import type { Host, RosterService } from "./contract.ts";
+import type { RosterService } from "./contract.ts";
 import {
   bounce,
   CONSUME,
@@ -16,10 +16,14 @@ import {
 } from "./contract.ts";
 import { MODULES, moduleOptions } from "./index.ts";
 import { openRouter } from "./open-router.ts";
+import type { SharedHost } from "./registry.ts";
 import { inOrder, load } from "./registry.ts";
 import { Cluster } from "./testing/cluster.ts";
 
-const host = { log: { child: () => undefined } } as unknown as Host;
+const host = {
+  log: { child: () => undefined },
+  clusterFor: () => undefined,
+} as unknown as SharedHost;
 const published = {} as RosterService;
 const plain = (name: string, needs: readonly "roster"[] = []) =>
   defineModule({ name, about: name, needs, setup: () => [] });

@@ -2,6 +2,7 @@
 import { ConfigError } from "../base/errors.ts";
 import type { Registration } from "../router/router.ts";
 import type { Owned } from "../router/stages.ts";
+import type { ClusterService } from "./contract/cluster.ts";
 import type {
   AnnounceRegistration,
   BoundNoteRegistration,
@@ -12,6 +13,11 @@ import type {
   Module,
   ServiceName,
 } from "./contract.ts";
+
+/** The host of all modules; what each has for itself is made when it is set up. */
+export type SharedHost = Omit<Host, "cluster"> & {
+  readonly clusterFor: (module: string) => ClusterService;
+};
 
 export interface Loaded {
   readonly registrations: readonly Owned<Registration>[];
@@ -84,7 +90,7 @@ function providersOf(modules: readonly Module[]): ReadonlyMap<ServiceName, Modul
  */
 export function load(
   modules: readonly Module[],
-  host: Host,
+  { clusterFor, ...host }: SharedHost,
   options: Readonly<Record<string, unknown>>,
 ): Loaded {
   const services: Partial<Record<ServiceName, unknown>> = {};
@@ -100,7 +106,8 @@ export function load(
     const log = host.log.child({ module: module.name });
     const own = Object.fromEntries(Object.keys(module.metrics).map((name) => [name, 0]));
     counts[module.name] = own;
-    const given = { ...host, log, counts: own, ...pick(services, module.needs) };
+    const cluster = clusterFor(module.name);
+    const given = { ...host, log, cluster, counts: own, ...pick(services, module.needs) };
     for (const one of module.setup(given as never, (options[module.name] ?? {}) as never)) {
       if (one.kind === "service") services[one.name] = one.service;
       else if (one.kind === "disco") disco.push(one);

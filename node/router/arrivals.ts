@@ -4,6 +4,7 @@ import type { Logger } from "../base/log.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route, Routes } from "../routes/contract.ts";
 import { decodeEnvelope, EnvelopeError } from "../stanza/wire.ts";
+import type { ClusterView } from "./cluster.ts";
 import type { Counters } from "./counters.ts";
 import type { DeliverFrame, UserRoutes } from "./frames.ts";
 import {
@@ -19,12 +20,14 @@ import type { HandOver } from "./hand-over.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Moves } from "./moves.ts";
 import { BadFrame } from "./octets.ts";
+import { decodeTask } from "./task-frames.ts";
 
 export interface ArrivalParts {
   readonly routes: Routes;
   readonly handOver: HandOver;
   readonly lifecycle: Lifecycle;
   readonly moves: Moves;
+  readonly cluster: Pick<ClusterView, "answer">;
   readonly counters: Counters;
   readonly log: Logger;
   /** Closes the session; resolves when it has nothing left to pass on. */
@@ -58,6 +61,8 @@ export class Arrivals {
           return lifecycle.tell("wake", decodeOffline(payload)).then(() => NOTHING);
         case FrameKind.move:
           return this.#parts.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
+        case FrameKind.task:
+          return this.#parts.cluster.answer(from, decodeTask(payload));
         default:
           kind satisfies never;
           throw new Unavailable(

@@ -1,6 +1,7 @@
 /** What modules may want to know besides stanzas: a closed set, registered as data like stages. */
 import type { NodeRecord } from "../routes/contract.ts";
 import type { ClientSession } from "../session/contract.ts";
+import type { Seniority } from "./senior.ts";
 
 type Done = void | Promise<void>;
 
@@ -19,6 +20,14 @@ export interface LifecycleHandlers {
   resumed(session: ClientSession): Done;
   /** It came from another node, with what the modules there kept of it. Detached still. */
   takenOver(session: ClientSession): Done;
+  /** The node serves; modules may ask the router from now on. */
+  started(): Done;
+  /** The node drains: nothing is begun any more that must not be left undone. */
+  stopping(): Done;
+  /** Another node is there. Who was there before this one started is not told. */
+  nodeUp(node: NodeRecord): Done;
+  /** Another node is the senior of the cluster; undefined: none is known to be. */
+  senior(senior: Seniority | undefined): Done;
   /** Another node is gone, and the routes of its sessions with it. */
   nodeDown(node: NodeRecord): Done;
   /** Something was stored for a user who has a session on this node. */

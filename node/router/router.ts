@@ -16,6 +16,7 @@ import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
 import type { CarriedRegistration } from "./carried.ts";
 import { Carried } from "./carried.ts";
+import { ClusterView } from "./cluster.ts";
 import type { ComponentsOptions } from "./components.ts";
 import { FromComponents, NO_COMPONENTS } from "./components.ts";
 import type { CopyRegistration } from "./copies.ts";
@@ -39,6 +40,7 @@ import { Peers } from "./peers.ts";
 import { Senders } from "./senders.ts";
 import type { Owned, StageRegistration } from "./stages.ts";
 import { Stages } from "./stages.ts";
+import type { TaskRegistration } from "./tasks.ts";
 import { Wakes } from "./wakes.ts";
 
 /** Stanzas of one sender to one recipient that may wait for each other. */
@@ -49,7 +51,8 @@ export type Registration =
   | IqRegistration
   | LifecycleRegistration
   | CarriedRegistration
-  | CopyRegistration;
+  | CopyRegistration
+  | TaskRegistration;
 
 export interface RouterOptions {
   readonly domains: readonly string[];
@@ -78,6 +81,7 @@ export class Router implements SessionEvents {
   readonly #handOver: HandOver;
   /** For the door of components. */
   readonly components: ComponentEvents;
+  readonly cluster: ClusterView;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
   readonly #moves: Moves;
@@ -142,15 +146,31 @@ export class Router implements SessionEvents {
       log,
       onTakenOver: (session) => this.#logged(this.#lifecycle.tell("takenOver", session)),
     });
+    this.cluster = new ClusterView(registrations.filter(isTask), {
+      ...{ routes, mesh, clock, log },
+      onSenior: (senior) => this.#logged(this.#lifecycle.tell("senior", senior)),
+    });
     this.#arrivals = new Arrivals({
       routes,
       moves: this.#moves,
+      cluster: this.cluster,
       handOver,
       lifecycle: this.#lifecycle,
       counters,
       log,
       replace: (route, condition) => this.#replace(route, condition),
     });
+  }
+
+  /** Everything is open. */
+  start(): void {
+    this.cluster.start();
+    this.#logged(this.#lifecycle.tell("started"));
+  }
+
+  /** The node begins to drain. Never rejects. */
+  stop(): Promise<unknown> {
+    return this.#logged(Promise.all([this.cluster.stop(), this.#lifecycle.tell("stopping")]));
   }
 
   // From the client door.
@@ -220,10 +240,13 @@ export class Router implements SessionEvents {
 
   onNodeUp(node: NodeRecord): void {
     this.#peers.up(node.incarnation);
+    this.cluster.nodesChanged();
+    this.#logged(this.#lifecycle.tell("nodeUp", node));
   }
 
   onNodeDown(node: NodeRecord): void {
     this.#peers.down(node.incarnation);
+    this.cluster.nodesChanged();
     this.#logged(this.#lifecycle.tell("nodeDown", node));
   }
 
@@ -393,6 +416,7 @@ export class Router implements SessionEvents {
   stats(): Readonly<Record<string, number>> {
     return {
       ...this.counters,
+      ...this.cluster.stats(),
       laneTasks: this.#lanes.tasks,
       wakesMissed: this.#wakes.size,
       repeatsRemembered: this.#handOver.remembered,
@@ -426,8 +450,8 @@ export class Router implements SessionEvents {
     await this.#handOver.passedOn(route.session);
   }
 
-  #logged(told: Promise<void>): void {
-    told.catch((error: unknown) => {
+  #logged(told: Promise<unknown>): Promise<unknown> {
+    return told.catch((error: unknown) => {
       this.counters.failures += 1;
       this.#options.log.error({ err: error }, "cannot tell modules");
     });
@@ -443,6 +467,8 @@ const isCopies = (one: Owned<Registration>): one is Owned<CopyRegistration> =>
   one.registration.kind === "copies";
 const isStage = (one: Owned<Registration>): one is Owned<StageRegistration> =>
   one.registration.kind === "stage";
+const isTask = (one: Owned<Registration>): one is Owned<TaskRegistration> =>
+  one.registration.kind === "task";
 const isCarried = (one: Owned<Registration>): one is Owned<CarriedRegistration> =>
   one.registration.kind === "carried";
 const isIq = (one: Owned<Registration>): one is Owned<IqRegistration> =>
