@@ -31,7 +31,8 @@ export interface SeniorParts {
 
 export class Senior {
   readonly #parts: SeniorParts;
-  #stop: (() => void) | undefined;
+  #isRunning = false;
+  #unwatch = () => {};
   #holder: Holder | undefined;
   #claim: Claim | undefined;
   #isAsking = false;
@@ -53,7 +54,8 @@ export class Senior {
   }
 
   start(): void {
-    this.#stop = this.#parts.routes.watchClaim(CLAIM, (holder) => {
+    this.#isRunning = true;
+    this.#unwatch = this.#parts.routes.watchClaim(CLAIM, (holder) => {
       this.#holder = holder;
       this.#tell();
       if (holder === undefined) void this.#take();
@@ -67,8 +69,8 @@ export class Senior {
 
   /** Makes room for another. */
   async stop(): Promise<void> {
-    this.#stop?.();
-    this.#stop = undefined;
+    this.#isRunning = false;
+    this.#unwatch();
     this.#retry?.cancel();
     const claim = this.#claim;
     this.#claim = undefined;
@@ -77,14 +79,13 @@ export class Senior {
   }
 
   async #take(): Promise<void> {
-    if (this.#isAsking || this.#stop === undefined || this.#claim !== undefined) return;
+    if (this.#isAsking || !this.#isRunning || this.#claim !== undefined) return;
     this.#isAsking = true;
     this.#retry?.cancel();
     try {
       const claim = await this.#parts.routes.claim(CLAIM);
       if (claim !== undefined) await this.#taken(claim);
       else if (this.#isFree) this.#tryLater();
-      this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#parts.log.warn({ reason }, "cannot find out who is the senior yet");
@@ -95,8 +96,9 @@ export class Senior {
   }
 
   async #taken(claim: Claim): Promise<void> {
-    if (this.#stop === undefined) return await claim[Symbol.asyncDispose]();
+    if (!this.#isRunning) return await claim[Symbol.asyncDispose]();
     this.#claim = claim;
+    this.#retryMs = RETRY_MIN_MS;
     claim.over.addEventListener("abort", () => this.#over(claim));
     if (claim.over.aborted) this.#over(claim);
     this.#tell();

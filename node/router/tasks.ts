@@ -74,7 +74,7 @@ export interface TaskParts {
   readonly log: Logger;
 }
 
-export const newTaskCounters = () => ({ tasksAsked: 0, tasksRun: 0, tasksFailed: 0, tasksShed: 0 });
+const newTaskCounters = () => ({ tasksAsked: 0, tasksRun: 0, tasksFailed: 0, tasksShed: 0 });
 
 export class Tasks {
   readonly counters = newTaskCounters();
