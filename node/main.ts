@@ -24,6 +24,7 @@ import { Domains } from "./domains.ts";
 import { openRoutes, openStores } from "./engines.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import { Captchas } from "./guard/captcha.ts";
+import { FailedLogins } from "./guard/failed-logins.ts";
 import { LoopDelay } from "./guard/loop-delay.ts";
 import type { HttpServer } from "./http/server.ts";
 import { openHttp, plainText } from "./http/server.ts";
@@ -96,7 +97,10 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const openUploadsOnce = () => openNodeUploads(configuration, stores, log);
   const uploads = await persist("uploads", openUploadsOnce, patience);
   if (uploads !== undefined) starting.use(uploads);
-  const own = { incarnation, passwords, loopDelay, uploads, log };
+  const failedLogins = new FailedLogins(configuration.c2s, clock, (report) =>
+    upper.router?.tellFailedLogins(report),
+  );
+  const own = { failedLogins, incarnation, passwords, loopDelay, uploads, log };
   const parts = { configuration, stores, routes, ...own };
   const opened = connectRouter({ ...parts, served: domains.set, mesh, upper });
   const { router } = opened;
@@ -115,7 +119,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   ]);
   const web = starting.use(await openWebDoors({ ...parts, door, tls }));
   const sources: MetricSources = {
-    ...{ door, web, components, router, mesh, routes, stores, loopDelay },
+    ...{ door, web, components, router, mesh, routes, stores, loopDelay, failedLogins },
     modules: opened.counts,
   };
   const http = starting.use(await openPages(configuration, health, sources));
@@ -260,6 +264,7 @@ interface Parts {
   /** One bound on password hashing, whoever asks for it. */
   readonly passwords: PasswordWork;
   readonly loopDelay: LoopDelay;
+  readonly failedLogins: FailedLogins;
   /** Undefined where the node takes no files. */
   readonly uploads: Uploads | undefined;
   readonly log: Logger;
@@ -277,10 +282,12 @@ const connectRouter = ({
   incarnation,
   passwords,
   loopDelay,
+  failedLogins,
   ...parts
 }: RouterParts): OpenedRouter =>
   openRouter({
     ...parts,
+    onFailedLogins: (report) => failedLogins.heard(report),
     isBehind: () => loopDelay.isPutOff("history"),
     domains: configuration.domains,
     guestDomains: configuration.auth.anonymousDomains,

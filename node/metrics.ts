@@ -2,6 +2,7 @@
 import type { ComponentStats } from "./components/contract.ts";
 import type { ComponentDoor } from "./components/door.ts";
 import { URGENCIES } from "./guard/admission.ts";
+import type { FailedLogins } from "./guard/failed-logins.ts";
 import type { LoopDelay } from "./guard/loop-delay.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
 import { MODULES } from "./modules/index.ts";
@@ -25,6 +26,7 @@ export interface MetricSources {
   readonly routes: Routes;
   readonly stores: Pick<Stores, "budgets">;
   readonly loopDelay: Pick<LoopDelay, "meanMs">;
+  readonly failedLogins: Pick<FailedLogins, "counts">;
   /** Undefined for a node alone. */
   readonly mesh: CountedMesh | undefined;
 }
@@ -174,6 +176,16 @@ export const METRICS: readonly NodeMetric[] = [
   counter("connections_refused", "Connections turned away.", (s) => door(s).connectionsRefused),
   counter("logins_succeeded", "Logins that succeeded.", (s) => door(s).loginsSucceeded),
   counter("logins_failed", "Logins that failed.", (s) => door(s).loginsFailed),
+  counter(
+    "logins_throttled",
+    "Logins refused because too many passwords were wrong: for the address or the account.",
+    (s) => s.failedLogins.counts.refused,
+  ),
+  counter(
+    "logins_failed_untold",
+    "Failed logins that other nodes were not told of: too many addresses or accounts in a second.",
+    (s) => s.failedLogins.counts.untold,
+  ),
   gauge(
     "loop_delay_ms",
     "How late timers of the event loop are: see overload.loopDelayMs.",

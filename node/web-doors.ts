@@ -62,7 +62,7 @@ export async function openWebDoors(parts: WebParts): Promise<WebDoors | undefine
   const { configuration, tls, log } = parts;
   const { port, ...web } = configuration.web;
   if (port === undefined) return undefined;
-  const guard = new AddressGuard(configuration.c2s, clock);
+  const guard = new AddressGuard(configuration.c2s.connectionsPerAddressMax);
   const { paths, bosh } = mount(parts, () => server.port);
   const server: WebServer = await openWeb({
     ...web,

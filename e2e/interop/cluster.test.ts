@@ -1,5 +1,6 @@
 /** Three nodes on real etcd and Cassandra, with clients nobody here wrote. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { RawClient } from "../../node/session/testing/raw-client.ts";
 import { Client, type Library } from "../clients/client.ts";
 import { Writers } from "../clients/writers.ts";
 import { runCommand } from "../harness/node-process.ts";
@@ -38,7 +39,8 @@ const hasPresence = (of: Client, type: string) => (client: Client) =>
     .some((one) => one.sender.startsWith(`${of.address}/`) && one.type === type);
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 3, sets: ["routes.etcd.leaseSeconds=8"] });
+  const bounds = ["c2s.failedLoginsPerAccountPerMinute=5", "c2s.sessionsPerUserMax=5"];
+  cluster = await startCluster({ nodes: 3, sets: ["routes.etcd.leaseSeconds=8", ...bounds] });
 }, 180_000);
 afterAll(() => cluster.stop());
 
@@ -59,6 +61,56 @@ test("contacts on different nodes see each other and exchange messages once and 
   expect(juliet.bodies).toEqual(numbers.map((id) => `r${id}`));
   expect(romeo.bodies).toEqual(numbers.map((id) => `j${id}`));
 }, 120_000);
+
+/** What the server says to a login with PLAIN. */
+async function rawLogin(node: number, name: string, password: string, from = "127.0.0.1") {
+  const client = await RawClient.connect(portOf(node), from);
+  await client.open();
+  client.plain(name, password);
+  const answer = await client.read(/<success[^>]*>|<failure.*<\/failure>/s);
+  return { client, answer };
+}
+
+test("an account that is guessed on one node waits on the others, too", async () => {
+  await addUser("benvolio");
+  for (let guess = 0; guess < 5; guess += 1) {
+    const { client, answer } = await rawLogin(0, "benvolio", "wrong");
+    expect(answer).toContain("<not-authorized/>");
+    client.destroy();
+  }
+  let host = 1;
+  const onAnother = async () => {
+    host += 1; // From where it has logged in before it always may.
+    const { client, answer } = await rawLogin(2, "benvolio", PASSWORD, `127.0.0.${host}`);
+    client.destroy();
+    return answer;
+  };
+  await expect.poll(onAnother, { timeout: 10_000 }).toContain("<temporary-auth-failure/>");
+}, 60_000);
+
+test("a user has so many sessions on all nodes together, and one more when one goes", async () => {
+  await addUser("rosaline");
+  const bind = async (node: number, resource: string) => {
+    const { client, answer } = await rawLogin(node, "rosaline", PASSWORD);
+    expect(answer).toContain("<success");
+    await client.open();
+    return { client, bound: await client.bind(resource) };
+  };
+  const bound = [];
+  for (let index = 0; index < 5; index += 1) bound.push(await bind(index % 3, `r${index}`));
+  for (const one of bound) expect(one.bound).toContain("<jid>");
+  const extra = await bind(1, "extra");
+  expect(extra.bound).toContain("<resource-constraint xmlns");
+  bound[0]?.client.send("</stream:stream>");
+  await bound[0]?.client.closed();
+  const again = async () => {
+    const { client, bound: answer } = await bind(1, "extra");
+    client.destroy();
+    return answer;
+  };
+  await expect.poll(again, { timeout: 10_000 }).toContain("<jid>");
+  for (const { client } of [...bound, extra]) client.destroy();
+}, 60_000);
 
 test("a second login with the same account on another node gets the same messages", async () => {
   await using romeo = await login("slixmpp", "romeo", 0);

@@ -355,6 +355,7 @@ export class SimNode implements Place {
         connectionsMax: 1_000,
         connectionsPerAddressMax: 0,
         failedLoginsPerAddressPerMinute: 0,
+        failedLoginsPerAccountPerMinute: 0,
         negotiationSeconds: 30,
         outboxStanzasMax: 1_000,
         resumeSeconds: RESUME_SECONDS,

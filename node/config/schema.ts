@@ -137,7 +137,17 @@ const c2s = section("The door for clients.", {
     max: 1_000_000,
   }),
   failedLoginsPerAddressPerMinute: integer({
-    about: "Wrong passwords from one address before it must wait; 0 for no limit.",
+    about:
+      "Wrong passwords from one address, on all nodes within about a second of each other, before " +
+      "it must wait; 0 for no limit.",
+    default: 60,
+    min: 0,
+    max: 100_000,
+  }),
+  failedLoginsPerAccountPerMinute: integer({
+    about:
+      "Wrong passwords for one account, counted so, before only addresses that it has logged in " +
+      "from on that node may use its password; tokens and certificates may. 0 for no limit.",
     default: 60,
     min: 0,
     max: 100_000,
@@ -254,7 +264,7 @@ const nodeOptions = {
       default: false,
     }),
     perAddressPerHour: integer({
-      about: "Accounts one address may make in an hour; 0 for no limit.",
+      about: "Accounts one address may make in an hour on this node; 0 for no limit.",
       default: 20,
       min: 0,
       max: 1_000_000,

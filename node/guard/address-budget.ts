@@ -1,46 +1,25 @@
 /** How often one network address may do something in a stretch of time. */
 import type { Clock } from "../base/clock.ts";
 import { addressKey } from "./address.ts";
-import { TokenBucket } from "./token-bucket.ts";
-
-/** Addresses that are remembered; beyond it the one longest unseen is forgotten. */
-const REMEMBERED_MAX = 50_000;
+import { KeyedBudget } from "./keyed-budget.ts";
 
 export class AddressBudget {
-  readonly #max: number;
-  readonly #windowMs: number;
-  readonly #clock: Clock;
-  /** In the order of last use. */
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #budget: KeyedBudget;
 
   /**
    * @param max how often in `windowMs`, also all at once; 0 for no limit
    */
   constructor(max: number, windowMs: number, clock: Clock) {
-    this.#max = max;
-    this.#windowMs = windowMs;
-    this.#clock = clock;
+    this.#budget = new KeyedBudget(max, windowMs, clock);
   }
 
   /** Whether the address has anything left, without using it. */
   hasOne(address: string): boolean {
-    const bucket = this.#buckets.get(addressKey(address));
-    return bucket === undefined || bucket.hasOne(this.#clock.monotonicMs());
+    return this.#budget.hasOne(addressKey(address));
   }
 
   /** Uses one; false when nothing is left. */
   take(address: string): boolean {
-    if (this.#max === 0) return true;
-    const key = addressKey(address);
-    const nowMs = this.#clock.monotonicMs();
-    const rate = { capacity: this.#max, windowMs: this.#windowMs };
-    const bucket = this.#buckets.get(key) ?? new TokenBucket(rate, nowMs);
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
-    if (this.#buckets.size > REMEMBERED_MAX) {
-      const oldest = this.#buckets.keys().next().value;
-      if (oldest !== undefined) this.#buckets.delete(oldest);
-    }
-    return bucket.take(nowMs);
+    return this.#budget.take(addressKey(address));
   }
 }

@@ -11,6 +11,7 @@ export const FrameKind = {
   offline: 4,
   move: 5,
   task: 7,
+  failedLogins: 8,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

@@ -245,6 +245,7 @@ test("frames that are not valid are refused and change nothing", async () => {
     [2, "0000ffff"],
     [3, ""],
     [4, "0000ffff"],
+    [8, "0000ffff"],
   ] as const;
   const handle = async (kind: number, payload: string) =>
     await first.router.onFrame("node-2", kind as never, Buffer.from(payload, "hex"));

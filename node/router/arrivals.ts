@@ -1,6 +1,7 @@
 /** Frames from other nodes. A payload that is not valid changes nothing and is answered nothing. */
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route, Routes } from "../routes/contract.ts";
 import { decodeEnvelope, EnvelopeError } from "../stanza/wire.ts";
@@ -10,6 +11,7 @@ import type { DeliverFrame, UserRoutes } from "./frames.ts";
 import {
   decodeConflict,
   decodeDeliver,
+  decodeFailedLogins,
   decodeMove,
   decodeOffline,
   decodeRoutes,
@@ -30,6 +32,7 @@ export interface ArrivalParts {
   readonly cluster: Pick<ClusterView, "answer">;
   readonly counters: Counters;
   readonly log: Logger;
+  readonly onFailedLogins: (report: FailedLoginReport) => void;
   /** Closes the session; resolves when it has nothing left to pass on. */
   readonly replace: (route: Route, condition: string) => Promise<void>;
 }
@@ -63,6 +66,9 @@ export class Arrivals {
           return this.#parts.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
         case FrameKind.task:
           return this.#parts.cluster.answer(from, decodeTask(payload));
+        case FrameKind.failedLogins:
+          this.#parts.onFailedLogins(decodeFailedLogins(payload));
+          return NOTHING;
         default:
           kind satisfies never;
           throw new Unavailable(

@@ -4,11 +4,13 @@ import {
   decodeConflict,
   decodeDeliver,
   decodeDeliverAnswer,
+  decodeFailedLogins,
   decodeOffline,
   decodeRoutes,
   encodeConflict,
   encodeDeliver,
   encodeDeliverAnswer,
+  encodeFailedLogins,
   encodeOffline,
   encodeRoutes,
 } from "./frames.ts";
@@ -51,6 +53,17 @@ const answer = fc.record({
 });
 
 describe("what is encoded is read back", () => {
+  test("failed logins", () => {
+    const counts = fc
+      .array(fc.tuple(name, fc.integer({ min: 1, max: 65_535 })), { maxLength: 20 })
+      .map((pairs) => new Map(pairs));
+    fc.assert(
+      fc.property(fc.record({ addresses: counts, accounts: counts }), (report) => {
+        expect(decodeFailedLogins(encodeFailedLogins(report))).toEqual(report);
+      }),
+    );
+  });
+
   test("deliver", () => {
     fc.assert(
       fc.property(deliver, (frame) => {

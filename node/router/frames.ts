@@ -2,6 +2,8 @@
  * The payloads of the router's mesh frames. Every payload starts with an extension area that a
  * reader of version N skips and one of N + 1 may use; flags that a reader does not know are ignored.
  */
+import type { FailedLoginReport } from "../guard/failed-logins.ts";
+import { REPORTED_MAX } from "../guard/failed-logins.ts";
 import type { Route, RouteSet } from "../routes/contract.ts";
 import type { CopySide } from "./copies.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
@@ -184,6 +186,30 @@ function readUserRoutes(reader: OctetReader): UserRoutes {
     routes.push(readRoute(reader, user));
   }
   return { user, set: { revision, routes } };
+}
+
+/** Frame "failedLogins": what a node saw since it told the last time. */
+export function encodeFailedLogins({ addresses, accounts }: FailedLoginReport): Buffer {
+  const writer = new OctetWriter().extension();
+  for (const counts of [addresses, accounts]) {
+    writer.u16(counts.size);
+    for (const [key, count] of counts) writer.text(key).u16(Math.min(count, 0xffff));
+  }
+  return writer.done();
+}
+
+/** @throws BadFrame */
+export function decodeFailedLogins(payload: Buffer): FailedLoginReport {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const readCounts = () => {
+    const counts = new Map<string, number>();
+    for (let left = reader.count(REPORTED_MAX, 4); left > 0; left -= 1) {
+      counts.set(reader.text(), reader.u16());
+    }
+    return counts;
+  };
+  return { addresses: readCounts(), accounts: readCounts() };
 }
 
 /** Frame "move": the asking node's client resumes this session, which the asked node has. */

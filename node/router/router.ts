@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { ComponentEvents } from "../components/contract.ts";
+import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
 import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
@@ -26,7 +27,7 @@ import { Deliverer } from "./deliver.ts";
 import { passOnAll } from "./ended.ts";
 import { Exits } from "./exits.ts";
 import { FanOut } from "./fan-out.ts";
-import { encodeConflict, encodeOffline, encodeRoutes } from "./frames.ts";
+import { encodeConflict, encodeFailedLogins, encodeOffline, encodeRoutes } from "./frames.ts";
 import { HandOver } from "./hand-over.ts";
 import type { IqRegistration } from "./iq.ts";
 import { IqTable } from "./iq.ts";
@@ -66,6 +67,8 @@ export interface RouterOptions {
   readonly sessions: () => SessionTable;
   /** None if left out. */
   readonly components?: ComponentsOptions | undefined;
+  /** What other nodes saw; nobody cares if left out. */
+  readonly onFailedLogins?: (report: FailedLoginReport) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly selfIncarnation: string;
@@ -158,6 +161,7 @@ export class Router implements SessionEvents {
       lifecycle: this.#lifecycle,
       counters,
       log,
+      onFailedLogins: (report) => options.onFailedLogins?.(report),
       replace: (route, condition) => this.#replace(route, condition),
     });
   }
@@ -269,6 +273,16 @@ export class Router implements SessionEvents {
    */
   async notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<void> {
     await this.#asks.once(incarnation, Frames.routes, encodeRoutes({ user, set }));
+  }
+
+  /** Tells the other nodes, once: who does not hear it counts less. */
+  tellFailedLogins(report: FailedLoginReport): void {
+    const payload = encodeFailedLogins(report);
+    for (const node of this.#options.routes.nodes.keys()) {
+      this.#asks.once(node, Frames.failedLogins, payload).catch((error: unknown) => {
+        this.#options.log.debug({ err: error, node }, "cannot tell node of failed logins");
+      });
+    }
   }
 
   // For the modules.

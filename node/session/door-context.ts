@@ -10,6 +10,7 @@ import type { Random } from "../base/random.ts";
 import type { AddressGuard } from "../guard/address-guard.ts";
 import type { Admission } from "../guard/admission.ts";
 import type { Captchas } from "../guard/captcha.ts";
+import type { FailedLogins } from "../guard/failed-logins.ts";
 import type { Routes } from "../routes/contract.ts";
 import type { StreamStats } from "../stream/stream.ts";
 import type { BoundNote, InlineFeature, SessionEvents } from "./contract.ts";
@@ -34,6 +35,7 @@ export interface ClientDoorConfig {
   /** 0 for no limit, as for the next. */
   readonly connectionsPerAddressMax: number;
   readonly failedLoginsPerAddressPerMinute: number;
+  readonly failedLoginsPerAccountPerMinute: number;
   /** From connecting to having bound a resource. */
   readonly negotiationSeconds: number;
   /** Stanzas a client may leave unacknowledged before it is disconnected. */
@@ -168,6 +170,7 @@ export interface Door {
   /** Domains whose users are guests: everybody logs in, and nothing is kept of them. */
   readonly anonymousDomains: ReadonlySet<string>;
   readonly guard: AddressGuard;
+  readonly failedLogins: FailedLogins;
   readonly admission: Admission;
   readonly sessions: Sessions<Session>;
   /** Those of them that wait for their clients. */

@@ -14,6 +14,7 @@ import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
 import type { PutOff } from "../guard/admission.ts";
 import { Admission } from "../guard/admission.ts";
+import { FailedLogins } from "../guard/failed-logins.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
 import { streamLimits } from "../stream/features.ts";
@@ -71,6 +72,8 @@ export interface ClientDoorOptions {
   readonly inline?: readonly InlineFeature[];
   /** XEP-0386: what others tell. */
   readonly boundNotes?: readonly BoundNote[];
+  /** Those of all nodes; this door's own if left out. */
+  readonly failedLogins?: FailedLogins;
   /** What must wait because the node is behind; nothing if left out. */
   readonly isPutOff?: PutOff;
   /** Some of `domains`; none if left out. */
@@ -163,7 +166,8 @@ function makeDoor(options: ClientDoorOptions): Door {
     mechanisms: options.mechanisms ?? PASSWORD_MECHANISMS,
     tokens: options.tokens,
     anonymousDomains: new Set(options.anonymousDomains),
-    guard: new AddressGuard(config, clock),
+    guard: new AddressGuard(config.connectionsPerAddressMax),
+    failedLogins: options.failedLogins ?? new FailedLogins(config, clock),
     admission: new Admission(
       {
         placesMax: limits.loginPlacesMax,

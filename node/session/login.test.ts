@@ -152,6 +152,29 @@ test("an address that failed too often is told to wait, whatever it sends", asyn
   expect(await other.read(/<success[^>]*>/)).toContain("success");
 });
 
+test("an account that is guessed from many addresses is spared, but not for who knows it", async () => {
+  const clock = new FakeClock();
+  await using kit = await openKit({ clock, config: { failedLoginsPerAccountPerMinute: 3 } });
+  const attempt = async (host: number, user: string, password: string) => {
+    const client = await kit.connect(`127.0.0.${host}`);
+    await client.open();
+    client.plain(user, password);
+    return client.read(/<success[^>]*>|<failure.*<\/failure>/s);
+  };
+  expect(await attempt(9, "romeo", "secret")).toContain("<success");
+  for (const user of ["romeo", "nobody"]) {
+    for (let host = 2; host < 5; host += 1) {
+      expect(await attempt(host, user, "wrong")).toContain("<not-authorized/>");
+    }
+    const { reads } = kit.accounts;
+    expect(await attempt(5, user, "secret")).toContain("<temporary-auth-failure/>");
+    expect(kit.accounts.reads).toBe(reads);
+  }
+  expect(await attempt(9, "romeo", "secret")).toContain("<success");
+  clock.advance(20_000);
+  expect(await attempt(5, "romeo", "secret")).toContain("<success");
+});
+
 async function registering(outcome: RegistrationOutcome) {
   const asked: string[][] = [];
   const kit = await openKit({

@@ -26,6 +26,8 @@ export class Login {
   #attempt: SaslAttempt | undefined;
   /** The running attempt's, when it is one with a token. */
   #token: HashedTokenExchange | undefined;
+  /** Whose password the running attempt, or the last one, is about. */
+  #account: string | undefined;
   #beganMs = 0;
   #failures = 0;
 
@@ -65,7 +67,7 @@ export class Login {
     const claimed = this.#claimed();
     const isSettled = decoys.haveAllSha512 || this.isAnonymous || claimed === undefined;
     // Who may not log in for now is not looked up either.
-    if (isSettled || !this.#door.guard.mayLogIn(this.#stream.remoteAddress)) {
+    if (isSettled || !this.#door.failedLogins.mayLogIn(this.#stream.remoteAddress)) {
       this.#offer = this.#offerWith(decoys.haveAllSha512);
       return undefined;
     }
@@ -93,11 +95,12 @@ export class Login {
     const refusal = this.#refusal();
     if (refusal !== undefined) return { kind: "failure", condition: refusal };
     this.#beganMs = this.#door.clock.nowMs();
+    this.#account = undefined;
     const { fast } = wishes;
     if (Number.isNaN(fast?.count)) return { kind: "failure", condition: "malformed-request" };
     const attempt =
       fast === undefined
-        ? SaslAttempt.begin(mechanism, this.#context())
+        ? SaslAttempt.begin(mechanism, this.#context(mechanism))
         : this.#withToken(mechanism, wishes, fast);
     if (attempt === undefined) return { kind: "failure", condition: "invalid-mechanism" };
     this.#attempt = attempt;
@@ -114,8 +117,10 @@ export class Login {
   }
 
   succeeded(): void {
-    const { stats } = this.#door;
+    const { stats, failedLogins } = this.#door;
     this.#attempt = undefined;
+    const account = this.#account;
+    if (account !== undefined) failedLogins.succeeded(this.#stream.remoteAddress, account);
     stats.loginsSucceeded += 1;
     if (this.#token?.proved !== undefined) stats.loginsByToken += 1;
   }
@@ -151,12 +156,12 @@ export class Login {
 
   /** Counts a failure; true when the stream has had enough of them. */
   failed(condition: SaslCondition): boolean {
-    const { guard, stats, limits, log } = this.#door;
+    const { failedLogins, stats, limits, log } = this.#door;
     const { remoteAddress } = this.#stream;
     this.forget();
     this.#failures += 1;
     stats.loginsFailed += 1;
-    if (condition === "not-authorized") guard.loginFailed(remoteAddress);
+    if (condition === "not-authorized") failedLogins.failed(remoteAddress, this.#account);
     log.debug({ address: remoteAddress, condition }, "login-failed");
     return this.#failures >= limits.failedLoginsPerStreamMax;
   }
@@ -183,19 +188,35 @@ export class Login {
 
   #refusal(): SaslCondition | undefined {
     if (!this.isAllowed) return "encryption-required";
-    const mayLogIn = this.#door.guard.mayLogIn(this.#stream.remoteAddress);
-    return mayLogIn ? undefined : "temporary-auth-failure";
+    const { failedLogins } = this.#door;
+    if (failedLogins.mayLogIn(this.#stream.remoteAddress)) return undefined;
+    failedLogins.counts.refused += 1;
+    return "temporary-auth-failure";
   }
 
-  #context(): AuthContext {
+  #context(mechanism: string): AuthContext {
     const { transport, domain } = this.#stream;
+    const { auth } = this.#door;
+    const credentials = (user: string) => this.#credentialsToGuess(user);
     return {
-      ...this.#door.auth,
+      ...auth,
+      accounts: mechanism === "EXTERNAL" ? auth.accounts : { credentials },
       domain,
       offer: this.#offer,
       channelBindings: this.#channelBindings(),
       certified: transport.certifiedAddresses(),
     };
+  }
+
+  /** @throws Unavailable: too many have failed to guess it; who is unknown is no exception */
+  async #credentialsToGuess(user: string): Promise<Credentials | undefined> {
+    const { failedLogins, auth } = this.#door;
+    if (!failedLogins.mayTry(user, this.#stream.remoteAddress)) {
+      failedLogins.counts.refused += 1;
+      throw new Unavailable("auth-throttled", "Cannot check a password: too many were wrong");
+    }
+    this.#account = user;
+    return auth.accounts.credentials(user);
   }
 
   #channelBindings(): ReadonlyMap<string, Buffer> {

@@ -34,6 +34,7 @@ export const CONFIG: ClientDoorConfig = {
   connectionsMax: 1_000,
   connectionsPerAddressMax: 0,
   failedLoginsPerAddressPerMinute: 0,
+  failedLoginsPerAccountPerMinute: 0,
   negotiationSeconds: 30,
   outboxStanzasMax: 1_000,
   resumeSeconds: 300,
@@ -131,7 +132,7 @@ export interface Kit extends AsyncDisposable {
   readonly tls: TlsContexts;
   /** "event" of every warning and error. */
   readonly complaints: string[];
-  connect(): Promise<RawClient>;
+  connect(localAddress?: string): Promise<RawClient>;
   /** A client that is logged in and bound as romeo@localhost/`resource`. */
   bound(resource?: string): Promise<{ client: RawClient; session: ClientSession }>;
 }
@@ -193,8 +194,8 @@ export async function openKit(overrides: Overrides = {}): Promise<Kit> {
     config: { ...CONFIG, ...config },
   });
   const clients: RawClient[] = [];
-  const connect = async () => {
-    const client = await RawClient.connect(door.port);
+  const connect = async (localAddress?: string) => {
+    const client = await RawClient.connect(door.port, localAddress);
     clients.push(client);
     return client;
   };
