@@ -48,6 +48,7 @@ export {
   pass,
   stage,
 } from "../router/stages.ts";
+export type { TaskResult } from "../router/tasks.ts";
 export { task } from "../router/tasks.ts";
 export type { ClientSession } from "../session/contract.ts";
 export type { Envelope } from "../stanza/contract.ts";

@@ -141,6 +141,28 @@ test("accounts and users online are counted and listed, on all nodes", async () 
   expect(registered?.toSorted()).toEqual([BARD, JULIET, ROMEO]);
 });
 
+test("the nodes of the cluster are listed with what they have to do, and who does not answer", async () => {
+  const { cluster, asks, second } = await scene();
+  for (const { router } of cluster.nodes) router.start();
+  await cluster.settle();
+  const command = `<command xmlns='${NS}' node='urn:zonda:admin#nodes'/>`;
+  cluster.clock.advance(61_000);
+  const all = await asks("set", command);
+  const about = (name: string, senior = "") => `${name} (zone test, version 0.0.0-test${senior})`;
+  const first = `${about("node-1", ", senior")}: 2 sessions, up 61 s`;
+  expect(valuesOf(all, "nodes")).toEqual([first, `${about("node-2")}: 1 sessions, up 61 s`]);
+  expect(valuesOf(all, "sessions")).toEqual(["3"]);
+  expect(valuesOf(all, "unanswered")).toEqual([]);
+  expect(all.getChild("command", NS)?.getChild("note")).toBeUndefined();
+  cluster.kill(second);
+  const left = await asks("set", command);
+  expect(valuesOf(left, "nodes")).toEqual([first, `${about("node-2")}: mesh-down`]);
+  expect(valuesOf(left, "sessions")).toEqual(["2"]);
+  expect(valuesOf(left, "unanswered")).toEqual(["node-2"]);
+  const note = left.getChild("command", NS)?.getChildText("note");
+  expect(note).toBe("Without node-2: no answer.");
+});
+
 test("an announcement reaches everybody who is available, on every node", async () => {
   const { runs, juliet, romeo } = await scene();
   expect(statusOf(await runs("announce", { announcement: ["Curtain", "falls"] }))).toBe(

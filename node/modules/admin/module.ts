@@ -16,7 +16,10 @@ import {
   nodeOf,
   secretField,
 } from "./fields.ts";
+import { Nodes } from "./nodes.ts";
 
+/** No command of XEP-0133. */
+const NODES = "urn:zonda:admin#nodes";
 /** Counting stops here: nobody reads larger numbers one account at a time. */
 const COUNTED_MAX = 1_000_000;
 const LISTED_MAX = 1_000;
@@ -166,9 +169,10 @@ export const admin = defineModule({
   metrics: { run: counter("Administrators' commands that were done.") },
   setup({ counts, ...host }) {
     const does = new Administration(host);
+    const nodes = new Nodes(host);
     type Run = (given: CommandGiven) => Promise<CommandDone>;
-    const declare = (node: string, name: string, run: Run, fields: readonly Field[] = []) =>
-      command(nodeOf(node), {
+    const declareAs = (node: string, name: string, run: Run, fields: readonly Field[] = []) =>
+      command(node, {
         name,
         access: "administrators",
         ...(fields.length > 0 && { form: { title: name, formType: ADMIN_NS, fields } }),
@@ -178,6 +182,8 @@ export const admin = defineModule({
           return done;
         },
       });
+    const declare = (node: string, ...declared: [string, Run, (readonly Field[])?]) =>
+      declareAs(nodeOf(node), ...declared);
     const one = addressField("The account");
     const some = [addressesField("The accounts")];
     const text: Field = {
@@ -205,6 +211,8 @@ export const admin = defineModule({
       declare("get-registered-users-list", "List accounts", (given) => does.listRegistered(given)),
       declare("get-online-users-num", "Count users online", () => does.countOnline()),
       declare("get-online-users-list", "List users online", () => does.listOnline()),
+      declareAs(NODES, "List the nodes of the cluster", () => nodes.list()),
+      nodes.task,
       declare("announce", "Announce to all", (given) => does.announce(given), [text]),
     ];
   },
