@@ -41,6 +41,7 @@ export const CHANGES: readonly Change[] = [
     from: "writer.u8(ENVELOPE |",
     to: "writer.u8(128 | ENVELOPE |",
   },
+  { file: "router/task-frames.ts", from: "? IS_BYTES : 0", to: "? 128 | IS_BYTES : 128" },
   // Envelopes have an extension: tag, length, content.
   {
     file: "stanza/wire.ts",
@@ -67,6 +68,11 @@ export const CHANGES: readonly Change[] = [
     file: "routes/keys.ts",
     from: "JSON.stringify(record)",
     to: "JSON.stringify({ ...record, speaks: { list: [1, 2] } })",
+  },
+  {
+    file: "routes/claim.ts",
+    from: "randomId(random)}`",
+    to: "randomId(random)}/and/more`",
   },
   { file: "software.ts", from: "version: manifest.version", to: 'version: "99.0.0-next"' },
   // So do credentials in the store, and its schema is newer.

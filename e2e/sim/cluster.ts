@@ -18,6 +18,9 @@ export interface Broken {
   readonly why: string;
 }
 
+/** The code that nodes run; each life of a node is of one of them. */
+export type Release = typeof SimNode;
+
 /** A node's place: one life after the other. */
 interface Slot {
   readonly name: string;
@@ -38,6 +41,7 @@ export class SimCluster implements Setting {
   /** Invariants that are not checked: see UNHELD. */
   unheld: ReadonlySet<string> = new Set();
   readonly #slots: Slot[] = [];
+  readonly #releases: readonly Release[];
   readonly #nodes = new Map<string, SimNode>();
   #onMessage: (device: Device, said: Said, copy: Copy) => void = () => {};
   #onDeath: (node: SimNode) => void = () => {};
@@ -45,7 +49,9 @@ export class SimCluster implements Setting {
   constructor(
     seed: number,
     { nodes, users, devices }: Record<"nodes" | "users" | "devices", number>,
+    releases: readonly Release[] = [SimNode],
   ) {
+    this.#releases = releases;
     this.world = new World(seed);
     this.network = new Network(this.world);
     this.model = new EtcdModel(this.world);
@@ -107,7 +113,12 @@ export class SimCluster implements Setting {
 
   #make(name: string, lives: number): SimNode {
     const machine = `${name}.${lives}`;
-    const node = new SimNode(machine, this);
+    const [one = SimNode, ...others] = this.#releases;
+    // Chance is asked only where there is a choice: a seed tells the same story as ever.
+    const Made = others.length === 0 ? one : (this.world.pick(this.#releases) ?? one);
+    const node = new Made(machine, this);
+    if (others.length > 0)
+      this.world.say(`${machine} is of release ${this.#releases.indexOf(Made)}`);
     this.#nodes.set(machine, node);
     return node;
   }

@@ -3,9 +3,11 @@
  * seeds. Ends with one line; exit code 1, and the story, when an invariant is broken.
  */
 import { parseArgs } from "node:util";
+import { nextRelease } from "../next/sim-node.ts";
 import type { FaultKind } from "./faults.ts";
 import { FAULT_KINDS, UNHELD, UNHELD_ALWAYS } from "./faults.ts";
 import { INVARIANTS } from "./invariants.ts";
+import { SimNode } from "./node.ts";
 import type { Told } from "./story.ts";
 import { tell } from "./story.ts";
 
@@ -23,6 +25,7 @@ checked after every event. The same seed tells the same story.
   --from SEED       the first seed (1)
   --seconds S       begin no story after so many seconds
   --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
+  --mixed           each life of a node is of this release or of the next one
   --verbose         print every story
   --strict          check also what is known not to hold yet
   --keep-going      tell all stories, though one has failed
@@ -49,6 +52,7 @@ function readWish() {
       from: { type: "string", default: "1" },
       seconds: { type: "string", default: "86400" },
       faults: { type: "string", default: FAULT_KINDS.join(",") },
+      mixed: { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
       strict: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
@@ -69,6 +73,7 @@ function readWish() {
     from: number("from", 0, 2 ** 31),
     seconds: number("seconds", 1, 86_400),
     faults,
+    isMixed: values.mixed,
     isVerbose: values.verbose,
     isStrict: values.strict,
     keepsGoing: values["keep-going"],
@@ -87,13 +92,14 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
+  const releases = wish.isMixed ? [SimNode, await nextRelease()] : [SimNode];
   const startedMs = performance.now();
   const sum = { seeds: 0, events: 0, faults: 0, messages: 0, broken: 0 };
   const failing: number[] = [];
   let saidMs = startedMs;
   for (let seed = wish.from; seed < wish.from + wish.seeds; seed += 1) {
     if (performance.now() - startedMs > wish.seconds * 1_000) break;
-    const told = await tell(seed, wish.faults, wish.isStrict);
+    const told = await tell(seed, wish.faults, wish.isStrict, releases);
     sum.seeds += 1;
     sum.events += told.events;
     sum.faults += told.faults;

@@ -1,6 +1,6 @@
 /** One story, told by its seed: people talk while things go wrong, then everything is put right. */
 
-import type { Broken } from "./cluster.ts";
+import type { Broken, Release } from "./cluster.ts";
 import { SimCluster } from "./cluster.ts";
 import type { FaultKind } from "./faults.ts";
 import { FAULTS, UNHELD } from "./faults.ts";
@@ -26,13 +26,15 @@ const END_MS = 60_000;
 /**
  * @param kinds what may go wrong
  * @param isStrict checks also what is known not to hold
+ * @param releases that nodes are of; this one if left out
  */
 export async function tell(
   seed: number,
   kinds: readonly FaultKind[],
   isStrict = false,
+  releases?: readonly Release[],
 ): Promise<Told> {
-  const cluster = new SimCluster(seed, sizesOf(seed));
+  const cluster = new SimCluster(seed, sizesOf(seed), releases);
   const { world, ledger } = cluster;
   const checks = new Checks(cluster);
   const check = () => checks.afterEvent();

@@ -146,9 +146,10 @@ class HeldClaim implements Claim {
 }
 
 /** The node that wrote it; "" for a claim of a version that did not say so. */
+/** What a later version says behind the second part is left to it. */
 const holderIn = (value: Buffer): string => {
-  const text = value.toString("utf8");
-  return text.slice(0, Math.max(0, text.lastIndexOf("/")));
+  const [holder = "", token] = value.toString("utf8").split("/");
+  return token === undefined ? "" : holder;
 };
 
 const whileItHolds = (key: string, value: Buffer) => ({
