@@ -1,6 +1,7 @@
 /** The model of etcd does for the routes what etcd does: the suite of all engines runs over it. */
 import { describe } from "vitest";
 import { testRoutes } from "../../node/routes/contract.suite.ts";
+import type { EtcdRoutesOptions } from "../../node/routes/etcd.ts";
 import { openEtcdRoutes } from "../../node/routes/etcd.ts";
 import { Diary, makeNode } from "../../node/routes/testing/records.ts";
 import { SimEtcdClient } from "./etcd-client.ts";
@@ -10,7 +11,7 @@ import { MachineClock, World } from "./world.ts";
 
 const REQUEST_MS = 1_500;
 
-async function open() {
+async function open(bounds: Pick<EtcdRoutesOptions, "sessionsPerUserMax">) {
   const world = new World(1);
   const place = { machine: "self", enter: (work: () => void) => work(), step() {} };
   const clock = new MachineClock(world, place.enter);
@@ -42,6 +43,7 @@ async function open() {
     events: new Diary(),
     connect: () => client.face,
     notifySiblings: () => undefined,
+    ...bounds,
   });
   const release = routes[Symbol.asyncDispose].bind(routes);
   routes[Symbol.asyncDispose] = async () => {
