@@ -4,7 +4,9 @@ import { defineConfig } from "vitest/config";
  * environment that .ci/test.ts sets after it started the real servers. */
 export default defineConfig({
   test: {
-    include: ["node/**/*.test.ts", "operator/**/*.test.ts", "e2e/**/*.test.ts", ".ci/**/*.test.ts"],
+    include: ["node", "operator", "e2e", "examples", ".ci"].map(
+      (folder) => `${folder}/**/*.test.ts`,
+    ),
     testTimeout: 30_000,
     hookTimeout: 120_000,
     pool: "forks",

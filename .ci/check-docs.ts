@@ -9,7 +9,8 @@ import { z } from "zod";
 import { environmentName } from "../node/config/load.ts";
 import { schema } from "../node/configuration.ts";
 import { IMPLEMENTED } from "../node/implemented.ts";
-import { METRICS } from "../node/metrics.ts";
+import { metricsOf } from "../node/metrics.ts";
+import { MODULES } from "../node/modules/index.ts";
 import { RFCS, ROWS, type Row } from "./compliance.ts";
 import { listSources, read, report, root } from "./sources.ts";
 
@@ -75,7 +76,7 @@ function options(): string {
 }
 
 function metrics(): string {
-  const rows = METRICS.map(({ name, kind, help }) => [`\`${name}\``, kind, help]);
+  const rows = metricsOf(MODULES).map(({ name, kind, help }) => [`\`${name}\``, kind, help]);
   return `# Metrics\n\nAt \`/metrics\`, besides those of the process and Node.js.\n\n${table(["metric", "kind", "what it counts"], rows)}\n`;
 }
 

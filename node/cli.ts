@@ -31,7 +31,8 @@ Commands
   user delete <address>    remove an account and all its data
   user list <domain>       print the addresses of a domain's accounts
   config check             read the configuration and say what is wrong with it
-  config schema            print the JSON Schema of the configuration file
+  config schema            print the JSON Schema of the configuration file; with --config also of
+                           the options of the modules that it names in modules.external
   version                  print the version
 
 Options

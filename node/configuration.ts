@@ -2,20 +2,39 @@
 import type { z } from "zod";
 import { ConfigError } from "./base/errors.ts";
 import { loadConfiguration } from "./config/load.ts";
-import { configurationSchema } from "./config/schema.ts";
+import { configurationSchema, externalSchema } from "./config/schema.ts";
+import { modulesWith } from "./external-modules.ts";
 import { proxyList } from "./http/web.ts";
-import { moduleOptions } from "./modules/index.ts";
+import { MODULES, optionsOf } from "./modules/index.ts";
 import { prepareDomain } from "./stanza/domain.ts";
 
-export const schema = configurationSchema(moduleOptions);
+/** Of a node without modules from outside. */
+export const schema = configurationSchema(optionsOf(MODULES));
 
 type Whole = z.output<typeof schema>;
 
-/** @throws ConfigError naming every fault. */
-export const readConfiguration = (source: {
+interface Source {
   readonly file: string | undefined;
   readonly sets: readonly string[];
-}): Whole => withPrepared(loadConfiguration(schema, { ...source, environment: process.env }));
+}
+
+const EXTERNAL = "modules.external=";
+
+/** With the modules that the configuration names. @throws ConfigError */
+export async function readSchema({ file, sets }: Source): Promise<typeof schema> {
+  const { modules } = loadConfiguration(externalSchema, {
+    file,
+    sets: sets.filter((set) => set.startsWith(EXTERNAL)),
+    environment: process.env,
+  });
+  return configurationSchema(optionsOf(await modulesWith(modules.external)));
+}
+
+/** @throws ConfigError naming every fault. */
+export async function readConfiguration(source: Source): Promise<Whole> {
+  const complete = await readSchema(source);
+  return withPrepared(loadConfiguration(complete, { ...source, environment: process.env }));
+}
 
 /** Domains in the one form that is compared, wherever they are named. */
 function withPrepared(configuration: Whole): Whole {

@@ -11,9 +11,9 @@ import { readDomainCertificate } from "./domain-certificate.ts";
 const data = mkdtempSync(path.join(tmpdir(), "zonda-certificate-"));
 afterAll(() => rm(data, { recursive: true }));
 
-const readFor = (domains: string) =>
+const readFor = async (domains: string) =>
   readDomainCertificate(
-    readConfiguration({ file: undefined, sets: [`data=${data}`, `domains=${domains}`] }),
+    await readConfiguration({ file: undefined, sets: [`data=${data}`, `domains=${domains}`] }),
   );
 
 test("a self-made certificate stands for all domains, and for others after a change, by one authority", async () => {
@@ -40,7 +40,7 @@ test("who signs clients' certificates is told by a file or by its text, and nobo
   const read = async (authority: string | undefined) => {
     const sets = [`data=${data}`, "domains=b.example"];
     const all = authority === undefined ? sets : [...sets, option(authority)];
-    return readDomainCertificate(readConfiguration({ file: undefined, sets: all }));
+    return readDomainCertificate(await readConfiguration({ file: undefined, sets: all }));
   };
   const option = (authority: string) => `auth.clientCertificates.authority=${authority}`;
   expect((await read(file)).clientAuthority).toBe(certificate);

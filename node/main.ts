@@ -22,6 +22,7 @@ import type { Configuration } from "./config/schema.ts";
 import { readDomainCertificate, readPem, watchCertificate } from "./domain-certificate.ts";
 import { Domains } from "./domains.ts";
 import { openRoutes, openStores } from "./engines.ts";
+import { externalIn, modulesWith } from "./external-modules.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import { Captchas } from "./guard/captcha.ts";
 import { FailedLogins } from "./guard/failed-logins.ts";
@@ -33,11 +34,12 @@ import { openUploads } from "./http/upload/open.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
 import { openMesh } from "./mesh/mesh.ts";
 import type { MetricSources } from "./metrics.ts";
-import { METRICS } from "./metrics.ts";
-import { MODULES } from "./modules/index.ts";
+import { metricsOf } from "./metrics.ts";
+import type { Module } from "./modules/contract.ts";
 import type { OpenedRouter } from "./modules/open-router.ts";
 import { openRouter } from "./modules/open-router.ts";
 import { Health } from "./observe/health.ts";
+import type { Metrics } from "./observe/metrics.ts";
 import { openMetrics } from "./observe/metrics.ts";
 import { Reloader } from "./reload.ts";
 import type { Router } from "./router/router.ts";
@@ -81,6 +83,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const configuration = { ...started, domains: domains.list };
   await using starting = new AsyncDisposableStack();
   const upper: Upper = {};
+  const modules = await modulesWith(externalIn(configuration));
   const certificate = await readDomainCertificate(configuration);
   const tls = new TlsContexts(certificate);
   const patience = { clock, log, forMs: START_PATIENCE_MS };
@@ -102,7 +105,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   );
   const own = { failedLogins, incarnation, passwords, loopDelay, uploads, log };
   const parts = { configuration, stores, routes, ...own };
-  const opened = connectRouter({ ...parts, served: domains.set, mesh, upper });
+  const opened = connectRouter({ ...parts, modules, served: domains.set, mesh, upper });
   const { router } = opened;
   upper.router = router;
   const openSecretOnce = () =>
@@ -122,7 +125,9 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
     ...{ door, web, components, router, mesh, routes, stores, loopDelay, failedLogins },
     modules: opened.counts,
   };
-  const http = starting.use(await openPages(configuration, health, sources));
+  const http = starting.use(
+    await openPages(configuration, health, openMetrics(metricsOf(modules), sources)),
+  );
   const reloader = new Reloader({ configuration, domains, door, log });
   const inUse = () => reloader.configuration;
   starting.use(
@@ -271,6 +276,7 @@ interface Parts {
 }
 
 interface RouterParts extends Parts {
+  readonly modules: readonly Module[];
   readonly served: ReadonlySet<string>;
   readonly mesh: CountedMesh | undefined;
   readonly upper: Upper;
@@ -298,7 +304,6 @@ const connectRouter = ({
     },
     clock,
     random,
-    modules: MODULES,
     options: configuration.modules,
     selfIncarnation: incarnation,
     software,
@@ -415,12 +420,7 @@ function registrationOf({ registration }: Configuration, { register }: OpenedRou
   };
 }
 
-function openPages(
-  { http }: Configuration,
-  health: Health,
-  sources: MetricSources,
-): Promise<HttpServer> {
-  const metrics = openMetrics(METRICS, sources);
+function openPages({ http }: Configuration, health: Health, metrics: Metrics): Promise<HttpServer> {
   return openHttp(http, {
     "/healthz": () => plainText(200, "ok"),
     "/readyz": async () => {

@@ -5,7 +5,7 @@ import { URGENCIES } from "./guard/admission.ts";
 import type { FailedLogins } from "./guard/failed-logins.ts";
 import type { LoopDelay } from "./guard/loop-delay.ts";
 import type { CountedMesh } from "./mesh/mesh.ts";
-import { MODULES } from "./modules/index.ts";
+import type { Module } from "./modules/contract.ts";
 import type { Metric } from "./observe/metrics.ts";
 import type { Router } from "./router/router.ts";
 import type { Routes } from "./routes/contract.ts";
@@ -123,12 +123,11 @@ const budgetMetrics = (name: BudgetName): readonly NodeMetric[] => {
 
 const snake = (name: string): string => name.replace(/-|(?=[A-Z])/g, "_").toLowerCase();
 
-const MODULE_METRICS: readonly NodeMetric[] = MODULES.flatMap(({ name, metrics }) =>
+const moduleMetrics = ({ name, metrics }: Module): readonly NodeMetric[] =>
   Object.entries(metrics).map(([key, { kind, help }]) => {
     const declare = kind === "gauge" ? gauge : counter;
     return declare(snake(`${name}_${key}`), help, ({ modules }) => modules[name]?.[key] ?? 0);
-  }),
-);
+  });
 
 const fromCounters = (
   helps: Readonly<Record<string, string>>,
@@ -139,7 +138,7 @@ const fromCounters = (
     counter(snake(`${room}_${key}`), help, (sources) => counters(sources)[key] ?? 0),
   );
 
-export const METRICS: readonly NodeMetric[] = [
+const NODE_METRICS: readonly NodeMetric[] = [
   gauge("sessions", "Sessions bound on this node.", (s) => s.door.sessions.size),
   gauge("sessions_waiting", "Sessions kept for clients to resume.", (s) => s.door.detached),
   gauge("connections", "Connections of clients.", (s) => door(s).connections),
@@ -249,5 +248,10 @@ export const METRICS: readonly NodeMetric[] = [
   ...fromCounters(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
   ...fromCounters(COMPONENTS, "components", ({ components }) => ({ ...components?.stats })),
   ...BUDGETS.flatMap(budgetMetrics),
-  ...MODULE_METRICS,
+];
+
+/** Those of a node with these modules. */
+export const metricsOf = (modules: readonly Module[]): readonly NodeMetric[] => [
+  ...NODE_METRICS,
+  ...modules.flatMap(moduleMetrics),
 ];

@@ -82,8 +82,8 @@ test("changes are named down to the option", () => {
 test.each([
   [["domains=MÜNCHEN.example, A.example."], ["münchen.example", "a.example"]],
   [["domains=xn--mnchen-3ya.example"], ["münchen.example"]],
-])("domains of %j are compared in one form", (sets, expected) => {
-  expect(readConfiguration({ file: undefined, sets }).domains).toEqual(expected);
+])("domains of %j are compared in one form", async (sets, expected) => {
+  expect((await readConfiguration({ file: undefined, sets })).domains).toEqual(expected);
 });
 
 test.each([
@@ -93,6 +93,6 @@ test.each([
     'tls.domains={"c.example": {"certificate": "x", "key": "y"}}',
     "c.example is none of the domains",
   ],
-])("%s is refused", (set, why) => {
-  expect(() => readConfiguration({ file: undefined, sets: [set] })).toThrow(why);
+])("%s is refused", async (set, why) => {
+  await expect(readConfiguration({ file: undefined, sets: [set] })).rejects.toThrow(why);
 });

@@ -14,7 +14,7 @@ import type { Invocation } from "./invocation.ts";
 const HOLD_MS = 2 ** 31 - 1;
 
 export async function serve(invocation: Invocation): Promise<void> {
-  const configuration = readConfiguration(invocation);
+  const configuration = await readConfiguration(invocation);
   const log = openLog(configuration.log);
   process.on("uncaughtException", (error) => {
     // A bug: what is accepted is in the stores or with other nodes; a fresh process is safer.
@@ -34,18 +34,18 @@ export async function serve(invocation: Invocation): Promise<void> {
 
 /** SIGHUP, and a file that has changed, make the node read its configuration again. */
 function takeChanges(invocation: Invocation, node: RunningNode, log: Logger): void {
-  const reload = (): void => {
+  const reload = async (): Promise<void> => {
     try {
-      void node.reload(readConfiguration(invocation));
+      await node.reload(await readConfiguration(invocation));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       const event = "cannot take over the configuration: what is in use stays";
       log.error({ room: "reload", reason: error.message }, event);
     }
   };
-  process.on("SIGHUP", reload);
+  process.on("SIGHUP", () => void reload());
   const { file } = invocation;
-  if (file !== undefined) watchFile({ file, clock: systemClock, onChange: reload });
+  if (file !== undefined) watchFile({ file, clock: systemClock, onChange: () => void reload() });
 }
 
 /** The first signal drains; a second one of Ctrl-C ends at once. */

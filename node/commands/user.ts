@@ -17,7 +17,7 @@ async function withAccounts(
   invocation: Invocation,
   work: (accounts: Accounts, configuration: Configuration, stores: Stores) => Promise<void>,
 ): Promise<void> {
-  const configuration = readConfiguration(invocation);
+  const configuration = await readConfiguration(invocation);
   await using stores = await openStores(configuration, silentLog);
   await work(stores.accounts, configuration, stores);
 }

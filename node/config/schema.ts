@@ -195,6 +195,20 @@ const mesh = section("Node to node; used when routes.engine is etcd.", {
   }),
 });
 
+/** Modules that are not the node's own; see docs/modules.md. */
+const externalModules = list({
+  about:
+    "Modules from outside: paths from the working directory, or packages. Trusted as the node.",
+  default: [],
+  min: 0,
+  max: 100,
+});
+
+/** Read first: which modules there are decides what other options there are. */
+export const externalSchema = z.looseObject({
+  modules: z.looseObject({ external: externalModules }).prefault({}),
+});
+
 /** The sections of a node's configuration, without the modules' own. */
 const nodeOptions = {
   domains: list({
@@ -315,7 +329,13 @@ const nodeOptions = {
 /** The whole schema of a node, given the modules' options by module name. */
 export const configurationSchema = <M extends z.ZodRawShape>(modules: M) =>
   z
-    .strictObject({ ...nodeOptions, modules: section("Options of the modules, by name.", modules) })
+    .strictObject({
+      ...nodeOptions,
+      modules: section("Options of the modules, by name.", {
+        external: externalModules,
+        ...modules,
+      }),
+    })
     .superRefine((config, context) => {
       const refuse = (path: string[], message: string) =>
         context.addIssue({ code: "custom", path, message });

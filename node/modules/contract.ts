@@ -214,6 +214,6 @@ export function defineModule<
     implements: declared.implements ?? [],
     options: declared.options ?? {},
     metrics: declared.metrics ?? {},
-    setup: (host, options) => declared.setup(host, options),
+    setup: declared.setup,
   };
 }

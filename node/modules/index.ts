@@ -59,6 +59,5 @@ export const MODULES: readonly Module[] = [
 ];
 
 /** The modules' sections of the configuration, by module name. */
-export const moduleOptions = Object.fromEntries(
-  MODULES.map(({ name, about, options }) => [name, section(about, options)]),
-);
+export const optionsOf = (modules: readonly Module[]) =>
+  Object.fromEntries(modules.map(({ name, about, options }) => [name, section(about, options)]));

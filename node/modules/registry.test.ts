@@ -14,7 +14,7 @@ import {
   service,
   stage,
 } from "./contract.ts";
-import { MODULES, moduleOptions } from "./index.ts";
+import { MODULES, optionsOf } from "./index.ts";
 import { openRouter } from "./open-router.ts";
 import type { SharedHost } from "./registry.ts";
 import { inOrder, load } from "./registry.ts";
@@ -131,6 +131,7 @@ test("an option that is wrong or unknown is refused at boot", () => {
 });
 
 test("every module says what it is about and has a section of options", () => {
+  const moduleOptions = optionsOf(MODULES);
   for (const { name, about } of MODULES) {
     expect(about).toMatch(/^[A-Z].*\.$/);
     expect(moduleOptions[name]?.parse(undefined)).toBeTypeOf("object");
