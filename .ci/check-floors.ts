@@ -13,6 +13,7 @@ const NODE_FLOORS: Readonly<Record<string, number>> = {
   stores: 4,
   routes: 4,
   mesh: 4,
+  shadow: 4,
   http: 4,
   stream: 5,
   auth: 5,

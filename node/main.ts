@@ -228,7 +228,10 @@ function openNodeRoutes(
       upper.router?.onNodeDown(node);
     },
     onRouteLost: (route, takenOver) => upper.router?.onRouteLost(route, takenOver),
-    onLeaseLost: () => log.warn({ room: "routes" }, "lease lost: nobody new is bound"),
+    onLeaseLost() {
+      log.warn({ room: "routes" }, "lease lost: nobody new is bound");
+      upper.router?.onLeaseLost();
+    },
     onLeaseRegained() {
       log.info({ room: "routes" }, "lease regained");
       upper.router?.onLeaseRegained();
@@ -298,6 +301,10 @@ const connectRouter = ({
     domains: configuration.domains,
     guestDomains: configuration.auth.anonymousDomains,
     sessions: () => upper.door?.sessions ?? NO_SESSIONS,
+    zone: configuration.node.zone,
+    adopt: configuration.c2s.mirrored
+      ? async (incoming, seen) => (await upper.door?.adopt(incoming, seen)) ?? "again"
+      : undefined,
     components: {
       domains: new Set(Object.keys(configuration.components.domains)),
       table: () => upper.components?.table ?? NO_COMPONENTS,

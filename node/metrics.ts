@@ -51,6 +51,9 @@ const door = ({ door: { stats } }: MetricSources) => stats;
 
 /** What the router counts: see router/counters.ts. */
 const ROUTER = {
+  mirroredWhole: "Sessions sent whole to their shadows.",
+  mirroredChanges: "Changes of sessions sent to their shadows.",
+  mirrorFailures: "Frames to shadows that were not answered: other shadows were chosen.",
   stanzasIn: "Stanzas that clients of this node sent.",
   stanzasHandedOver: "Stanzas handed to sessions of this node.",
   copiesHandedOver: "Copies of messages handed to other resources of this node (XEP-0280).",
@@ -156,6 +159,22 @@ const NODE_METRICS: readonly NodeMetric[] = [
   gauge("mesh_links", "Open links to other nodes.", ({ mesh }) => mesh?.stats.linksOpen ?? 0),
   gauge("mesh_unanswered", "Frames not answered yet.", ({ mesh }) => mesh?.stats.unanswered ?? 0),
   gauge("nodes", "Other nodes of the cluster.", (s) => s.routes.nodes.size),
+  gauge(
+    "sessions_shadowed",
+    "Sessions that another node has a copy of.",
+    ({ router }) => router.stats().shadowed ?? 0,
+  ),
+  gauge(
+    "sessions_unshadowed",
+    "Sessions that can be resumed and that no other node can have a copy of now.",
+    ({ router }) => router.stats().unshadowed ?? 0,
+  ),
+  gauge("copies", "Copies of other nodes' sessions.", ({ router }) => router.stats().copies ?? 0),
+  gauge(
+    "sessions_adopting",
+    "Sessions of dead nodes that this node is taking over.",
+    ({ router }) => router.stats().adopting ?? 0,
+  ),
   gauge(
     "router_wakes_missed",
     "Users online whose nodes are still to be told of stored messages.",

@@ -40,6 +40,8 @@ export class SimCluster implements Setting {
   readonly broken: Broken[] = [];
   /** Invariants that are not checked: see UNHELD. */
   unheld: ReadonlySet<string> = new Set();
+  /** No node dies while another's death may not have been got over. */
+  isOneAtATime = false;
   readonly #slots: Slot[] = [];
   readonly #releases: readonly Release[];
   readonly #nodes = new Map<string, SimNode>();

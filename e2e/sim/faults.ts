@@ -8,6 +8,28 @@ import { STORE } from "./store.ts";
 /** gRPC notices a dead connection after this long. */
 const STREAM_DEAD_MS = 8_000;
 
+/** What makes a node go. */
+const ENDS = ["drain", "kill", "kill-at-step", "power-off"];
+/** After that a dead node is known, and everything has a shadow again. */
+export const SHADOWED_AFTER_MS = 12_000;
+/**
+ * What makes nodes go, keeps them from each other, or out of the cluster for want of a lease:
+ * sessions may have no shadow for a while.
+ */
+export const APART = [
+  "cut-mesh",
+  "cut-mesh-one-way",
+  "slow-mesh",
+  "pause",
+  "drain",
+  "cut-etcd",
+  "cut-etcd-one-way",
+  "slow-etcd",
+  "etcd-away",
+  "etcd-replies",
+  "lose-lease",
+];
+
 type Fault = (cluster: SimCluster) => void;
 
 const anyNode = ({ world, alive }: SimCluster): SimNode | undefined =>
@@ -104,9 +126,10 @@ function loseLease(cluster: SimCluster): void {
 
 /** Never the last one: a service that is gone altogether promises nothing. */
 function end(cluster: SimCluster, kind: string, how: (node: SimNode) => void): void {
-  const { world, alive } = cluster;
+  const { world, alive, isOneAtATime } = cluster;
   const node = anyNode(cluster);
   if (node === undefined || alive.filter(({ isServing }) => isServing).length < 2) return;
+  if (isOneAtATime && world.hadFault(ENDS, SHADOWED_AFTER_MS)) return;
   world.fault(kind, node.machine);
   how(node);
 }

@@ -283,7 +283,10 @@ export class SimNode implements Place {
         this.#opened?.router.onNodeDown(node);
       },
       onRouteLost: (route, takenOver) => this.#opened?.router.onRouteLost(route, takenOver),
-      onLeaseLost: () => this.#setting.world.say(`${this.machine} has lost its lease`),
+      onLeaseLost: () => {
+        this.#setting.world.say(`${this.machine} has lost its lease`);
+        this.#opened?.router.onLeaseLost();
+      },
       onLeaseRegained: () => {
         this.#setting.world.say(`${this.machine} has a lease again`);
         this.#opened?.router.onLeaseRegained();
@@ -332,6 +335,7 @@ export class SimNode implements Place {
       routes: this.#routes as EtcdRoutes,
       mesh: this.#mesh,
       sessions: () => this.sessions,
+      adopt: async (...session) => (await this.#door?.adopt(...session)) ?? "again",
       clock: this.clock,
       random: this.#random,
       log: this.#log,

@@ -3,7 +3,7 @@
 import type { Broken, Release } from "./cluster.ts";
 import { SimCluster } from "./cluster.ts";
 import type { FaultKind } from "./faults.ts";
-import { FAULTS, UNHELD } from "./faults.ts";
+import { APART, FAULTS, SHADOWED_AFTER_MS, UNHELD } from "./faults.ts";
 import { Checks } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { LEASE_SECONDS, RESUME_SECONDS } from "./node.ts";
@@ -38,18 +38,26 @@ export async function tell(
   const { world, ledger } = cluster;
   const checks = new Checks(cluster);
   const check = () => checks.afterEvent();
+  let lastDeathMs = Number.NEGATIVE_INFINITY;
   cluster.listen({
     onMessage: (...message) => checks.onMessage(...message),
     onDeath(node) {
+      const isFirst = world.nowMs - lastDeathMs > SHADOWED_AFTER_MS;
+      lastDeathMs = world.nowMs;
+      const { length: serving } = cluster.alive.filter(({ isServing }) => isServing);
+      // One death loses nothing, where another node can have been a shadow.
+      if (isFirst && serving >= 2 && !world.hadFault(APART, SHADOWED_AFTER_MS)) return;
       // It had in its hands what is not in one place that survives yet.
       // What is stored may be with a client already: it was to be removed.
       const stored = cluster.store.storedIds();
       for (const said of ledger.said.values()) {
-        if (stored.has(said.id) || !Ledger.isDone(said)) said.doubt ??= `${node.machine} died`;
+        const isSure = said.isAccepted && Ledger.isDone(said);
+        if (stored.has(said.id) || !isSure) said.doubt ??= `${node.machine} died`;
       }
     },
   });
   await world.run(START_MS, check);
+  cluster.isOneAtATime = seed % 2 === 0;
   startTalking(cluster);
   startTrouble(cluster, kinds);
   if (isStrict) cluster.unheld = new Set();

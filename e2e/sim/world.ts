@@ -24,6 +24,7 @@ export class World {
   /** What the story tells, for people. */
   readonly story: string[] = [];
   readonly faults = new Map<string, number>();
+  readonly #lastFaultMs = new Map<string, number>();
   events = 0;
   nowMs = 0;
   readonly #fraction: () => number;
@@ -59,8 +60,14 @@ export class World {
     this.story.push(`${(this.nowMs / 1_000).toFixed(3).padStart(9)}  ${line}`);
   }
 
+  /** Whether a fault of one of these kinds was injected within so long. */
+  hadFault(kinds: readonly string[], withinMs: number): boolean {
+    return kinds.some((kind) => (this.#lastFaultMs.get(kind) ?? -withinMs) > this.nowMs - withinMs);
+  }
+
   /** A fault is injected. */
   fault(kind: string, line: string): void {
+    this.#lastFaultMs.set(kind, this.nowMs);
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
     this.say(`** ${kind}: ${line}`);
   }

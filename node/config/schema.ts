@@ -170,6 +170,10 @@ const c2s = section("The door for clients.", {
     min: 0,
     max: 86_400,
   }),
+  mirrored: flag({
+    about: "In a cluster, a second node has a copy of each session that can be resumed.",
+    default: true,
+  }),
   detachedMax: integer({
     about: "Sessions kept for clients that lost their connection; beyond it the oldest end.",
     default: 20_000,

@@ -10,6 +10,7 @@ export const FrameKind = {
   conflict: 3,
   offline: 4,
   move: 5,
+  mirror: 6,
   task: 7,
   failedLogins: 8,
 } as const;

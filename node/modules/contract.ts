@@ -4,7 +4,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Uploads } from "../http/upload/contract.ts";
-import type { Registration, Router } from "../router/router.ts";
+import type { Registration } from "../router/registrations.ts";
+import type { Router } from "../router/router.ts";
 import type { SessionTable } from "../session/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type {

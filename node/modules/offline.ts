@@ -7,7 +7,7 @@ import type { Origin } from "../router/origin.ts";
 import type { Envelope, Verdict } from "./contract.ts";
 import { bounce, CONSUME, defineModule, FIRST, LAST, on, PASS, stage } from "./contract.ts";
 import { Drains } from "./offline-drain.ts";
-import { idOf } from "./offline-id.ts";
+import { idOf, originOf } from "./offline-id.ts";
 
 const CHAT_STATES = "http://jabber.org/protocol/chatstates";
 const HINTS = "urn:xmpp:hints";
@@ -37,9 +37,18 @@ export const offline = defineModule({
   },
   setup({ history, ...host }, { messagesMax, acknowledgeSeconds }) {
     const drains = new Drains(host, history, acknowledgeSeconds * 1_000);
+    /** Under which name the node that died has stored it, if it has. */
+    async function nameBefore(user: string, { session, count }: Origin) {
+      const stored = await host.offline.list(user, messagesMax);
+      return stored.find(({ id }) => {
+        const origin = originOf(id);
+        return origin?.session === session && origin.count === count;
+      })?.id;
+    }
     async function store(envelope: Envelope, origin: Origin): Promise<Verdict> {
       const { bytes, receivedMs, to } = envelope;
-      const message = { id: idOf(receivedMs, origin), receivedMs, bytes };
+      const earlier = origin.isAgain === true ? await nameBefore(to.bare, origin) : undefined;
+      const message = { id: earlier ?? idOf(receivedMs, origin), receivedMs, bytes };
       if (!(await host.offline.add(to.bare, message, messagesMax))) {
         return bounce("service-unavailable"); // XEP-0160, 3: the store is full.
       }

@@ -1,6 +1,6 @@
 /** Puts modules in order by what they need, and refuses at boot what could only fail later. */
 import { ConfigError } from "../base/errors.ts";
-import type { Registration } from "../router/router.ts";
+import type { Registration } from "../router/registrations.ts";
 import type { Owned } from "../router/stages.ts";
 import type { ClusterService } from "./contract/cluster.ts";
 import type {

@@ -20,15 +20,16 @@ import {
 } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { Moves } from "./moves.ts";
 import { BadFrame } from "./octets.ts";
+import { decodeMirror, encodeVerdicts } from "./shadow-wire.ts";
+import type { Succession } from "./succession.ts";
 import { decodeTask } from "./task-frames.ts";
 
 export interface ArrivalParts {
   readonly routes: Routes;
   readonly handOver: HandOver;
   readonly lifecycle: Lifecycle;
-  readonly moves: Moves;
+  readonly succession: Succession;
   readonly cluster: Pick<ClusterView, "answer">;
   readonly counters: Counters;
   readonly log: Logger;
@@ -62,8 +63,10 @@ export class Arrivals {
           return this.#close(payload);
         case FrameKind.offline:
           return lifecycle.tell("wake", decodeOffline(payload)).then(() => NOTHING);
+        case FrameKind.mirror:
+          return this.#mirror(from, payload);
         case FrameKind.move:
-          return this.#parts.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
+          return this.#parts.succession.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
         case FrameKind.task:
           return this.#parts.cluster.answer(from, decodeTask(payload));
         case FrameKind.failedLogins:
@@ -82,6 +85,13 @@ export class Arrivals {
       log.error({ err: error, node: from }, "cannot read frame of another node");
       throw new Unavailable("mesh-bad-frame", error.message, { cause: error });
     }
+  }
+
+  /** Copies of another node's sessions change. */
+  async #mirror(from: string, payload: Buffer): Promise<Buffer> {
+    const { keeping } = this.#parts.succession;
+    if (keeping === undefined) throw new BadFrame("this node keeps no copies");
+    return encodeVerdicts(await keeping.take(from, decodeMirror(payload)));
   }
 
   #close(payload: Buffer): Promise<Buffer> {

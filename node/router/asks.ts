@@ -36,12 +36,14 @@ export class Asks {
     }
   }
 
-  /** Never rejects: resolves when it was handled, or given up and logged. */
-  async tell(node: string, kind: FrameKind, payload: Buffer): Promise<void> {
+  /** Never rejects: true when it was handled, false when it was given up and logged. */
+  async tell(node: string, kind: FrameKind, payload: Buffer): Promise<boolean> {
     try {
       await this.firmly(node, kind, payload);
+      return true;
     } catch (error) {
       this.#log.warn({ err: error, node, kind }, "cannot tell node");
+      return false;
     }
   }
 }

@@ -27,6 +27,8 @@ export type Audience =
   | { readonly kind: "connected" }
   /** Any other resource than the session it could not be delivered to. */
   | { readonly kind: "elsewhere"; readonly exceptSession: string }
+  /** The session where it goes on; if it does not, any other resource. */
+  | { readonly kind: "moved"; readonly session: string; readonly fromNode: string }
   /**
    * One of a component's connections and no second, the same for one sender as long as they stay;
    * not the session that it could not be delivered to.
@@ -231,7 +233,7 @@ const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
 
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
 function consign({ envelope, origin, stamped, audience }: Job, again: boolean, several: boolean) {
-  const isRerouted = audience.kind === "elsewhere";
+  const isRerouted = audience.kind === "elsewhere" || audience.kind === "moved";
   const copy = audience.kind === "copied" ? audience.copy : undefined;
   // The message that a copy was made of may come to the same session by another way.
   const isRepeatable = several || isRerouted || copy === "received";
@@ -239,7 +241,7 @@ function consign({ envelope, origin, stamped, audience }: Job, again: boolean, s
     envelope,
     origin,
     stamped,
-    again,
+    again: again || origin?.isAgain === true,
     rerouted: isRerouted,
     copy,
     remembered: isRepeatable && origin !== undefined,
@@ -264,6 +266,11 @@ function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): reado
       );
     case "elsewhere":
       return elsewhere(routes, audience.exceptSession);
+    case "moved": {
+      const { session, fromNode } = audience;
+      const own = routes.filter((one) => one.session === session && one.node !== fromNode);
+      return own.length > 0 ? own : elsewhere(routes, session);
+    }
     case "copied":
       return routes.filter(
         ({ resource, session }) =>

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
-import type { ClientSession } from "../session/contract.ts";
+import type { ClientSession, MovableSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Counters } from "./counters.ts";
 import type { Audience } from "./deliver.ts";
@@ -27,31 +27,71 @@ const RETRY_MS = 1_000;
 
 /** Of one session, all its messages together. */
 interface Patience {
+  readonly audience: Audience;
   retries: number;
 }
 
 const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
 
-/**
- * Passes on what the session had. Messages for the same address wait meanwhile (HandOver.ending),
- * so nothing overtakes. The door withdraws the route afterwards. Never rejects.
- * @param left what HandOver.takeLeft gave
- */
-export async function passOnAll(
-  session: ClientSession,
-  left: readonly Envelope[],
-  parts: EndedParts,
-): Promise<void> {
-  const { routes } = parts;
-  if (left.length === 0) return;
-  // Routes that cannot be read are as good as none: what cannot be routed is stored.
-  const set = await routes.read(session.route.user).catch(() => NO_ROUTES);
-  const patience: Patience = { retries: RETRIES_MAX };
-  for (const envelope of left) await passOn(session, envelope, set, patience, parts);
+export class Endings {
+  readonly #parts: EndedParts;
+
+  constructor(parts: EndedParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Passes on what a session had that is over. Messages for the same address wait meanwhile
+   * (HandOver.ending), so nothing overtakes. The door withdraws the route afterwards. Never rejects.
+   * @param before what must be passed on first
+   */
+  ended(
+    session: ClientSession,
+    unacknowledged: readonly Envelope[],
+    before: Promise<void> = Promise.resolve(),
+  ): Promise<void> {
+    return this.#after(before, session, unacknowledged, {
+      kind: "elsewhere",
+      exceptSession: session.id,
+    });
+  }
+
+  /** Another node has it, and does not know all that it was given here. */
+  displaced(session: MovableSession): void {
+    const { id, route } = session;
+    const audience: Audience = { kind: "moved", session: id, fromNode: route.node };
+    void this.#after(Promise.resolve(), session, session.forget(), audience);
+    // Unless the routes know it already: it must not be published again. Done later if not now.
+    this.#parts.routes.unbind(route).catch(() => undefined);
+  }
+
+  #after(
+    before: Promise<void>,
+    session: ClientSession,
+    unacknowledged: readonly Envelope[],
+    audience: Audience,
+  ): Promise<void> {
+    const { handOver } = this.#parts;
+    const left = handOver.takeLeft(session, unacknowledged, audience.kind === "moved");
+    const passedOn = before.then(() => this.#passOn(session, left, audience));
+    handOver.ending(session, passedOn);
+    return passedOn;
+  }
+
+  async #passOn(
+    session: ClientSession,
+    left: readonly Envelope[],
+    audience: Audience,
+  ): Promise<void> {
+    if (left.length === 0) return;
+    // Routes that cannot be read are as good as none: what cannot be routed is stored.
+    const set = await this.#parts.routes.read(session.route.user).catch(() => NO_ROUTES);
+    const patience: Patience = { audience, retries: RETRIES_MAX };
+    for (const envelope of left) await passOn(envelope, set, patience, this.#parts);
+  }
 }
 
 async function passOn(
-  session: ClientSession,
   envelope: Envelope,
   set: RouteSet,
   patience: Patience,
@@ -65,8 +105,7 @@ async function passOn(
   if (handOver.isStored(envelope)) return;
   counters.rerouted += 1;
   const origin = handOver.originOf(envelope) ?? parts.newOrigin();
-  const audience: Audience = { kind: "elsewhere", exceptSession: session.id };
-  while (!(await line.passOn(envelope, origin, audience, set, patience.retries === 0))) {
+  while (!(await line.passOn(envelope, origin, patience.audience, set, patience.retries === 0))) {
     patience.retries -= 1;
     await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve));
   }

@@ -232,10 +232,12 @@ export function decodeMove(payload: Buffer): MoveFrame {
   return { route: readRoute(reader, reader.text()), offset: reader.u48() };
 }
 
-const MOVE_ANSWERS = ["gone", "later", "part"] as const;
+const MOVE_ANSWERS = ["gone", "later", "part", "kept", "perhaps"] as const;
 
 export type MoveAnswer =
   | { readonly kind: "gone" | "later" }
+  /** A copy of it is there, of a node that is dead; or that seems to live. */
+  | { readonly kind: "kept" | "perhaps" }
   /** A part of the record, which has `total` bytes. */
   | { readonly kind: "part"; readonly total: number; readonly bytes: Buffer };
 

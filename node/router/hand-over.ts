@@ -8,14 +8,16 @@ import type { Envelope } from "../stanza/contract.ts";
 import type { CopyRules, CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import { stampFor } from "./envelopes.ts";
+import type { HeldQueue } from "./held.ts";
+import { Held } from "./held.ts";
 import type { Origin } from "./origin.ts";
+import { Recent } from "./recent.ts";
 import { Repeats } from "./repeats.ts";
+import type { Shadows } from "./shadows.ts";
 import type { Stages } from "./stages.ts";
 
 /** Deliveries remembered for cutting repeats: this many at least, twice as many at most. */
 const REPEATS_MAX = 65_536;
-/** Messages that wait for a session whose offline messages come first. */
-const HELD_MAX = 1_000;
 
 /** A stanza on its way, with what the exit node must know of it. */
 export interface Consignment {
@@ -50,6 +52,8 @@ export interface HandOverParts {
   readonly counters: Counters;
   /** This node. */
   readonly self: string;
+  /** Undefined for a node alone. */
+  readonly shadows: () => Shadows | undefined;
 }
 
 export class HandOver {
@@ -59,7 +63,8 @@ export class HandOver {
   readonly #ending = new Map<string, Promise<void>>();
   /** The same by session id: a session waits for the one before it, never for a later one. */
   readonly #passing = new Map<string, Promise<void>>();
-  readonly #held = new WeakMap<ClientSession, Envelope[]>();
+  readonly #held = new Held();
+  readonly #recent = new Recent();
   /** What makes a message the same message, should its session end before it is acknowledged. */
   readonly #origins = new WeakMap<Envelope, Origin>();
   /** Messages whose copy in the offline store is removed only when they are acknowledged. */
@@ -102,12 +107,17 @@ export class HandOver {
     return this.#now(consignment, full, sessionId, fromNode);
   }
 
-  #now(consignment: Consignment, full: string, sessionId: string, fromNode: string): boolean {
+  #now(
+    consignment: Consignment,
+    full: string,
+    sessionId: string,
+    fromNode: string,
+  ): boolean | Promise<boolean> {
     const { origin, stamped, remembered } = consignment;
-    if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
-      return true;
-    }
     const session = this.#parts.sessions().get(full);
+    if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
+      return session === undefined ? true : this.#whenSafe(session);
+    }
     // Another session of this address is another client, which may not be available yet.
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
     if (consignment.copy !== undefined) return this.#giveCopy(consignment, session, fromNode);
@@ -123,6 +133,26 @@ export class HandOver {
       this.#origins.set(envelope, origin);
       if (remembered) this.#repeats.remember(origin, full, session.id);
     }
+    if (envelope.kind === "presence") {
+      this.#parts.shadows()?.stateMayChange(session);
+      return true;
+    }
+    if (origin !== undefined) this.#noteRecent(session, origin);
+    return envelope.kind === "message" ? this.#whenSafe(session) : true;
+  }
+
+  #noteRecent(session: ClientSession, origin: Origin): void {
+    if (this.#parts.shadows() !== undefined) this.#recent.add(session, origin);
+  }
+
+  /** Once its shadow has what the session took, or somebody else has been given it. */
+  #whenSafe(session: ClientSession): true | Promise<true> {
+    const settled = this.#parts.shadows()?.settled(session);
+    return settled === undefined ? true : settled.then(() => this.#whenPassedOn(session));
+  }
+
+  async #whenPassedOn({ id }: ClientSession): Promise<true> {
+    await this.#passing.get(id);
     return true;
   }
 
@@ -163,11 +193,12 @@ export class HandOver {
   }
 
   #give(session: ClientSession, envelope: Envelope, rerouted: boolean): boolean {
-    const held = envelope.kind === "message" ? this.#held.get(session) : undefined;
-    if (held === undefined) return session.deliver(envelope);
+    if (envelope.kind !== "message" || !this.#held.isHolding(session)) {
+      return session.deliver(envelope);
+    }
     // What an earlier session passes on goes to the offline store, which comes first and sorts.
-    if (rerouted || held.length >= HELD_MAX) return false;
-    held.push(envelope);
+    if (rerouted || !this.#held.push(session, envelope)) return false;
+    this.#parts.shadows()?.changed(session);
     return true;
   }
 
@@ -195,34 +226,33 @@ export class HandOver {
 
   /** From now on messages for this session wait until `release`, in order. */
   hold(session: ClientSession): void {
-    if (!this.#held.has(session)) this.#held.set(session, []);
+    this.#held.hold(session);
   }
 
   /** Hands over what waited. What the session does not take is passed on when it ends. */
   release(session: ClientSession): void {
-    const held = this.#held.get(session);
-    if (held === undefined) return;
-    let given = 0;
-    while (given < held.length && session.deliver(held[given] as Envelope)) given += 1;
-    held.splice(0, given);
-    if (held.length === 0) this.#held.delete(session);
+    this.#held.release(session, (envelope) => session.deliver(envelope));
+    this.#parts.shadows()?.changed(session);
   }
 
   /**
    * All that an ended session has to pass on, in order: what its client did not acknowledge, and
    * what waited for it.
+   * @param goesOn it goes on elsewhere, and may come back here without having got this
    */
-  takeLeft(session: ClientSession, unacknowledged: readonly Envelope[]): readonly Envelope[] {
-    const held = this.#held.get(session) ?? [];
-    this.#held.delete(session);
+  takeLeft(
+    session: ClientSession,
+    unacknowledged: readonly Envelope[],
+    goesOn = false,
+  ): readonly Envelope[] {
     const left: Envelope[] = [];
-    for (const envelope of [...unacknowledged, ...held]) {
+    for (const envelope of [...unacknowledged, ...this.#held.take(session)]) {
       const origin = this.#origins.get(envelope);
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
-      if (origin !== undefined) {
-        this.#repeats.markPassedOn(origin, session.jid.full, session.id);
-      }
+      if (origin === undefined) continue;
+      if (goesOn) this.#repeats.forget(origin, session.jid.full, session.id);
+      else this.#repeats.markPassedOn(origin, session.jid.full, session.id);
     }
     return left;
   }
@@ -275,9 +305,13 @@ export class HandOver {
       if (earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
       return true;
     }
+    // Stored because its node could not be reached, while this one had others for it already.
+    this.#held.releaseBefore(session, envelope.receivedMs, (held) => session.deliver(held));
     this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
-    if (origin !== undefined) this.#repeats.remember(origin, full, session.id);
+    if (origin === undefined) return true;
+    this.#repeats.remember(origin, full, session.id);
+    this.#noteRecent(session, origin);
     return true;
   }
 
@@ -294,32 +328,53 @@ export class HandOver {
   }
 
   /** What waits for the session behind stored messages, in order. */
-  heldOf(session: ClientSession): readonly Envelope[] {
-    return this.#held.get(session) ?? [];
+  heldOf(session: ClientSession): HeldQueue | undefined {
+    return this.#held.of(session);
   }
 
   /** The same; it is ours no more. */
   takeHeld(session: ClientSession): readonly Envelope[] {
-    const held = this.#held.get(session) ?? [];
-    this.#held.delete(session);
-    return held;
+    return this.#held.take(session);
+  }
+
+  /** Of what the session was given lately. */
+  recentOf(session: ClientSession): readonly Origin[] {
+    return this.#recent.of(session);
+  }
+
+  /** Of what another node gave to a session which is ours now. */
+  restoreRecent(session: ClientSession, origins: readonly Origin[]): void {
+    for (const origin of origins) {
+      this.#recent.add(session, origin);
+      this.#repeats.remember(origin, session.jid.full, session.id);
+    }
   }
 
   /** A stanza that another node had for a session which is ours now. */
-  restore(session: ClientSession, envelope: Envelope, { origin, isStored, copy }: About): void {
-    const { jid, id } = session;
+  restore(session: ClientSession, envelope: Envelope, about: About): void {
+    this.restoreLeft(session, envelope, about);
+    const { origin, copy } = about;
+    if (origin === undefined || copy === "owed") return;
+    this.#repeats.remember(origin, session.jid.full, session.id, copy !== undefined);
+    this.#noteRecent(session, origin);
+  }
+
+  /** The same for a session that nobody goes on with: what is given to its address is not its any more. */
+  restoreLeft({ jid, id }: ClientSession, envelope: Envelope, about: About): void {
+    const { origin, isStored, copy } = about;
     if (isStored) this.#stored.set(envelope, origin);
     if (copy !== undefined) this.#copies.add(envelope);
     if (origin === undefined) return;
     if (!isStored) this.#origins.set(envelope, origin);
-    this.#repeats.remember(origin, jid.full, id, copy !== undefined);
-    if (copy === "owed") this.#repeats.markOwed(origin, jid.full, id);
+    if (copy !== "owed") return;
+    this.#repeats.remember(origin, jid.full, id, true);
+    this.#repeats.markOwed(origin, jid.full, id);
   }
 
   /** The same for one that waits behind stored messages. */
   restoreHeld(session: ClientSession, envelope: Envelope, about: About): void {
     this.hold(session);
-    this.#held.get(session)?.push(envelope);
+    this.#held.push(session, envelope);
     this.restore(session, envelope, about);
   }
 }

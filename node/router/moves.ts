@@ -20,9 +20,12 @@ import type {
 import { isMovable } from "../session/contract.ts";
 import { EnvelopeError } from "../stanza/wire.ts";
 import type { Carried } from "./carried.ts";
+import type { Endings } from "./ended.ts";
 import type { MoveAnswer, MoveFrame } from "./frames.ts";
 import { decodeMoveAnswer, encodeMove } from "./frames.ts";
-import type { About, HandOver } from "./hand-over.ts";
+import type { HandOver } from "./hand-over.ts";
+import { incomingOf } from "./incoming.ts";
+import type { KeptAnswer } from "./keeping.ts";
 import { BadFrame } from "./octets.ts";
 import type { Peers } from "./peers.ts";
 import type { Waiting } from "./session-wire.ts";
@@ -35,8 +38,6 @@ const RETRY_MS = 1_000;
 const PART_BYTES = 4 * 1024 * 1024;
 /** More than an outbox and what waits behind it may hold. */
 const RECORD_BYTES_MAX = 512 * 1024 * 1024;
-
-const NOT_STORED: About = { origin: undefined, isStored: false, copy: undefined };
 
 interface Given {
   readonly session: MovableSession;
@@ -51,10 +52,13 @@ export interface MoveParts {
   readonly sessions: () => SessionTable;
   readonly handOver: HandOver;
   readonly carried: Carried;
+  /** Whether this node keeps that session of another. */
+  readonly isKept: (sessionId: string) => KeptAnswer;
   readonly clock: Clock;
   readonly log: Logger;
   /** It came from another node; its modules may go on with it. */
   readonly onTakenOver: (session: ClientSession) => void;
+  readonly endings: Endings;
 }
 
 export class Moves {
@@ -77,12 +81,29 @@ export class Moves {
     if (mesh === undefined || !(await peers.ready(route.node))) return "gone";
     try {
       const record = await this.#read(mesh, route);
-      return Buffer.isBuffer(record) ? this.#incoming(record) : record;
+      if (!Buffer.isBuffer(record)) return record;
+      return incomingOf(decodeSession(record), this.#parts);
     } catch (error) {
       const isPeers = error instanceof Unavailable || error instanceof EnvelopeError;
       if (!isPeers) throw error;
       log.warn({ err: error, node: route.node }, "cannot fetch a session");
       return "later";
+    }
+  }
+
+  /** Whether that node has this session, or a copy of it. Never rejects. */
+  async isAt(node: string, user: string, session: string): Promise<KeptAnswer> {
+    const { mesh, peers, log } = this.#parts;
+    if (mesh === undefined || !(await peers.ready(node))) return "gone";
+    const route = { user, resource: "", node, session, available: false, priority: 0 };
+    const payload = encodeMove({ route, offset: 0 });
+    try {
+      const { kind } = decodeMoveAnswer(await mesh.request(node, FrameKind.move, payload));
+      return kind === "gone" || kind === "perhaps" ? kind : "kept";
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      log.warn({ err: error, node }, "cannot ask for a session");
+      return "perhaps";
     }
   }
 
@@ -92,7 +113,8 @@ export class Moves {
     for (;;) {
       const payload = encodeMove({ route, offset });
       const answer = decodeMoveAnswer(await mesh.request(route.node, FrameKind.move, payload));
-      if (answer.kind !== "part") return answer.kind;
+      if (answer.kind === "gone") return "gone";
+      if (answer.kind !== "part") return "later";
       const { total, bytes } = answer;
       offset += bytes.length;
       if (total > RECORD_BYTES_MAX || bytes.length === 0 || offset > total) {
@@ -103,25 +125,6 @@ export class Moves {
     }
   }
 
-  #incoming(bytes: Buffer): Incoming {
-    const { handOver, carried, onTakenOver } = this.#parts;
-    const record = decodeSession(bytes);
-    const waiting = record.waiting.map(({ stanza }) => stanza);
-    return {
-      state: { ...record.state, waiting },
-      install(session) {
-        for (const { stanza, about = NOT_STORED } of record.waiting) {
-          if (!Buffer.isBuffer(stanza)) handOver.restore(session, stanza, about);
-        }
-        for (const { stanza, about = NOT_STORED } of record.held) {
-          if (!Buffer.isBuffer(stanza)) handOver.restoreHeld(session, stanza, about);
-        }
-        carried.import(session, record.carried);
-        onTakenOver(session);
-      },
-    };
-  }
-
   /** Another node asks. */
   async give({ route, offset }: MoveFrame): Promise<MoveAnswer> {
     const known = this.#given.get(route.session);
@@ -130,7 +133,9 @@ export class Moves {
       .sessions()
       .ofUser(route.user)
       .find(({ id }) => id === route.session);
-    if (session === undefined || !isMovable(session)) return { kind: "gone" };
+    if (session === undefined || !isMovable(session)) {
+      return { kind: this.#parts.isKept(route.session) };
+    }
     // It stands still already, for this node or for another: the routes decide who gets it.
     if (known !== undefined) return part(known.record, 0);
     const state = await session.freeze();
@@ -150,8 +155,9 @@ export class Moves {
     return encodeSession({
       state,
       waiting: waiting.map(describe),
-      held: handOver.heldOf(session).map(describe),
+      held: (handOver.heldOf(session)?.waiting ?? []).map(describe),
       carried: carried.export(session),
+      recent: handOver.recentOf(session),
     });
   }
 
@@ -176,8 +182,13 @@ export class Moves {
 
   /** The routes say that another node has it now. */
   takenOver(session: MovableSession): void {
-    this.#given.get(session.id)?.timer.cancel();
+    const given = this.#given.get(session.id);
+    given?.timer.cancel();
     this.#given.delete(session.id);
+    if (given === undefined) {
+      this.#parts.endings.displaced(session);
+      return;
+    }
     this.#parts.handOver.takeHeld(session);
     session.forget();
   }

@@ -4,4 +4,9 @@ export interface Origin {
   readonly session: string;
   /** Its place among the stanzas of that session, from 1, also when it is sent again. */
   readonly count: number;
+  /**
+   * Its session was on a node that died: the stanza may have been accepted there, and be one that its
+   * client sends again. Not told to other nodes.
+   */
+  readonly isAgain?: true;
 }

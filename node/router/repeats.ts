@@ -47,6 +47,14 @@ export class Repeats {
     this.#mark(origin, fullJid, session, { isPassedOn: true });
   }
 
+  /** It is not known any more whether that session got it. */
+  forget(origin: Origin, fullJid: string, session: string): void {
+    if (this.find(origin, fullJid)?.session !== session) return;
+    const key = keyOf(origin, fullJid);
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
+
   markOwed(origin: Origin, fullJid: string, session: string): void {
     this.#mark(origin, fullJid, session, { isOwed: true });
   }

@@ -6,7 +6,13 @@ import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
 import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
-import type { ClientSession, Incoming, SessionEvents, SessionTable } from "../session/contract.ts";
+import type {
+  ClientSession,
+  Incoming,
+  SessionEvents,
+  SessionTable,
+  Shadow,
+} from "../session/contract.ts";
 import { isMovable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
@@ -15,46 +21,35 @@ import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
-import type { CarriedRegistration } from "./carried.ts";
 import { Carried } from "./carried.ts";
 import { ClusterView } from "./cluster.ts";
 import type { ComponentsOptions } from "./components.ts";
 import { FromComponents, NO_COMPONENTS } from "./components.ts";
-import type { CopyRegistration } from "./copies.ts";
 import { Copies, copyRules } from "./copies.ts";
 import { newCounters } from "./counters.ts";
 import { Deliverer } from "./deliver.ts";
-import { passOnAll } from "./ended.ts";
+import { Endings } from "./ended.ts";
 import { Exits } from "./exits.ts";
 import { FanOut } from "./fan-out.ts";
 import { encodeConflict, encodeFailedLogins, encodeOffline, encodeRoutes } from "./frames.ts";
 import { HandOver } from "./hand-over.ts";
-import type { IqRegistration } from "./iq.ts";
 import { IqTable } from "./iq.ts";
+import type { Adopt, KeptAnswer } from "./keeping.ts";
 import { Lanes } from "./lanes.ts";
-import type { LifecycleRegistration } from "./lifecycle.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
-import { Moves } from "./moves.ts";
 import type { Origin } from "./origin.ts";
 import { Peers } from "./peers.ts";
+import type { Registration } from "./registrations.ts";
+import { ofKind } from "./registrations.ts";
 import { Senders } from "./senders.ts";
-import type { Owned, StageRegistration } from "./stages.ts";
+import type { Owned } from "./stages.ts";
 import { Stages } from "./stages.ts";
-import type { TaskRegistration } from "./tasks.ts";
+import { Succession } from "./succession.ts";
 import { Wakes } from "./wakes.ts";
 
 /** Stanzas of one sender to one recipient that may wait for each other. */
 const LANE_TASKS_MAX = 1_000;
-
-export type Registration =
-  | StageRegistration
-  | IqRegistration
-  | LifecycleRegistration
-  | CarriedRegistration
-  | CopyRegistration
-  | TaskRegistration;
-
 export interface RouterOptions {
   readonly domains: readonly string[];
   /** The same for a fast look; made of them, as they are now, if left out. */
@@ -69,6 +64,10 @@ export interface RouterOptions {
   readonly components?: ComponentsOptions | undefined;
   /** What other nodes saw; nobody cares if left out. */
   readonly onFailedLogins?: (report: FailedLoginReport) => void;
+  /** Goes on with a session of a dead node. Undefined: sessions have no shadows. */
+  readonly adopt?: Adopt | undefined;
+  /** Where this node is: shadows are rather elsewhere. */
+  readonly zone?: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly selfIncarnation: string;
@@ -87,7 +86,8 @@ export class Router implements SessionEvents {
   readonly cluster: ClusterView;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
-  readonly #moves: Moves;
+  readonly #endings: Endings;
+  readonly #succession: Succession;
   readonly #senders: Senders;
   readonly #fanOut: FanOut;
   readonly #asks: Asks;
@@ -103,13 +103,14 @@ export class Router implements SessionEvents {
     const { domains: components, table } = options.components ?? NO_COMPONENTS;
     this.#acceptance = new Acceptance(clock);
     this.#peers = new Peers(() => routes.nodes, clock);
-    const stages = new Stages(registrations.filter(isStage));
+    const stages = new Stages(ofKind(registrations, "stage"));
     this.#lifecycle = new Lifecycle(
-      registrations.filter(isLifecycle).map(({ registration }) => registration),
+      ofKind(registrations, "on").map(({ registration }) => registration),
     );
-    const rules = copyRules(registrations.filter(isCopies));
+    const rules = copyRules(ofKind(registrations, "copies"));
+    const shadows = () => this.#succession.shadows;
     const told = { stages, copyRules: rules, sessions, components: table, counters, self };
-    this.#handOver = new HandOver(told);
+    this.#handOver = new HandOver({ ...told, shadows });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.#wakes = new Wakes(clock, (user) => this.#wake(user));
@@ -124,7 +125,7 @@ export class Router implements SessionEvents {
       sessions,
       lanes: this.#lanes,
       stages,
-      iqs: new IqTable(registrations.filter(isIq)),
+      iqs: new IqTable(ofKind(registrations, "iq")),
       deliverer,
       copies,
       counters,
@@ -136,26 +137,24 @@ export class Router implements SessionEvents {
     const out = { components, line, routes, lanes, deliverer, exits, counters, log };
     this.#fanOut = new FanOut(out);
     this.components = new FromComponents({ acceptance, line, handOver, counters, newOrigin });
-    this.#senders = new Senders({ acceptance, stages, line, copies, counters, log });
-    const kept = registrations.filter(isCarried).map(({ registration }) => registration);
-    this.#moves = new Moves({
-      routes,
-      mesh,
-      peers: this.#peers,
-      sessions,
-      handOver,
-      carried: new Carried(kept, counters, log),
-      clock,
-      log,
+    this.#senders = new Senders({ acceptance, stages, line, copies, counters, log, shadows });
+    this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, clock });
+    const states = ofKind(registrations, "carried").map(({ registration }) => registration);
+    this.#succession = new Succession({
+      ...{ routes, mesh, peers: this.#peers, sessions, handOver, clock, log },
+      endings: this.#endings,
+      carried: new Carried(states, counters, log),
+      adopt: options.adopt,
+      zone: options.zone ?? "",
       onTakenOver: (session) => this.#logged(this.#lifecycle.tell("takenOver", session)),
     });
-    this.cluster = new ClusterView(registrations.filter(isTask), {
+    this.cluster = new ClusterView(ofKind(registrations, "task"), {
       ...{ routes, mesh, clock, log },
       onSenior: (senior) => this.#logged(this.#lifecycle.tell("senior", senior)),
     });
     this.#arrivals = new Arrivals({
       routes,
-      moves: this.#moves,
+      succession: this.#succession,
       cluster: this.cluster,
       handOver,
       lifecycle: this.#lifecycle,
@@ -188,7 +187,7 @@ export class Router implements SessionEvents {
   }
 
   fetchSession(route: Route): Promise<Incoming | "gone" | "later"> {
-    return this.#moves.fetch(route);
+    return this.#succession.moves.fetch(route);
   }
 
   onResumed(session: ClientSession): void {
@@ -198,14 +197,7 @@ export class Router implements SessionEvents {
   onBound(session: ClientSession, replaced: Route | undefined): void {
     if (replaced === undefined || replaced.session === session.id) return;
     const isHere = replaced.node === this.#options.selfIncarnation;
-    const gone = isHere
-      ? this.#replace(replaced)
-      : // If it never hears of it: the route is ours, and it learns that from the routes.
-        this.#asks.tell(
-          replaced.node,
-          Frames.conflict,
-          encodeConflict({ route: replaced, condition: "conflict" }),
-        );
+    const gone = isHere ? this.#replace(replaced) : this.#replaceElsewhere(replaced);
     this.#predecessors.set(session, gone);
   }
 
@@ -214,25 +206,25 @@ export class Router implements SessionEvents {
   }
 
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
-    const { routes, log, clock } = this.#options;
-    this.#moves.ended(session);
+    this.#succession.moves.ended(session);
     const told = this.#lifecycle.tell("ended", session).catch((error: unknown) => {
       this.counters.failures += 1;
-      log.error({ err: error, session: session.id }, "cannot end session in a module");
+      this.#options.log.error(
+        { err: error, session: session.id },
+        "cannot end session in a module",
+      );
     });
-    const left = this.#handOver.takeLeft(session, unacknowledged);
-    const parts = {
-      routes,
-      handOver: this.#handOver,
-      line: this.#line,
-      counters: this.counters,
-      newOrigin: this.#newOrigin,
-      clock,
-    };
     // What the session before this one still has to pass on comes first.
-    const passedOn = this.predecessorOf(session).then(() => passOnAll(session, left, parts));
-    this.#handOver.ending(session, passedOn);
-    await Promise.all([told, passedOn]);
+    const before = this.predecessorOf(session);
+    await Promise.all([told, this.#endings.ended(session, unacknowledged, before)]);
+  }
+
+  get shadow(): Shadow | undefined {
+    return this.#succession.shadows;
+  }
+
+  isKept(user: string, sessionId: string): Promise<KeptAnswer> {
+    return this.#succession.isKept(user, sessionId);
   }
 
   // From the mesh and the routes.
@@ -246,11 +238,13 @@ export class Router implements SessionEvents {
     this.#peers.up(node.incarnation);
     this.cluster.nodesChanged();
     this.#logged(this.#lifecycle.tell("nodeUp", node));
+    this.#succession.nodeUp();
   }
 
   onNodeDown(node: NodeRecord): void {
     this.#peers.down(node.incarnation);
     this.cluster.nodesChanged();
+    this.#succession.nodeDown(node);
     this.#logged(this.#lifecycle.tell("nodeDown", node));
   }
 
@@ -258,12 +252,19 @@ export class Router implements SessionEvents {
   onRouteLost(route: Route, takenOver: boolean): void {
     const held = this.#options.sessions().ofUser(route.user);
     const session = held.find(({ id }) => id === route.session);
-    if (takenOver && session !== undefined && isMovable(session)) this.#moves.takenOver(session);
+    if (takenOver && session !== undefined && isMovable(session))
+      this.#succession.moves.takenOver(session);
     else void this.#replace(route);
+  }
+
+  /** Others may take this node's sessions for gone, and go on with them. */
+  onLeaseLost(): void {
+    this.#succession.leaseLost();
   }
 
   /** This node's lease is proven again: others may have taken its sessions for gone. */
   onLeaseRegained(): void {
+    this.#succession.leaseRegained();
     this.#logged(this.#lifecycle.tell("restored"));
   }
 
@@ -334,6 +335,7 @@ export class Router implements SessionEvents {
     const changed = { ...route, available, priority };
     await this.#options.routes.update(changed);
     session.route = changed;
+    this.#succession.shadows?.changed(session);
   }
 
   /** Something was stored for `user`: whoever is available is made to look. Never rejects. */
@@ -434,6 +436,7 @@ export class Router implements SessionEvents {
       laneTasks: this.#lanes.tasks,
       wakesMissed: this.#wakes.size,
       repeatsRemembered: this.#handOver.remembered,
+      ...this.#succession.stats(),
     };
   }
 
@@ -464,6 +467,14 @@ export class Router implements SessionEvents {
     await this.#handOver.passedOn(route.session);
   }
 
+  /** If its node never hears of it: the route is ours, and it learns that from the routes. */
+  async #replaceElsewhere(route: Route): Promise<void> {
+    const payload = encodeConflict({ route, condition: "conflict" });
+    if (await this.#asks.tell(route.node, Frames.conflict, payload)) return;
+    // Its node may be dead: then it is its shadow that passes on what it had.
+    await this.#succession.passedOn(route);
+  }
+
   #logged(told: Promise<unknown>): Promise<unknown> {
     return told.catch((error: unknown) => {
       this.counters.failures += 1;
@@ -476,16 +487,3 @@ export class Router implements SessionEvents {
     return { session: this.#options.selfIncarnation, count: this.#made };
   };
 }
-
-const isCopies = (one: Owned<Registration>): one is Owned<CopyRegistration> =>
-  one.registration.kind === "copies";
-const isStage = (one: Owned<Registration>): one is Owned<StageRegistration> =>
-  one.registration.kind === "stage";
-const isTask = (one: Owned<Registration>): one is Owned<TaskRegistration> =>
-  one.registration.kind === "task";
-const isCarried = (one: Owned<Registration>): one is Owned<CarriedRegistration> =>
-  one.registration.kind === "carried";
-const isIq = (one: Owned<Registration>): one is Owned<IqRegistration> =>
-  one.registration.kind === "iq";
-const isLifecycle = (one: Owned<Registration>): one is Owned<LifecycleRegistration> =>
-  one.registration.kind === "on";

@@ -8,6 +8,7 @@ import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { Line } from "./line.ts";
 import type { Origin } from "./origin.ts";
+import type { Shadows } from "./shadows.ts";
 import type { Stages, Verdict } from "./stages.ts";
 
 interface SenderState {
@@ -22,6 +23,8 @@ export interface SenderParts {
   readonly copies: Copies;
   readonly counters: Counters;
   readonly log: Logger;
+  /** Undefined for a node alone. */
+  readonly shadows: () => Shadows | undefined;
 }
 
 export class Senders {
@@ -40,8 +43,11 @@ export class Senders {
     if (accepted === undefined) return;
     if (accepted.kind === "refused") return line.reject(accepted.envelope, accepted.condition);
     const sender = this.#stateOf(session);
-    const origin = { session: session.id, count };
     const { envelope } = accepted;
+    const { id, mayRepeat } = session;
+    const origin: Origin =
+      mayRepeat === true ? { session: id, count, isAgain: true } : { session: id, count };
+    if (envelope.kind !== "message") this.#parts.shadows()?.stateChanges(session, count);
     if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
     const verdict = this.#outbound(envelope, session, origin);
     return verdict instanceof Promise

@@ -37,13 +37,17 @@ test("a session arrives with all that waits for it, and what is known of each st
       const state = {
         route: ROUTE,
         lang: "de",
+        mayRepeat: true,
         windowMs: 1,
         received: 2,
         countedFrom: 3,
         acknowledged: 4,
       };
       const carried = new Map([["carbons", Buffer.from("true")]]);
-      const record = decodeSession(encodeSession({ state, waiting: sent, held, carried }));
+      const recent = [{ session: "t", count: 5 }];
+      const all = { state, waiting: sent, held, carried, recent };
+      const record = decodeSession(encodeSession(all));
+      expect(record.recent).toEqual(recent);
       expect(record.state).toEqual(state);
       expect(record.carried).toEqual(carried);
       const abouts = (list: readonly { about: unknown }[]) => list.map(({ about }) => about);

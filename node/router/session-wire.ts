@@ -6,10 +6,16 @@ import { decodeEnvelope, encodeEnvelope } from "../stanza/wire.ts";
 import { readRoute, writeRoute } from "./frames.ts";
 import type { About } from "./hand-over.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
+import type { Origin } from "./origin.ts";
 
 /** Far more than an outbox holds. */
 const STANZAS_MAX = 200_000;
 const STATES_MAX = 1_000;
+/** Origins that a session remembers: more than can be under way to it at once. */
+export const RECENT_MAX = 64;
+
+const HAS_LANG = 1;
+const MAY_REPEAT = 2;
 
 const BYTES = 0;
 const ENVELOPE = 1;
@@ -32,57 +38,122 @@ export interface SessionRecord {
   readonly held: readonly Waiting[];
   /** Of the modules, by key. */
   readonly carried: ReadonlyMap<string, Buffer>;
+  /** Of stanzas that it was given lately and may have acknowledged. */
+  readonly recent: readonly Origin[];
 }
 
-export function encodeSession({ state, waiting, held, carried }: SessionRecord): Buffer {
+export const encodeSession = ({ waiting, held, ...record }: SessionRecord): Buffer =>
+  packSession({ ...record, waiting: waiting.map(encodeWaiting), held: held.map(encodeWaiting) });
+
+export function packSession(record: PackedSession): Buffer {
+  const { state, waiting, held, carried, recent } = record;
+  const { lang = "", mayRepeat } = state;
   const writer = new OctetWriter(4_096).extension();
   writer.text(state.route.user);
   writeRoute(writer, state.route);
-  writer.u8(state.lang === undefined ? 0 : 1).text(state.lang ?? "");
+  writer.u8((state.lang === undefined ? 0 : HAS_LANG) | (mayRepeat ? MAY_REPEAT : 0)).text(lang);
   writer.u48(state.windowMs).u48(state.received).u48(state.countedFrom).u48(state.acknowledged);
   writeStanzas(writer, waiting);
   writeStanzas(writer, held);
-  writer.u16(carried.size);
-  for (const [key, bytes] of carried) writer.text(key).block(bytes);
+  writeCarried(writer, carried);
+  writer.u16(recent.length);
+  for (const { session, count } of recent) writer.text(session).u48(count);
   return writer.done();
 }
 
 /** @throws BadFrame, EnvelopeError */
 export function decodeSession(payload: Buffer): SessionRecord {
+  const { waiting, held, ...packed } = unpackSession(payload);
+  return { ...packed, waiting: waiting.map(decodeWaiting), held: held.map(decodeWaiting) };
+}
+
+/** The same while nobody needs its stanzas: for whoever only keeps it. */
+export interface PackedSession extends Omit<SessionRecord, "waiting" | "held"> {
+  readonly waiting: readonly Packed[];
+  readonly held: readonly Packed[];
+}
+
+/** @throws BadFrame */
+export function unpackSession(payload: Buffer): PackedSession {
   const reader = new OctetReader(payload);
   reader.skipExtension();
   const route: Route = readRoute(reader, reader.text());
-  const hasLang = reader.u8() === 1;
+  const flags = reader.u8();
   const lang = reader.text();
   const state = {
     route,
-    lang: hasLang ? lang : undefined,
+    lang: (flags & HAS_LANG) === 0 ? undefined : lang,
+    mayRepeat: (flags & MAY_REPEAT) !== 0,
     windowMs: reader.u48(),
     received: reader.u48(),
     countedFrom: reader.u48(),
     acknowledged: reader.u48(),
   };
-  const waiting = readStanzas(reader);
-  const held = readStanzas(reader);
+  const [waiting, held] = [readStanzas(reader), readStanzas(reader)];
+  const carried = readCarried(reader);
+  const recent: Origin[] = [];
+  for (let left = reader.count(RECENT_MAX, 8); left > 0; left -= 1) {
+    recent.push({ session: reader.text(), count: reader.u48() });
+  }
+  return { state, waiting, held, carried, recent };
+}
+
+/** One stanza that waits, as nodes exchange it. */
+export interface Packed {
+  readonly flags: number;
+  readonly origin: Origin | undefined;
+  /** The stanza, or an envelope: see `flags`. */
+  readonly bytes: Buffer;
+}
+
+export function encodeWaiting({ stanza, about }: Waiting): Packed {
+  if (Buffer.isBuffer(stanza)) return { flags: BYTES, origin: undefined, bytes: stanza };
+  const flags = ENVELOPE | (about === undefined ? 0 : flagsOf(about));
+  return { flags, origin: about?.origin, bytes: encodeEnvelope(stanza) };
+}
+
+/** @throws EnvelopeError */
+export function decodeWaiting({ flags, origin, bytes }: Packed): Waiting {
+  if ((flags & ENVELOPE) === 0) return { stanza: bytes, about: undefined };
+  const about = { origin, isStored: (flags & STORED) !== 0, copy: copyOf(flags) };
+  return { stanza: decodeEnvelope(bytes), about };
+}
+
+export function writeCarried(writer: OctetWriter, carried: ReadonlyMap<string, Buffer>): void {
+  writer.u16(carried.size);
+  for (const [key, bytes] of carried) writer.text(key).block(bytes);
+}
+
+/** @throws BadFrame */
+export function readCarried(reader: OctetReader): ReadonlyMap<string, Buffer> {
   const carried = new Map<string, Buffer>();
   for (let left = reader.count(STATES_MAX, 8); left > 0; left -= 1) {
     carried.set(reader.text(), reader.block());
   }
-  return { state, waiting, held, carried };
+  return carried;
 }
 
-function writeStanzas(writer: OctetWriter, stanzas: readonly Waiting[]): void {
+export function writeStanzas(writer: OctetWriter, stanzas: readonly Packed[]): void {
   writer.u48(stanzas.length);
-  for (const { stanza, about } of stanzas) {
-    if (Buffer.isBuffer(stanza)) {
-      writer.u8(BYTES).block(stanza);
-      continue;
-    }
-    const origin = about?.origin;
-    writer.u8(ENVELOPE | (about === undefined ? 0 : flagsOf(about)));
+  for (const { flags, origin, bytes } of stanzas) {
+    writer.u8(flags);
     if (origin !== undefined) writer.text(origin.session).u48(origin.count);
-    writer.block(encodeEnvelope(stanza));
+    writer.block(bytes);
   }
+}
+
+/** @throws BadFrame */
+export function readStanzas(reader: OctetReader): readonly Packed[] {
+  const count = reader.u48();
+  if (count > STANZAS_MAX) throw new BadFrame(`${count} stanzas are too many`);
+  const stanzas: Packed[] = [];
+  for (let left = count; left > 0; left -= 1) {
+    const flags = reader.u8();
+    const hasOrigin = (flags & HAS_ORIGIN) !== 0;
+    const origin = hasOrigin ? { session: reader.text(), count: reader.u48() } : undefined;
+    stanzas.push({ flags, origin, bytes: reader.block() });
+  }
+  return stanzas;
 }
 
 const flagsOf = ({ origin, isStored, copy }: About): number =>
@@ -94,22 +165,4 @@ const flagsOf = ({ origin, isStored, copy }: About): number =>
 function copyOf(flags: number): About["copy"] {
   if ((flags & COPY) === 0) return undefined;
   return (flags & OWED) === 0 ? "mere" : "owed";
-}
-
-function readStanzas(reader: OctetReader): readonly Waiting[] {
-  const count = reader.u48();
-  if (count > STANZAS_MAX) throw new BadFrame(`${count} stanzas are too many`);
-  const stanzas: Waiting[] = [];
-  for (let left = count; left > 0; left -= 1) {
-    const flags = reader.u8();
-    if ((flags & ENVELOPE) === 0) {
-      stanzas.push({ stanza: reader.block(), about: undefined });
-      continue;
-    }
-    const origin =
-      (flags & HAS_ORIGIN) === 0 ? undefined : { session: reader.text(), count: reader.u48() };
-    const about = { origin, isStored: (flags & STORED) !== 0, copy: copyOf(flags) };
-    stanzas.push({ stanza: decodeEnvelope(reader.block()), about });
-  }
-  return stanzas;
 }

@@ -45,6 +45,13 @@ export interface BindResult {
   readonly replaced: Route | undefined;
 }
 
+/** Whose session a copy was made of. */
+export interface CopyOrigin {
+  readonly owner: string;
+  /** What `renounced` said before the copy was taken for valid. */
+  readonly voidTerm: number;
+}
+
 export interface Routes extends AsyncDisposable {
   /**
    * Publishes a route, replacing any other session of the same full address; resolves after the
@@ -69,10 +76,11 @@ export interface Routes extends AsyncDisposable {
    * Takes a session over: publishes `route`, held by this node, if nothing was written about its full
    * address since `seen` was read. Resolves and tells other nodes as bind does. Tried again while it
    * is in doubt, so that afterwards it is known who has the session.
+   * @param copy what it is taken over from, if that is the copy of a dead node's session
    * @throws Unavailable as bind does: nothing was taken, unless etcd stayed away; "routes-moved": it
-   *   has changed since, and is not this node's.
+   *   has changed since, and is not this node's, or the owner has renounced more copies.
    */
-  takeOver(route: Route, seen: RouteSet): Promise<RouteSet>;
+  takeOver(route: Route, seen: RouteSet, copy?: CopyOrigin): Promise<RouteSet>;
   /**
    * Writes this session's route as it is: a takeOver of what was seen before cannot succeed any more.
    * @throws Unavailable as update does; "routes-lost": another node has taken it.
@@ -108,6 +116,15 @@ export interface Routes extends AsyncDisposable {
    * What is told may be late; only the holder itself knows that it still holds it.
    */
   watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void;
+  /**
+   * From now on no copy that `node` has of this node's sessions may be used that was made in that
+   * term or before: see shadow/mirror.ts. Does nothing when the node is gone. Idempotent.
+   * @throws Unavailable as bind does; this node must hold its lease, so that it is known that nobody
+   *   has taken its sessions over before
+   */
+  renounce(node: string, term: number): Promise<void>;
+  /** The last term of `owner` that it renounced at this node; 0 for none. @throws Unavailable */
+  renounced(owner: string): Promise<number>;
   /** Rejects when the engine does not answer; for /readyz. */
   ping(): Promise<void>;
 }

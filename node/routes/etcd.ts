@@ -20,6 +20,7 @@ import { isLeaseGone, openClient, unavailable } from "./client.ts";
 import type {
   BindResult,
   Claim,
+  CopyOrigin,
   Holder,
   NodeRecord,
   Route,
@@ -35,6 +36,7 @@ import { Publisher } from "./publisher.ts";
 import type { NotifySiblings } from "./siblings.ts";
 import { Siblings } from "./siblings.ts";
 import { Transactions } from "./transactions.ts";
+import { VoidCopies } from "./void-copies.ts";
 
 /** Keys of one page of a list of users. */
 const PAGE_USERS = 1_000;
@@ -99,6 +101,7 @@ class Engine implements EtcdRoutes {
   readonly #cache: RouteCache;
   readonly #chores: Chores;
   readonly #claims: Claims;
+  readonly #voids: VoidCopies;
   readonly #book = new Book();
   readonly #locks = new Locks();
 
@@ -158,6 +161,7 @@ class Engine implements EtcdRoutes {
       log,
       requestTimeoutMs,
     });
+    this.#voids = new VoidCopies({ ...common, self: self.incarnation, lease: this.#lease });
     this.#watch = new NodeWatch({
       client,
       keys,
@@ -213,9 +217,9 @@ class Engine implements EtcdRoutes {
     return set;
   }
 
-  async takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
+  async takeOver(route: Route, seen: RouteSet, copy?: CopyOrigin): Promise<RouteSet> {
     const before = this.#newest(route.user);
-    const set = await this.#publisher.takeOver(route, seen);
+    const set = await this.#publisher.takeOver(route, seen, copy);
     await this.#tell(route.user, set, [...(before?.routes ?? []), ...seen.routes]);
     return set;
   }
@@ -283,6 +287,14 @@ class Engine implements EtcdRoutes {
     }
   }
 
+  renounce(node: string, term: number): Promise<void> {
+    return this.#voids.renounce(node, term);
+  }
+
+  renounced(owner: string): Promise<number> {
+    return this.#voids.renounced(owner);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.stop();
     this.#claims.close();
@@ -291,6 +303,7 @@ class Engine implements EtcdRoutes {
     await this.#lease.stop();
     this.#reads.close();
     this.#writes.close();
+    this.#voids.close();
     this.#client.close();
   }
 

@@ -5,6 +5,7 @@
  *     <prefix>nodes/<incarnation>                      a node record
  *     <prefix>routes/<domain>/<local>/<resource>       a route
  *     <prefix>claims/<name>                            the holder of a claim
+ *     <prefix>void/<keeper>/<owner>                    copies that must not be used: a term
  */
 import type { NodeRecord, Route } from "./contract.ts";
 
@@ -39,6 +40,11 @@ export class Keys {
 
   get routes(): KeyRange {
     return under(`${this.#prefix}routes/`);
+  }
+
+  /** Which of the keeper's copies of the owner's sessions are void. */
+  voidCopies(keeper: string, owner: string): string {
+    return `${this.#prefix}void/${encoded(keeper)}/${encoded(owner)}`;
   }
 
   /** Whose route a key is. */

@@ -156,6 +156,12 @@ class MemoryRoutes implements Routes {
 
   async ping(): Promise<void> {}
 
+  async renounce(): Promise<void> {}
+
+  async renounced(): Promise<number> {
+    return 0;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const claim of [...this.#claims.values()]) await claim[Symbol.asyncDispose]();
     this.#byUser.clear();

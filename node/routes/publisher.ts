@@ -4,13 +4,14 @@ import { Unavailable } from "../base/errors.ts";
 import type { Locks } from "../base/locks.ts";
 import type { Book, OwnRoute } from "./book.ts";
 import type { Chores } from "./chores.ts";
-import type { Route, RouteSet } from "./contract.ts";
+import type { CopyOrigin, Route, RouteSet } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import { decodeRoute, encodeRoute } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import { routesMaxOf } from "./limits.ts";
 import type { Outcome, Transactions } from "./transactions.ts";
 import { put, remove, unlessWrittenSince, wasDone, whenWrittenAt } from "./transactions.ts";
+import { stillValid } from "./void-copies.ts";
 
 export interface PublisherParts {
   readonly keys: Keys;
@@ -86,12 +87,12 @@ export class Publisher {
     });
   }
 
-  takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
+  takeOver(route: Route, seen: RouteSet, copy: CopyOrigin | undefined): Promise<RouteSet> {
     const { keys, lease, locks, book, learn } = this.#parts;
     const key = keys.route(route);
     return locks.run(key, async () => {
       const leaseId = lease.id;
-      const outcome = await this.#takeOver(route, seen, leaseId);
+      const outcome = await this.#takeOver(route, seen, leaseId, copy);
       const holder = outcome.set.routes.find(isHolder(route));
       if (!wasDone(outcome) && !isSameHolding(holder, route)) {
         learn(route.user, outcome.set);
@@ -109,13 +110,19 @@ export class Publisher {
   }
 
   /** Does no harm twice: it was done if the route is ours afterwards. */
-  async #takeOver(route: Route, seen: RouteSet, leaseId: string): Promise<Outcome> {
+  async #takeOver(
+    route: Route,
+    seen: RouteSet,
+    leaseId: string,
+    copy: CopyOrigin | undefined,
+  ): Promise<Outcome> {
     const { keys, writes, clock } = this.#parts;
+    const valid = copy === undefined ? [] : [stillValid(keys, route.node, copy)];
     const { user } = route;
     const key = keys.route(route);
     const isThere = seen.routes.some(isHolder(route));
     const write = put(key, encodeRoute(route), leaseId);
-    const request = unlessWrittenSince(key, seen.revision, isThere, write);
+    const request = unlessWrittenSince(key, seen.revision, isThere, write, valid);
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await writes.run({ request, user });

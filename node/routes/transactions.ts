@@ -4,7 +4,14 @@
  * the answer; a condition that fails for one does not touch the others (each is a transaction of
  * its own inside the common one).
  */
-import type { IKeyValue, IRequestOp, IResponseOp, ITxnRequest, ITxnResponse } from "etcd3";
+import type {
+  ICompare,
+  IKeyValue,
+  IRequestOp,
+  IResponseOp,
+  ITxnRequest,
+  ITxnResponse,
+} from "etcd3";
 import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { EtcdClient } from "./client.ts";
@@ -226,12 +233,13 @@ export function whenWrittenAt(key: string, revision: number, then: IRequestOp): 
   return { request_txn: transaction };
 }
 
-/** `then` only if nothing was written to `key`, or removed from it, since `revision`. */
+/** `then` only if nothing was written to `key`, or removed from it, since `revision`; and `besides`. */
 export function unlessWrittenSince(
   key: string,
   revision: number,
   isThere: boolean,
   then: IRequestOp,
+  besides: readonly ICompare[] = [],
 ): IRequestOp {
   const exists = {
     key: Buffer.from(key),
@@ -245,7 +253,7 @@ export function unlessWrittenSince(
     result: "Less",
     mod_revision: revision + 1,
   } as const;
-  const transaction: ITxnRequest = { compare: [exists, isOld], success: [then] };
+  const transaction: ITxnRequest = { compare: [exists, isOld, ...besides], success: [then] };
   return { request_txn: transaction };
 }
 

@@ -77,7 +77,7 @@ export async function finishAtOnce(
       stream.authenticated();
       return [
         success(session.jid.full, data, before + bound),
-        sessionFeatures(door.announced, session.hasAcks),
+        sessionFeatures(door.announced, session.acks.outgoing.isEnabled),
       ];
     };
   }

@@ -1,6 +1,6 @@
 /** The client door's face towards the router. */
 
-import type { Route } from "../routes/contract.ts";
+import type { CopyOrigin, Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
@@ -38,6 +38,8 @@ export interface ClientSession {
    * now.
    */
   readonly isDetached?: boolean;
+  /** Its node died: what its client sends may have been accepted there before. */
+  readonly mayRepeat?: boolean | undefined;
   /** It is on its way to or from another node: what comes for it waits until this settles. */
   readonly moving?: Promise<void> | undefined;
   /** Ends the stream with an error condition of RFC 6120, 4.9.3, or plainly without one. */
@@ -48,6 +50,8 @@ export interface ClientSession {
 export interface SessionState {
   readonly route: Route;
   readonly lang: string | undefined;
+  /** See ClientSession. */
+  readonly mayRepeat: boolean;
   /** How long its client may stay away. */
   readonly windowMs: number;
   /** Stanzas of its client, all of them accepted. */
@@ -60,8 +64,24 @@ export interface SessionState {
   readonly waiting: readonly (Envelope | Buffer)[];
 }
 
+/** How far a session has come; what changes most. */
+export interface SessionProgress {
+  /** As in SessionState. */
+  readonly received: number;
+  readonly acknowledged: number;
+  /** Of the stanzas that this node has sent or taken over: how many are acknowledged, and how many there are. */
+  readonly acknowledgedTotal: number;
+  readonly sentTotal: number;
+}
+
 /** A session that can go on at another node. */
 export interface MovableSession extends ClientSession {
+  /** Undefined when it has ended. */
+  readonly progress: SessionProgress | undefined;
+  /** What was sent and not acknowledged, by its place: see SessionProgress. */
+  sentAt(place: number): Envelope | Buffer | undefined;
+  /** All that another node would need, as it is now. */
+  snapshot(): SessionState;
   /**
    * Ends its stream and stands still once all that its client sent is accepted, so that what it has
    * can be given away: until `thaw` or `forget` it takes nothing. Undefined when it cannot now.
@@ -69,18 +89,38 @@ export interface MovableSession extends ClientSession {
   freeze(): Promise<SessionState | undefined>;
   /** It stays, and waits for its client again. */
   thaw(): void;
-  /** It has gone on elsewhere: nobody is told anything, nothing is passed on. */
-  forget(): void;
+  /** It has gone on elsewhere: nobody is told anything. @returns what it had for its client */
+  forget(): readonly Envelope[];
 }
 
 export const isMovable = (session: ClientSession): session is MovableSession =>
   "freeze" in session && "forget" in session;
 
-/** A session that another node has given away, before it is ours. */
+/** A session that another node has given away or left, before it is ours. */
 export interface Incoming {
   readonly state: SessionState;
+  /** Its node is dead. */
+  readonly copy?: CopyOrigin | undefined;
   /** Gives our session what its modules and the router knew of it. */
   install(session: ClientSession): void;
+  /** It is ours now: the modules may go on with it. */
+  onTaken(session: ClientSession): void;
+}
+
+/** The node that has a copy of each session that can be resumed. */
+export interface Shadow {
+  begin(session: MovableSession): void;
+  /** Something that its next node must know. */
+  changed(session: ClientSession): void;
+  /**
+   * Undefined when the copy has all of it; otherwise settles as soon as it has all that there is now,
+   * with false when the session turns out to be another node's.
+   */
+  settled(session: ClientSession): Promise<boolean> | undefined;
+  /** It has ended, and is being passed on: nobody waits for its copy any more, which stays. */
+  close(session: ClientSession): void;
+  /** It has ended, with everything that belongs to that, or is another node's. */
+  end(session: ClientSession): void;
 }
 
 /** What main.ts hands to the client door: upward traffic goes through these. */
@@ -109,6 +149,10 @@ export interface SessionEvents {
   onDetached?(session: ClientSession): void;
   /** Its client is back, on another stream. */
   onResumed?(session: ClientSession): void;
+  /** Absent for a node alone. */
+  readonly shadow?: Shadow | undefined;
+  /** Whether another node goes on with this session of a dead node; "perhaps": if it turns out dead. */
+  isKept?(user: string, sessionId: string): Promise<"kept" | "perhaps" | "gone">;
   /**
    * Asks the node that `route` names for its session. "gone": it does not have it; "later": it
    * cannot give it away now, or did not answer. Absent for a node alone.

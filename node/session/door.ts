@@ -15,6 +15,7 @@ import { AddressGuard } from "../guard/address-guard.ts";
 import type { PutOff } from "../guard/admission.ts";
 import { Admission } from "../guard/admission.ts";
 import { FailedLogins } from "../guard/failed-logins.ts";
+import type { RouteSet } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
 import { streamLimits } from "../stream/features.ts";
@@ -23,7 +24,14 @@ import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
 import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
-import type { BoundNote, InlineFeature, SessionEvents, SessionTable } from "./contract.ts";
+import { adoptSession } from "./adopt.ts";
+import type {
+  BoundNote,
+  Incoming,
+  InlineFeature,
+  SessionEvents,
+  SessionTable,
+} from "./contract.ts";
 import { Detached } from "./detached.ts";
 import type {
   ClientDoorConfig,
@@ -99,6 +107,8 @@ export interface ClientDoor extends AsyncDisposable {
   /** Who waits to log in, and who was turned away. */
   readonly admission: Pick<Admission, "waiting" | "shed">;
   readonly keyUpgrades: Readonly<KeyUpgradeStats>;
+  /** See adoptSession. */
+  adopt(incoming: Incoming, seen: RouteSet): Promise<"taken" | "again" | "never">;
   /** Sends everybody elsewhere; new streams get `system-shutdown`. Then the ports are closed. */
   drain(options: DrainOptions): Promise<void>;
   /** Ends the streams and sessions of a domain that is not served any more. */
@@ -273,6 +283,11 @@ class OpenDoor implements ClientDoor, Gate {
 
   get negotiating(): number {
     return this.#negotiations.size;
+  }
+
+  async adopt(incoming: Incoming, seen: RouteSet): Promise<"taken" | "again" | "never"> {
+    const adopted = await adoptSession(this.#door, incoming, seen);
+    return typeof adopted === "string" ? adopted : "taken";
   }
 
   drain(options: DrainOptions): Promise<void> {

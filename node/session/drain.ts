@@ -52,7 +52,7 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   // Nothing may be waited for any more, but what the attempts say when they stop is still heard.
   await Promise.resolve();
   const unacknowledged = [...door.sessions.all()].reduce(
-    (sum, session) => sum + session.unacknowledgedCount,
+    (sum, session) => sum + session.acks.outgoing.unacknowledgedCount,
     0,
   );
   const left = { sessions: door.sessions.size, endings: door.endings.size, unacknowledged };
@@ -89,7 +89,7 @@ async function closePaced(door: Door, perSecond: number, leftMs: () => number): 
 
 /** First hears what the client has received, so that it does not get that again elsewhere. */
 async function dismiss(door: Door, session: Session): Promise<void> {
-  if (session.unacknowledgedCount > 0) {
+  if (session.acks.outgoing.unacknowledgedCount > 0) {
     session.askForAcknowledgement();
     await settledWithin(door.clock, ACKNOWLEDGE_MS, session.whenAcknowledged());
   }

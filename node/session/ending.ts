@@ -42,7 +42,10 @@ export function handOver(
       { session: session.id, unacknowledged: unacknowledged.length },
     );
     if (!isDone) door.stats.endingsFailed += 1;
+    // What a node that goes could not hand over is left to the session's shadow.
+    if (!isDone && door.isDraining && door.events.shadow !== undefined) return;
     await withdraw(door, session.route);
+    door.events.shadow?.end(session);
   });
 }
 

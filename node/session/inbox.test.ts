@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
+import { Waiters } from "../base/waiters.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { ClientSession } from "./contract.ts";
 import { Inbox } from "./inbox.ts";
 import { Sessions } from "./table.ts";
-import { Waiters } from "./waiters.ts";
 
 test("only what was accepted together with everything before it counts", () => {
   const inbox = new Inbox();

@@ -2,7 +2,7 @@
  * XEP-0198, incoming: counts the stanzas of one session that were accepted, in order. A stanza
  * accepted before an earlier one counts when that one is accepted too.
  */
-import { Waiters } from "./waiters.ts";
+import { Waiters } from "../base/waiters.ts";
 
 export class Inbox {
   #received = 0;
@@ -23,8 +23,9 @@ export class Inbox {
     this.#base = countedFrom;
   }
 
-  get received(): number {
-    return this.#received;
+  /** Accepted together with all before them. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   get countedFrom(): number {

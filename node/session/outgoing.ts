@@ -2,12 +2,14 @@
  * What a session has for its client: held until the client knows its address, written, remembered
  * until it is acknowledged (XEP-0198), and written again on the stream that resumes the session.
  */
+
+import { Waiters } from "../base/waiters.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { ServerStream } from "../stream/stream.ts";
+import type { SessionProgress } from "./contract.ts";
 import { REQUEST } from "./nonzas.ts";
 import type { Entry, OutboxLimits } from "./outbox.ts";
 import { bytesOf, Outbox } from "./outbox.ts";
-import { Waiters } from "./waiters.ts";
 
 /** Written again in one go; the next when the system has taken these. */
 const AGAIN_BYTES = 256 * 1024;
@@ -73,6 +75,16 @@ export class Outgoing {
   get snapshot(): { readonly acknowledged: number; readonly waiting: (Envelope | Buffer)[] } {
     const waiting = (this.#outbox?.entries() ?? []).flatMap((entry) => entry ?? []);
     return { acknowledged: this.#outbox?.acknowledged ?? 0, waiting };
+  }
+
+  get progress(): Omit<SessionProgress, "received"> {
+    const { acknowledged = 0, acknowledgedTotal = 0, sentTotal = 0 } = this.#outbox ?? {};
+    return { acknowledged, acknowledgedTotal, sentTotal };
+  }
+
+  /** See MovableSession. */
+  sentAt(place: number): Entry {
+    return this.#outbox?.at(place - this.#outbox.acknowledgedTotal);
   }
 
   /** Keeps a stanza until `release`; false when that are too many. */

@@ -85,19 +85,24 @@ async function goOn(
   const { jid, id } = session;
   if (!session.claim(stream, h)) {
     // Section 4: it lost count, and would again. As when it says so on a live stream.
-    const application = countTooHigh(h, session.sentCount);
+    const application = countTooHigh(h, session.acks.outgoing.sentCount);
     session.close();
     stream.close({ condition: "undefined-condition", application });
     return { kind: "closed" };
   }
-  // `h` tells the client what to send again: none of it may be accepted after all.
-  await settledWithin(door.clock, door.limits.acceptMs, session.whenAccepted());
+  // `h` tells the client what to send again: none of it may be accepted after all, or be unknown to
+  // the node that goes on when this one dies.
+  let isKnown = false;
+  const known = session.acks.inbox.whenAccepted().then(async () => {
+    isKnown = (await session.whenSafe()) ?? true;
+  });
+  await settledWithin(door.clock, door.limits.acceptMs, known);
   if (!session.isResumable) return notFound(door, jid, id);
   if (!session.isClaimedBy(stream)) {
     stream.close({ condition: "conflict", text: "Resumed by a new connection" });
     return { kind: "closed" };
   }
-  if (session.unacceptedCount > 0) {
+  if (session.acks.inbox.unaccepted > 0 || !isKnown) {
     session.disclaim(stream);
     return later(stream, "What you sent before is still being handled: resume again");
   }
@@ -105,7 +110,7 @@ async function goOn(
     session.disclaim(stream);
     return { kind: "closed" };
   }
-  const element = resumed(id, session.handled);
+  const element = resumed(id, session.acks.inbox.handled);
   return { kind: "resumed", session, element, begin: () => session.resume(stream) };
 }
 

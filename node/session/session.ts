@@ -6,16 +6,15 @@ import type { StreamEnd, StreamFailure, StreamOwner } from "../stream/contract.t
 import { NS_ACKS, NS_CSI } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
+import { Acks } from "./acks.ts";
 import { Backlog } from "./backlog.ts";
 import { lookAfter } from "./care.ts";
-import type { MovableSession, SessionState } from "./contract.ts";
+import type { MovableSession, SessionProgress, SessionState, Shadow } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 import { handOver, settledWithin } from "./ending.ts";
-import { Inbox } from "./inbox.ts";
-import { acksFailed, answer, countTooHigh, enabled, readCount } from "./nonzas.ts";
-import { Outgoing } from "./outgoing.ts";
+import { acksFailed } from "./nonzas.ts";
 import { streamAnswer } from "./replies.ts";
-import { grantedSeconds, mayResumeAfter } from "./resumption.ts";
+import { mayResumeAfter } from "./resumption.ts";
 import { violationOf } from "./violation.ts";
 
 /**
@@ -40,20 +39,19 @@ const FREEZE_MS = 3_000;
 export class Session implements MovableSession, StreamOwner {
   readonly jid: Jid;
   route: Route;
+  mayRepeat = false;
   /** Of the routes engine, when it committed the route: tells which of two binds came later. */
   revision: number;
   readonly #door: Door;
   /** Undefined while detached. */
   #stream: ServerStream | undefined;
-  readonly #inbox = new Inbox();
-  readonly #outgoing = new Outgoing();
+  /** For this room: its counts and queues. */
+  readonly acks = new Acks();
   #phase: Phase = "binding";
   #state: Map<string, unknown> | undefined;
   #lang: string | undefined;
   readonly #backlog = new Backlog();
   #ending: Promise<void> | undefined;
-  /** How long its client may stay away; 0: it cannot resume. */
-  #windowMs = 0;
   /** While it is on its way to or from another node. */
   #moving: PromiseWithResolvers<void> | undefined;
   /** The newest stream that wants to go on with this session. */
@@ -113,40 +111,26 @@ export class Session implements MovableSession, StreamOwner {
       stream.close(failure);
       return;
     }
-    this.#outgoing.ask(stream);
+    this.acks.outgoing.ask(stream);
     this.#phase = mayResume ? "leaving" : "closing";
     stream.closeGently(failure);
   }
 
   whenAcknowledged(): Promise<boolean> {
-    return this.#outgoing.whenAcknowledged(this.#stream, this.#phase === "binding");
-  }
-
-  get hasAcks(): boolean {
-    return this.#outgoing.isEnabled;
+    return this.acks.outgoing.whenAcknowledged(this.#stream, this.#phase === "binding");
   }
 
   /** XEP-0198, 3: from now on both ends count; what to answer to `<enable/>`. */
   enableAcks(attributes: Readonly<Record<string, unknown>>): Buffer {
-    if (this.#outgoing.isEnabled) return acksFailed("unexpected-request");
-    const { config, limits } = this.#door;
-    const maxSeconds = grantedSeconds(attributes, config.resumeSeconds);
-    if (maxSeconds === undefined) return acksFailed("bad-request");
-    this.#inbox.enable();
-    this.#windowMs = maxSeconds * 1_000;
-    const bounds = { stanzasMax: config.outboxStanzasMax, bytesMax: limits.outboxBytesMax };
-    this.#outgoing.enable(bounds, this.isResumable);
-    return enabled(this.isResumable ? { id: this.id, maxSeconds } : undefined);
-  }
-
-  /** Stanzas sent that the client was to acknowledge and has not. */
-  get unacknowledgedCount(): number {
-    return this.#outgoing.unacknowledgedCount;
+    const wasEnabled = this.acks.outgoing.isEnabled;
+    const reply = this.acks.enable(this.#door, this.id, attributes);
+    if (!wasEnabled && this.isResumable) this.#shadow?.begin(this);
+    return reply;
   }
 
   /** Sends `<r/>` unless nothing waits or an answer is owed already. */
   askForAcknowledgement(): void {
-    if (this.#stream !== undefined) this.#outgoing.ask(this.#stream);
+    if (this.#stream !== undefined) this.acks.outgoing.ask(this.#stream);
   }
 
   /**
@@ -162,7 +146,7 @@ export class Session implements MovableSession, StreamOwner {
     stream.owner = this;
     this.#phase = "live";
     for (const answer of answers) stream.write(answer);
-    this.#outgoing.release(stream);
+    this.acks.outgoing.release(stream);
   }
 
   /** Ends a session that could not be bound after all. */
@@ -171,7 +155,7 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   sweep(): void {
-    if (this.#stream !== undefined) lookAfter(this.#stream, this.#outgoing, this.#door.limits);
+    if (this.#stream !== undefined) lookAfter(this.#stream, this.acks.outgoing, this.#door.limits);
   }
 
   // XEP-0198, section 5: the session goes on with another stream.
@@ -181,7 +165,7 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   get isResumable(): boolean {
-    return this.#windowMs > 0 && this.#phase !== "ended";
+    return this.acks.windowMs > 0 && this.#phase !== "ended";
   }
 
   /** Somebody is resuming it at this moment. */
@@ -189,28 +173,16 @@ export class Session implements MovableSession, StreamOwner {
     return this.#claimant !== undefined || this.#moving !== undefined;
   }
 
-  /** Stanzas of its client that are not accepted yet. */
-  get unacceptedCount(): number {
-    return this.#inbox.unaccepted;
-  }
-
-  get handled(): number {
-    return this.#inbox.handled;
-  }
-
-  get sentCount(): number {
-    return this.#outgoing.sentCount;
-  }
-
   /**
    * Prepares for going on with `stream`: the old one ends, what the client has is forgotten.
    * Of several claims the newest holds. @returns false when `h` counts more than was sent
    */
   claim(stream: ServerStream, h: number): boolean {
-    if (!this.#outgoing.fits(h)) return false;
+    if (!this.acks.outgoing.fits(h)) return false;
     this.#claimant = stream;
     this.#dropStream("Resumed by a new connection", "conflict");
-    if (this.#outgoing.fits(h)) this.#outgoing.acknowledge(h);
+    if (this.acks.outgoing.fits(h)) this.acks.outgoing.acknowledge(h);
+    this.#shadow?.changed(this);
     return true;
   }
 
@@ -223,11 +195,6 @@ export class Session implements MovableSession, StreamOwner {
     if (this.#claimant === stream) this.#claimant = undefined;
   }
 
-  /** Resolves with true once all that its client has sent is accepted. */
-  whenAccepted(): Promise<boolean> {
-    return this.#inbox.whenAccepted();
-  }
-
   /** Goes on with the stream that claims it, whose client has been told. */
   resume(stream: ServerStream): void {
     this.#claimant = undefined;
@@ -238,12 +205,34 @@ export class Session implements MovableSession, StreamOwner {
     this.#phase = "live";
     this.#stream = stream;
     this.#lang = stream.lang;
-    this.#outgoing.writeAgain(stream);
+    this.acks.outgoing.writeAgain(stream);
     this.#door.events.onResumed?.(this);
     this.#door.events.onClientState(this, true); // XEP-0352, 5.2: until it says otherwise.
   }
 
-  // It goes on at another node, or comes from one.
+  // Its shadow, and other nodes that it goes on at or comes from.
+
+  get #shadow(): Shadow | undefined {
+    return this.#door.events.shadow;
+  }
+
+  /** See Shadow.settled. */
+  whenSafe(): Promise<boolean> | undefined {
+    return this.#shadow?.settled(this);
+  }
+
+  get progress(): SessionProgress | undefined {
+    return this.acks.progress;
+  }
+
+  sentAt(place: number): Envelope | Buffer | undefined {
+    return this.acks.outgoing.sentAt(place);
+  }
+
+  snapshot(): SessionState {
+    const { route, mayRepeat } = this;
+    return { route, mayRepeat, lang: this.#lang, ...this.acks.snapshot };
+  }
 
   get moving(): Promise<void> | undefined {
     return this.#moving?.promise;
@@ -254,53 +243,45 @@ export class Session implements MovableSession, StreamOwner {
     this.#moving = Promise.withResolvers();
     this.#door.events.onClientState(this, true); // What it would still wait for goes along.
     this.#dropStream("Resumed by a new connection", "conflict");
-    await settledWithin(this.#door.clock, FREEZE_MS, this.whenAccepted());
-    if (this.#phase !== "detached" || this.unacceptedCount > 0) {
+    const { inbox } = this.acks;
+    await settledWithin(this.#door.clock, FREEZE_MS, inbox.whenAccepted());
+    if (this.#phase !== "detached" || inbox.unaccepted > 0) {
       this.#settleMove();
       return undefined;
     }
     this.#phase = "frozen";
     this.#door.detached.remove(this);
-    return {
-      route: this.route,
-      lang: this.#lang,
-      windowMs: this.#windowMs,
-      received: this.#inbox.received,
-      countedFrom: this.#inbox.countedFrom,
-      ...this.#outgoing.snapshot,
-    };
+    return this.snapshot();
   }
 
   /** Becomes what another node had, and stands still until it is known to be ours. */
   restore(state: SessionState): void {
-    const { config, limits } = this.#door;
-    const bounds = { stanzasMax: config.outboxStanzasMax, bytesMax: limits.outboxBytesMax };
     this.#phase = "frozen";
     this.#moving = Promise.withResolvers();
     this.#lang = state.lang;
-    this.#windowMs = state.windowMs;
-    this.#inbox.restore(state.received, state.countedFrom);
-    this.#outgoing.restore(bounds, state.acknowledged, state.waiting);
+    this.mayRepeat = state.mayRepeat;
+    this.acks.restore(this.#door, state);
   }
 
   thaw(): void {
     if (this.#phase !== "frozen") return;
     this.#phase = "detached";
-    this.#door.detached.add(this, this.#windowMs);
+    this.#door.detached.add(this, this.acks.windowMs);
     this.#settleMove();
     if (this.#door.isEnding) this.close();
   }
 
-  forget(): void {
-    if (this.#phase === "ended") return;
+  forget(): readonly Envelope[] {
+    if (this.#phase === "ended") return [];
     this.#dropStream("Go on with this session", "reset");
     this.#phase = "ended";
     const { detached, sessions, stats } = this.#door;
     detached.remove(this);
     sessions.remove(this);
     stats.sessionsMovedOut += 1;
-    this.#outgoing.end();
+    this.#shadow?.end(this);
     this.#settleMove();
+    return this.acks.outgoing.end();
   }
 
   #settleMove(): void {
@@ -311,12 +292,12 @@ export class Session implements MovableSession, StreamOwner {
   onOpen(): void {}
 
   onDrained(stream: ServerStream): void {
-    if (stream === this.#stream) this.#outgoing.drained(stream);
+    if (stream === this.#stream) this.acks.outgoing.drained(stream);
   }
 
   onStanza(stream: ServerStream, stanza: ParsedStanza): void {
     if (this.#phase === "ended" || stream !== this.#stream) return;
-    const isFull = this.#inbox.unaccepted >= this.#door.limits.unacceptedMax;
+    const isFull = this.acks.inbox.unaccepted >= this.#door.limits.unacceptedMax;
     if (this.#backlog.isEmpty && !isFull) {
       this.#take(stanza);
       return;
@@ -333,7 +314,7 @@ export class Session implements MovableSession, StreamOwner {
 
   #write(bytes: Buffer, envelope: Envelope | undefined): boolean {
     const phase = this.#phase;
-    const outgoing = this.#outgoing;
+    const outgoing = this.acks.outgoing;
     if (phase === "binding") {
       return outgoing.hold(bytes, envelope, this.#door.config.outboxStanzasMax);
     }
@@ -343,12 +324,10 @@ export class Session implements MovableSession, StreamOwner {
       this.close("policy-violation", "Too many stanzas without an acknowledgement");
       return false;
     }
-    if (phase !== "live" || this.#stream === undefined) {
-      outgoing.keep(bytes, envelope);
-      return true;
-    }
-    if (!outgoing.write(this.#stream, bytes, envelope)) return false;
-    this.#door.stats.stanzasOut += 1;
+    if (phase !== "live" || this.#stream === undefined) outgoing.keep(bytes, envelope);
+    else if (outgoing.write(this.#stream, bytes, envelope)) this.#door.stats.stanzasOut += 1;
+    else return false;
+    this.#shadow?.changed(this);
     return true;
   }
 
@@ -364,9 +343,10 @@ export class Session implements MovableSession, StreamOwner {
     }
     if (stanza.ns === NS_CSI) {
       this.#door.events.onClientState(this, stanza.name === "active");
+      this.#shadow?.changed(this);
       return;
     }
-    const place = this.#inbox.receive();
+    const place = this.acks.inbox.receive();
     const answered = stanza.name === "iq" ? streamAnswer(stanza) : undefined;
     if (answered !== undefined) {
       this.send(answered);
@@ -387,27 +367,18 @@ export class Session implements MovableSession, StreamOwner {
 
   #takeAcks(stanza: ParsedStanza): void {
     if (stanza.name === "a") this.#takeAcknowledgement(stanza.attributes.h);
-    else if (stanza.name === "r") this.#answerRequests(this.#inbox.isEnabled);
+    else if (stanza.name === "r") this.#answerRequests(this.acks.inbox.isEnabled);
     else if (stanza.name === "enable") this.#stream?.write(this.enableAcks(stanza.attributes));
     else if (stanza.name === "resume") this.#stream?.write(acksFailed("unexpected-request"));
     else this.#stream?.close({ condition: "unsupported-stanza-type" });
   }
 
   #takeAcknowledgement(text: string | undefined): void {
-    const outgoing = this.#outgoing;
+    const { outgoing } = this.acks;
     const stream = this.#stream;
     if (!outgoing.isEnabled || stream === undefined) return;
-    const h = readCount(text);
-    if (h === undefined) {
-      stream.close({ condition: "bad-format" });
-      return;
-    }
-    if (!outgoing.fits(h)) {
-      const application = countTooHigh(h, outgoing.sentCount);
-      stream.close({ condition: "undefined-condition", application });
-      return;
-    }
-    outgoing.acknowledge(h);
+    if (!this.acks.takeCount(stream, text)) return;
+    this.#shadow?.changed(this);
     const isLeaving = this.#phase === "closing" || this.#phase === "leaving";
     if (isLeaving && outgoing.unacknowledgedCount === 0) {
       stream.close();
@@ -417,21 +388,21 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   #accepted(place: number): void {
-    this.#inbox.accept(place);
+    this.acks.inbox.accept(place);
     if (this.#phase === "ended") return;
+    this.#shadow?.changed(this);
     this.#answerRequests();
     this.#takeBacklog();
   }
 
   #answerRequests(isAsked = false): void {
-    if (isAsked) this.#inbox.request();
-    const h = this.#inbox.takeAnswer();
-    if (h !== undefined) this.#stream?.write(answer(h));
+    if (isAsked) this.acks.inbox.request();
+    if (this.#stream !== undefined) this.acks.answerRequests(this.#stream, this);
   }
 
   /** Goes on with what was read too early, as far as the router may have it. */
   #takeBacklog(): void {
-    const inbox = this.#inbox;
+    const inbox = this.acks.inbox;
     const { unacceptedMax } = this.#door.limits;
     // Half empty first, so that reading is not stopped and started at every stanza.
     if (this.#backlog.isEmpty || inbox.unaccepted > unacceptedMax / 2) return;
@@ -451,7 +422,7 @@ export class Session implements MovableSession, StreamOwner {
     const { isDraining, isEnding, routes } = this.#door;
     // Nobody can come back to a node that goes, unless another one takes the session over.
     const mayWait = !isDraining || (!isEnding && routes.nodes.size > 0);
-    return this.#windowMs > 0 && mayWait && mayResumeAfter(end);
+    return this.acks.windowMs > 0 && mayWait && mayResumeAfter(end);
   }
 
   /** The session goes on without its stream. */
@@ -468,25 +439,26 @@ export class Session implements MovableSession, StreamOwner {
     if (this.#phase === "ended") return;
     this.#phase = "detached";
     this.#stream = undefined;
-    this.#outgoing.detach();
-    this.#inbox.forgetRequests();
+    this.acks.outgoing.detach();
+    this.acks.inbox.forgetRequests();
     const { detached, events, stats } = this.#door;
     stats.sessionsDetached += 1;
-    detached.add(this, this.#windowMs);
+    detached.add(this, this.acks.windowMs);
     if (this.#phase === "detached") events.onDetached?.(this);
   }
 
   #end(): void {
     if (this.#phase === "ended") return;
     this.#finishBacklog();
-    if (this.#windowMs > 0) {
+    if (this.acks.windowMs > 0) {
       this.#door.detached.remove(this);
-      this.#door.formerly.set(this.id, { user: this.jid.bare, inbox: this.#inbox });
+      this.#door.formerly.set(this.id, { user: this.jid.bare, inbox: this.acks.inbox });
     }
     this.#phase = "ended";
     this.#door.sessions.remove(this);
     this.#door.stats.sessionsEnded += 1;
-    this.#ending = handOver(this.#door, this, this.#outgoing.end());
+    this.#ending = handOver(this.#door, this, this.acks.outgoing.end());
+    this.#shadow?.close(this);
     this.#settleMove();
   }
 

@@ -30,6 +30,10 @@ export function archiveId(ms: number, sequence: number, what: string): string {
   return `${idFrom(ms)}${place}-${tail}`;
 }
 
+/** Whether two names are for the same message, archived at different moments. */
+export const isSameMessage = (one: string, other: string): boolean =>
+  one.slice(-TAIL_CHARACTERS) === other.slice(-TAIL_CHARACTERS);
+
 /** When the message was archived, in milliseconds; undefined for what is no name of ours. */
 export function timeOf(id: string): number | undefined {
   return PATTERN.test(id) ? Number.parseInt(id.slice(0, TIME_DIGITS), 36) : undefined;

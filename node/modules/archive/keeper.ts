@@ -1,8 +1,9 @@
 /** Both sides of a message: whose archive gets it, and under which name its owner sees it. */
+import { Unavailable } from "../../base/errors.ts";
 import type { Origin } from "../../router/origin.ts";
 import type { Verdict } from "../../router/stages.ts";
 import type { Jid } from "../../stanza/jid.ts";
-import { ArchiveIds } from "../../stores/archive-id.ts";
+import { ArchiveIds, END_ID, idFrom, isSameMessage } from "../../stores/archive-id.ts";
 import type { ClientSession, Envelope, Host } from "../contract.ts";
 import { PASS, pass } from "../contract.ts";
 import type { PreferencesOfUsers } from "./preferences.ts";
@@ -10,16 +11,20 @@ import { isArchived } from "./rules.ts";
 import { withOwnId, withoutOwnIds } from "./stanza-ids.ts";
 import type { Writer } from "./writer.ts";
 
+/** Where to look for what was archived by a node that died: the last messages of so long. */
+const AGAIN_MS = 600_000;
+const AGAIN_MAX = 100;
+
 type Answer = Verdict | Promise<Verdict>;
 
 export class Keeper {
-  readonly #host: Pick<Host, "router" | "isGuest">;
+  readonly #host: Pick<Host, "router" | "archive" | "isGuest">;
   readonly #writer: Writer;
   readonly #preferences: PreferencesOfUsers;
   readonly #ids = new ArchiveIds();
 
   constructor(
-    host: Pick<Host, "router" | "isGuest">,
+    host: Pick<Host, "router" | "archive" | "isGuest">,
     writer: Writer,
     preferences: PreferencesOfUsers,
   ) {
@@ -33,11 +38,12 @@ export class Keeper {
     const clean = withoutOwnIds(envelope, jid.bare);
     const unchanged = clean === envelope ? PASS : pass({ envelope: clean });
     if (clean.to.bare === jid.bare) return unchanged;
-    return this.#ifWanted(clean, jid, clean.to, unchanged, () => {
-      const id = this.#nameFor(origin);
-      const accepted = this.#write(id, clean, jid, clean.to);
-      return pass({ envelope: clean, own: withOwnId(clean, jid.bare, id), accepted });
-    });
+    return this.#ifWanted(clean, jid, clean.to, unchanged, () =>
+      this.#named(jid, origin, (id) => {
+        const accepted = this.#write(id, clean, jid, clean.to);
+        return pass({ envelope: clean, own: withOwnId(clean, jid.bare, id), accepted });
+      }),
+    );
   }
 
   /** The recipient's archive gets it once it is delivered or stored: what is refused is not there. */
@@ -45,11 +51,12 @@ export class Keeper {
     const { to } = envelope;
     const clean = withoutOwnIds(envelope, to.bare);
     const unchanged = clean === envelope ? PASS : pass({ envelope: clean });
-    return this.#ifWanted(clean, to, clean.from, unchanged, () => {
-      const id = this.#nameFor(origin);
-      const taken = () => this.#write(id, clean, to, clean.from);
-      return pass({ envelope: withOwnId(clean, to.bare, id), taken });
-    });
+    return this.#ifWanted(clean, to, clean.from, unchanged, () =>
+      this.#named(to, origin, (id) => {
+        const taken = () => this.#write(id, clean, to, clean.from);
+        return pass({ envelope: withOwnId(clean, to.bare, id), taken });
+      }),
+    );
   }
 
   #ifWanted(
@@ -57,7 +64,7 @@ export class Keeper {
     owner: Jid,
     peer: Jid,
     unchanged: Verdict,
-    archive: () => Verdict,
+    archive: () => Answer,
   ): Answer {
     if (!isArchived(envelope) || this.#host.isGuest(owner)) return unchanged;
     const isWanted = this.#preferences.wants(owner.bare, peer);
@@ -65,8 +72,20 @@ export class Keeper {
     return isWanted.then((is) => (is ? archive() : unchanged));
   }
 
-  #nameFor({ session, count }: Origin): string {
-    return this.#ids.next(this.#host.router.nowMs(), `${session} ${count}`);
+  /** The same message has the same name, be it sent again because a node died. */
+  #named({ bare }: Jid, origin: Origin, archive: (id: string) => Verdict): Answer {
+    const { session, count, isAgain } = origin;
+    const nowMs = this.#host.router.nowMs();
+    const id = this.#ids.next(nowMs, `${session} ${count}`);
+    if (isAgain !== true) return archive(id);
+    const since = { from: idFrom(nowMs - AGAIN_MS), before: END_ID };
+    return this.#host.archive.page(bare, since, AGAIN_MAX, "last").then(
+      (lately) => archive(lately.find((one) => isSameMessage(one.id, id))?.id ?? id),
+      (error: unknown) => {
+        if (error instanceof Unavailable) return archive(id);
+        throw error;
+      },
+    );
   }
 
   #write(id: string, { bytes }: Envelope, owner: Jid, peer: Jid): Promise<void> {

@@ -230,6 +230,12 @@ export class NodeRoutes implements Routes {
     yield* this.#parts.shared.users();
   }
 
+  async renounce(): Promise<void> {}
+
+  async renounced(): Promise<number> {
+    return 0;
+  }
+
   ping(): Promise<void> {
     return Promise.resolve();
   }

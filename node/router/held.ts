@@ -1,0 +1,73 @@
+/** Messages that wait for a session because stored ones come first, in order. */
+import type { ClientSession } from "../session/contract.ts";
+import type { Envelope } from "../stanza/contract.ts";
+
+/** For one session. */
+const HELD_MAX = 1_000;
+
+export interface HeldQueue {
+  isHolding: boolean;
+  readonly waiting: Envelope[];
+  /** How many have left it: the place of the first that waits. */
+  left: number;
+}
+
+export class Held {
+  readonly #queues = new WeakMap<ClientSession, HeldQueue>();
+
+  /** Undefined as long as nothing was ever held for it. */
+  of(session: ClientSession): HeldQueue | undefined {
+    return this.#queues.get(session);
+  }
+
+  isHolding(session: ClientSession): boolean {
+    return this.#queues.get(session)?.isHolding === true;
+  }
+
+  /** From now on messages for this session wait until `release`. */
+  hold(session: ClientSession): void {
+    const queue = this.#queues.get(session);
+    if (queue === undefined) this.#queues.set(session, { isHolding: true, waiting: [], left: 0 });
+    else queue.isHolding = true;
+  }
+
+  /** False when too many wait. */
+  push(session: ClientSession, envelope: Envelope): boolean {
+    const queue = this.#queues.get(session);
+    if (queue === undefined || queue.waiting.length >= HELD_MAX) return false;
+    queue.waiting.push(envelope);
+    return true;
+  }
+
+  /** Hands over what waits as long as it is taken, and ends holding when that is all. */
+  release(session: ClientSession, give: (envelope: Envelope) => boolean): void {
+    const queue = this.#queues.get(session);
+    if (queue === undefined) return;
+    this.#giveSome(queue, give);
+    queue.isHolding = queue.waiting.length > 0;
+  }
+
+  /** Hands over what arrived before that moment: a stored message comes between. */
+  releaseBefore(session: ClientSession, ms: number, give: (envelope: Envelope) => boolean): void {
+    const queue = this.#queues.get(session);
+    if (queue === undefined || queue.waiting.length === 0) return;
+    this.#giveSome(queue, (envelope) => envelope.receivedMs < ms && give(envelope));
+  }
+
+  #giveSome(queue: HeldQueue, give: (envelope: Envelope) => boolean): void {
+    const { waiting } = queue;
+    let given = 0;
+    while (given < waiting.length && give(waiting[given] as Envelope)) given += 1;
+    waiting.splice(0, given);
+    queue.left += given;
+  }
+
+  /** All that wait; they are the caller's. */
+  take(session: ClientSession): readonly Envelope[] {
+    const queue = this.#queues.get(session);
+    if (queue === undefined) return [];
+    queue.isHolding = false;
+    queue.left += queue.waiting.length;
+    return queue.waiting.splice(0);
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * What this node keeps for others: copies of their sessions, and when a node dies, those of its
+ * sessions. They go on here without a stream, until their clients resume them or their windows close.
+ */
+import type { Clock } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
+import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
+import { Keeper } from "../shadow/keeper.ts";
+import type { Verdict } from "../shadow/mirror.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import { Jid } from "../stanza/jid.ts";
+import { EnvelopeError } from "../stanza/wire.ts";
+import type { Carried } from "./carried.ts";
+import type { Endings } from "./ended.ts";
+import type { HandOver } from "./hand-over.ts";
+import { incomingOf } from "./incoming.ts";
+import { BadFrame } from "./octets.ts";
+import type { Peers } from "./peers.ts";
+import type { SessionRecord } from "./session-wire.ts";
+import { decodeWaiting } from "./session-wire.ts";
+import type { Copy, MirrorFrame } from "./shadow-wire.ts";
+import { changeCopy, copyOf } from "./shadow-wire.ts";
+
+/** Sessions of a dead node that are taken over at once. */
+const AT_ONCE = 64;
+const RETRY_MS = 1_000;
+const ATTEMPTS_MAX = 300;
+/** How long a node that was thought dead waits to hear which of its sessions are still its own. */
+const ANSWER_MS = 4_000;
+
+export interface KeepingParts {
+  readonly routes: Routes;
+  readonly peers: Peers;
+  readonly sessions: () => SessionTable;
+  readonly handOver: HandOver;
+  readonly carried: Carried;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly adopt: Adopt;
+  readonly onTakenOver: (session: ClientSession) => void;
+  readonly endings: Endings;
+}
+
+/**
+ * See adoptSession.
+ * @returns "again": look at the routes once more; "never": this node goes itself
+ */
+export type Adopt = (incoming: Incoming, seen: RouteSet) => Promise<"taken" | "again" | "never">;
+
+export type KeptAnswer = "kept" | "perhaps" | "gone";
+
+/** Sessions of one dead node, on their way to become ours. */
+interface Adoption {
+  readonly ids: Set<string>;
+  readonly done: Promise<void>;
+}
+
+export class Keeping {
+  readonly #parts: KeepingParts;
+  readonly #keeper: Keeper<Copy>;
+  readonly #adoptions = new Map<string, Adoption>();
+  /** Without a lease that could be proven. */
+  #isOut = false;
+
+  constructor(parts: KeepingParts) {
+    this.#parts = parts;
+    this.#keeper = new Keeper({ whole: copyOf, change: changeCopy });
+  }
+
+  /** Copies of other nodes' sessions. */
+  get copies(): number {
+    return this.#keeper.size;
+  }
+
+  /** Sessions that are on their way to become ours. */
+  get adopting(): number {
+    let count = 0;
+    for (const { ids } of this.#adoptions.values()) count += ids.size;
+    return count;
+  }
+
+  /** Whether that session of another node is ours to go on with; "perhaps": its node seems to live. */
+  isKept(id: string): KeptAnswer {
+    for (const { ids } of this.#adoptions.values()) if (ids.has(id)) return "kept";
+    const owners = this.#keeper.ownersOf(id);
+    if (owners.length === 0) return "gone";
+    const { nodes } = this.#parts.routes;
+    return owners.every((owner) => nodes.has(owner)) ? "perhaps" : "kept";
+  }
+
+  /** Another node says how its sessions stand. */
+  async take(owner: string, { term, items }: MirrorFrame): Promise<readonly Verdict[]> {
+    const adoption = this.#adoptions.get(owner);
+    if (adoption !== undefined) await this.#within(ANSWER_MS, adoption.done);
+    if (this.#adoptions.has(owner)) {
+      throw new Unavailable("mesh-failed", "Cannot say yet whose the sessions of this node are");
+    }
+    if (this.#isOut) throw new Unavailable("mesh-failed", "Cannot keep sessions without a lease");
+    const isAlive = await this.#parts.peers.ready(owner);
+    const verdicts = isAlive ? this.#keeper.take(owner, term, items) : [];
+    return items.map(({ kind, payload }, at): Verdict => {
+      if (kind === "whole" && this.#isOurs(copyOf(payload).state.route)) return "kept";
+      const verdict = verdicts[at] ?? (kind === "whole" ? undefined : "unknown");
+      if (verdict !== undefined) return verdict;
+      // Nobody would take it over: its node is dead to everybody already.
+      throw new Unavailable("mesh-failed", "Cannot keep sessions of a node without a lease");
+    });
+  }
+
+  /** This node may be taken for dead from now on: others have copies elsewhere then. */
+  leaseLost(): void {
+    this.#isOut = true;
+    this.#keeper.forgetAll();
+  }
+
+  leaseRegained(): void {
+    this.#isOut = false;
+  }
+
+  /** A node is dead, or has left: what it left here is ours, unless somebody was quicker. */
+  nodeDown(owner: string): void {
+    if (this.#adoptions.has(owner)) return;
+    const ids = new Set<string>();
+    const done = this.#adoptAll(owner, ids).finally(() => this.#adoptions.delete(owner));
+    this.#adoptions.set(owner, { ids, done });
+  }
+
+  #isOurs({ user, session }: Route): boolean {
+    const held = this.#parts.sessions().ofUser(user);
+    return held.some(({ id, moving }) => id === session && moving === undefined);
+  }
+
+  /** Never rejects. */
+  async #adoptAll(owner: string, ids: Set<string>): Promise<void> {
+    const { routes, log } = this.#parts;
+    const voidTerm = await this.#firmly(() => routes.renounced(owner));
+    if (voidTerm === undefined) return;
+    const { term, byId: copies } = this.#keeper.takeAll(owner, voidTerm);
+    if (copies.size === 0) return;
+    log.info({ node: owner, sessions: copies.size }, "taking over the sessions of a dead node");
+    for (const id of copies.keys()) ids.add(id);
+    const waiting = [...copies];
+    const work = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const [id, { state }] = next;
+        await this.#adopt({ owner, voidTerm }, term, state);
+        ids.delete(id);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    log.info({ node: owner, sessions: copies.size }, "took over the sessions of a dead node");
+  }
+
+  /** Never rejects: what cannot be read is logged, and lost. */
+  async #adopt(origin: CopyOrigin, term: number, state: Copy): Promise<void> {
+    const { routes, log } = this.#parts;
+    const { owner } = origin;
+    const { session: id } = state.state.route;
+    try {
+      const record = recordOf(state);
+      let { voidTerm } = origin;
+      for (;;) {
+        const copy = { owner, voidTerm };
+        if ((await this.#firmly(() => this.#tryToAdopt(copy, record))) !== "again") return;
+        // The owner is not dead after all, and may have gone on without us.
+        voidTerm = (await this.#firmly(() => routes.renounced(owner))) ?? term;
+        if (voidTerm >= term) return;
+      }
+    } catch (error) {
+      if (!(error instanceof BadFrame || error instanceof EnvelopeError)) throw error;
+      log.error({ err: error, session: id }, "cannot read the copy of a session");
+    }
+  }
+
+  /** @throws Unavailable */
+  async #tryToAdopt(copy: CopyOrigin, record: SessionRecord): ReturnType<Adopt> {
+    const { routes, adopt } = this.#parts;
+    const { route } = record.state;
+    const seen = await routes.read(route.user);
+    const holder = seen.routes.find(({ resource }) => resource === route.resource);
+    const isSame = holder?.session === route.session;
+    // It goes on elsewhere; or its node is not dead, and has its route.
+    if (isSame && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
+    if (holder === undefined || isSame) {
+      return await adopt({ ...incomingOf(record, this.#parts), copy }, seen);
+    }
+    await this.#passOn(record);
+    return "taken";
+  }
+
+  /** Its address is another client's by now: what it had goes on to others. */
+  #passOn({ state: { route }, waiting, held }: SessionRecord): Promise<void> {
+    const { handOver, endings } = this.#parts;
+    const ended = endedSession(route);
+    const left: Envelope[] = [];
+    for (const { stanza, about } of [...waiting, ...held]) {
+      if (Buffer.isBuffer(stanza)) continue;
+      if (about !== undefined) handOver.restoreLeft(ended, stanza, about);
+      left.push(stanza);
+    }
+    return endings.ended(ended, left);
+  }
+
+  /** For as long as its client might come back; undefined when it cannot be done until then. */
+  async #firmly<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const { clock, log } = this.#parts;
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        log.warn({ err: error, attempt }, "cannot take over sessions of a dead node yet");
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+      }
+    }
+    log.error({ attempts: ATTEMPTS_MAX }, "cannot take over sessions of a dead node");
+    return undefined;
+  }
+
+  async #within(ms: number, work: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(ms, resolve);
+    void work.then(resolve);
+    await promise;
+    timer.cancel();
+  }
+}
+
+/** What stands for a session that nobody can go on with. */
+const endedSession = (route: Route): ClientSession => ({
+  id: route.session,
+  jid: Jid.prepared(`${route.user}/${route.resource}`),
+  route,
+  state: new Map(),
+  deliver: () => false,
+  send: () => false,
+  close() {},
+});
+
+function recordOf(copy: Copy): SessionRecord {
+  const { state, carried, recent } = copy;
+  return {
+    // What its client sends next may be what the dead node had accepted.
+    state: { ...state, mayRepeat: true },
+    waiting: copy.waiting.map(decodeWaiting),
+    held: copy.held.map(decodeWaiting),
+    carried,
+    recent,
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * What a node sends to the shadows of its sessions: each whole once, as `session-wire.ts` writes it,
+ * then what changed. The shadow keeps stanzas as they came; they are read when it needs them.
+ */
+import type { Route } from "../routes/contract.ts";
+import type { MirrorItem, MirrorKind, Verdict } from "../shadow/mirror.ts";
+import { readRoute, writeRoute } from "./frames.ts";
+import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
+import type { Origin } from "./origin.ts";
+import type { Packed, PackedSession } from "./session-wire.ts";
+import {
+  RECENT_MAX,
+  readCarried,
+  readStanzas,
+  unpackSession,
+  writeCarried,
+  writeStanzas,
+} from "./session-wire.ts";
+
+const KINDS: readonly MirrorKind[] = ["whole", "change", "drop"];
+const VERDICTS: readonly Verdict[] = ["stored", "unknown", "kept"];
+/** The mirror batches by bytes; an item has 20 at least. */
+export const ITEMS_MAX = 20_000;
+
+/** Frame "mirror": items for the copies of the sender's sessions. */
+export interface MirrorFrame {
+  readonly term: number;
+  readonly items: readonly MirrorItem[];
+}
+
+export function encodeMirror({ term, items }: MirrorFrame): Buffer {
+  const bytes = items.reduce((sum, { payload }) => sum + payload.length + 64, 32);
+  const writer = new OctetWriter(bytes).extension().u48(term).u16(items.length);
+  for (const { kind, id, sequence, payload } of items) {
+    writer.u8(KINDS.indexOf(kind)).text(id).u48(sequence).block(payload);
+  }
+  return writer.done();
+}
+
+/** @throws BadFrame */
+export function decodeMirror(frame: Buffer): MirrorFrame {
+  const reader = new OctetReader(frame);
+  reader.skipExtension();
+  const term = reader.u48();
+  const items: MirrorItem[] = [];
+  for (let left = reader.count(ITEMS_MAX, 15); left > 0; left -= 1) {
+    const kind = KINDS[reader.u8()];
+    if (kind === undefined) throw new BadFrame("the kind of an item is not known");
+    items.push({ kind, id: reader.text(), sequence: reader.u48(), payload: reader.block() });
+  }
+  return { term, items };
+}
+
+export function encodeVerdicts(verdicts: readonly Verdict[]): Buffer {
+  const writer = new OctetWriter(4 + verdicts.length).extension().u16(verdicts.length);
+  for (const verdict of verdicts) writer.u8(VERDICTS.indexOf(verdict));
+  return writer.done();
+}
+
+/** @throws BadFrame */
+export function decodeVerdicts(payload: Buffer): readonly Verdict[] {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const verdicts: Verdict[] = [];
+  for (let left = reader.count(ITEMS_MAX, 1); left > 0; left -= 1) {
+    verdicts.push(VERDICTS[reader.u8()] ?? "unknown");
+  }
+  return verdicts;
+}
+
+/** What came since the last word about a session. */
+export interface Change {
+  readonly received: number;
+  readonly acknowledged: number;
+  /** So many of the stanzas that waited have been acknowledged. */
+  readonly gone: number;
+  readonly sent: readonly Packed[];
+  /** The same for those that wait behind stored ones. */
+  readonly released: number;
+  readonly held: readonly Packed[];
+  /** As it is now; undefined: as it was. */
+  readonly route: Route | undefined;
+  /** What is new of what modules keep; empty bytes for what is gone. */
+  readonly carried: ReadonlyMap<string, Buffer>;
+}
+
+export function encodeChange(change: Change): Buffer {
+  const { route, received, acknowledged, gone, released } = change;
+  const writer = new OctetWriter(512).extension();
+  writer.u48(received).u48(acknowledged).u48(gone).u48(released);
+  writeStanzas(writer, change.sent);
+  writeStanzas(writer, change.held);
+  writeCarried(writer, change.carried);
+  writer.u8(route === undefined ? 0 : 1);
+  if (route !== undefined) writeRoute(writer.text(route.user), route);
+  return writer.done();
+}
+
+/** @throws BadFrame */
+function decodeChange(payload: Buffer): Change {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const [received, acknowledged] = [reader.u48(), reader.u48()];
+  const [gone, released] = [reader.u48(), reader.u48()];
+  const [sent, held] = [readStanzas(reader), readStanzas(reader)];
+  const carried = readCarried(reader);
+  const route = reader.u8() === 0 ? undefined : readRoute(reader, reader.text());
+  return { received, acknowledged, gone, sent, released, held, route, carried };
+}
+
+/** A session of another node, as its shadow has it. */
+export interface Copy {
+  state: PackedSession["state"];
+  waiting: readonly Packed[];
+  held: readonly Packed[];
+  readonly carried: Map<string, Buffer>;
+  recent: readonly Origin[];
+}
+
+/** @throws BadFrame */
+export function copyOf(whole: Buffer): Copy {
+  const { carried, ...packed } = unpackSession(whole);
+  return { ...packed, carried: new Map(carried) };
+}
+
+/** @throws BadFrame when it does not fit the copy */
+export function changeCopy(copy: Copy, payload: Buffer): Copy {
+  const change = decodeChange(payload);
+  const { gone, released, received, acknowledged, route = copy.state.route } = change;
+  if (gone > copy.waiting.length || released > copy.held.length) {
+    throw new BadFrame("it takes away more than there is");
+  }
+  const acknowledgedNow = copy.waiting.slice(0, gone).flatMap(({ origin }) => origin ?? []);
+  copy.state = { ...copy.state, received, acknowledged, route };
+  copy.waiting = joined(copy.waiting, gone, change.sent);
+  copy.held = joined(copy.held, released, change.held);
+  if (acknowledgedNow.length > 0) {
+    copy.recent = [...copy.recent, ...acknowledgedNow].slice(-RECENT_MAX);
+  }
+  for (const [key, bytes] of change.carried) {
+    if (bytes.length === 0) copy.carried.delete(key);
+    else copy.carried.set(key, bytes);
+  }
+  return copy;
+}
+
+const joined = <T>(before: readonly T[], gone: number, added: readonly T[]): readonly T[] =>
+  gone === 0 && added.length === 0 ? before : [...before.slice(gone), ...added];

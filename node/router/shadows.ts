@@ -1,0 +1,329 @@
+/**
+ * The shadows of this node's sessions: what each is to know, sent in batches, and what waits for it.
+ * The machine that keeps track is shadow/mirror.ts; the other half, on the shadow, is in keeping.ts.
+ */
+import { crc32 } from "node:zlib";
+import type { Clock, Timer } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Mesh } from "../mesh/contract.ts";
+import { FrameKind } from "../mesh/contract.ts";
+import type { NodeRecord, Route, Routes } from "../routes/contract.ts";
+import type {
+  ClientSession,
+  MovableSession,
+  SessionProgress,
+  Shadow,
+} from "../session/contract.ts";
+import { chooseShadow } from "../shadow/choose.ts";
+import type { Encoded, MirrorStats } from "../shadow/mirror.ts";
+import { Mirror } from "../shadow/mirror.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import type { Carried } from "./carried.ts";
+import type { Endings } from "./ended.ts";
+import type { HandOver } from "./hand-over.ts";
+import type { Peers } from "./peers.ts";
+import type { Packed } from "./session-wire.ts";
+import { encodeWaiting, packSession } from "./session-wire.ts";
+import { decodeVerdicts, encodeChange, encodeMirror } from "./shadow-wire.ts";
+
+/** Of stanzas in one item: a large outbox goes in pieces. */
+const PIECE_BYTES = 512 * 1024;
+const RENOUNCE_PAUSE_MS = 1_000;
+/** While the lease cannot be proven, others may take our sessions over: ask them this often. */
+const DOUBT_MS = 1_000;
+/** What others' presence changes of a session's state is told at most this often. */
+const STATE_MS = 2_000;
+
+export interface ShadowParts {
+  readonly mesh: Mesh;
+  readonly routes: Routes;
+  readonly zone: string;
+  readonly peers: Peers;
+  readonly handOver: HandOver;
+  readonly carried: Carried;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly endings: Endings;
+}
+
+/** How much of a session its shadow has been sent. */
+interface Sent {
+  acknowledged: number;
+  sent: number;
+  released: number;
+  held: number;
+  route: Route;
+  /** Fingerprints of what modules keep. */
+  carried: ReadonlyMap<string, number>;
+}
+
+interface Followed {
+  readonly session: MovableSession;
+  sent: Sent | undefined;
+  /** What modules keep of it may change until the stanza of that place is accepted. */
+  stateUntil: number;
+  isStateDue: boolean;
+}
+
+export class Shadows implements Shadow {
+  readonly #parts: ShadowParts;
+  readonly #mirror: Mirror;
+  readonly #followed = new Map<string, Followed>();
+  /** Sessions whose state may have changed by what they were told. */
+  #told = new Set<Followed>();
+  #tellTimer: Timer | undefined;
+  #doubtTimer: Timer | undefined;
+
+  constructor(parts: ShadowParts) {
+    this.#parts = parts;
+    const { clock, mesh } = parts;
+    this.#mirror = new Mirror({
+      choose: (id, isUsable) => this.#choose(id, isUsable),
+      encode: (id, isWhole) => this.#encode(id, isWhole),
+      async send(node, term, items) {
+        const payload = encodeMirror({ term, items });
+        return decodeVerdicts(await mesh.request(node, FrameKind.mirror, payload));
+      },
+      renounce: (node, term) => this.#renounce(node, term),
+      schedule: (work) => void setImmediate(work),
+      after: (ms, work) => void clock.after(ms, work),
+      nowMs: () => clock.monotonicMs(),
+      onKept: (id) => this.#onKept(id),
+    });
+  }
+
+  get stats(): MirrorStats {
+    return this.#mirror.stats;
+  }
+
+  begin(session: MovableSession): void {
+    const followed = { session, sent: undefined, stateUntil: 0, isStateDue: false };
+    this.#followed.set(session.id, followed);
+    this.#mirror.begin(session.id);
+  }
+
+  changed({ id }: ClientSession): void {
+    this.#mirror.changed(id);
+  }
+
+  settled({ id }: ClientSession): Promise<boolean> | undefined {
+    return this.#mirror.settled(id);
+  }
+
+  close({ id }: ClientSession): void {
+    this.#mirror.close(id);
+  }
+
+  end(session: ClientSession): void {
+    if (this.#followed.get(session.id)?.session !== session) return;
+    this.#followed.delete(session.id);
+    this.#mirror.end(session.id);
+  }
+
+  /** A stanza of its client, at that place, may change what modules keep of it. */
+  stateChanges({ id }: ClientSession, place: number): void {
+    const followed = this.#followed.get(id);
+    if (followed !== undefined) followed.stateUntil = place;
+  }
+
+  /** The same for what it was told: less urgent. */
+  stateMayChange({ id }: ClientSession): void {
+    const followed = this.#followed.get(id);
+    if (followed === undefined || followed.isStateDue) return;
+    this.#told.add(followed);
+    this.#tellTimer ??= this.#parts.clock.after(STATE_MS, () => this.#tell());
+  }
+
+  nodeUp(): void {
+    this.#mirror.retry();
+  }
+
+  nodeDown({ incarnation }: NodeRecord): void {
+    this.#mirror.nodeDown(incarnation);
+  }
+
+  /** Until it is regained others may take sessions over, and we must learn it soon. */
+  leaseLost(): void {
+    this.#doubtTimer ??= this.#parts.clock.after(DOUBT_MS, () => {
+      this.#doubtTimer = undefined;
+      this.#mirror.touchAll();
+      this.leaseLost();
+    });
+  }
+
+  leaseRegained(): void {
+    this.#doubtTimer?.cancel();
+    this.#doubtTimer = undefined;
+  }
+
+  #tell(): void {
+    this.#tellTimer = undefined;
+    const told = this.#told;
+    this.#told = new Set();
+    for (const followed of told) {
+      followed.isStateDue = true;
+      this.#mirror.changed(followed.session.id);
+    }
+  }
+
+  #choose(id: string, isUsable: (node: string) => boolean): string | undefined {
+    const { routes, zone } = this.#parts;
+    const usable = [...routes.nodes.values()].filter(({ incarnation }) => isUsable(incarnation));
+    return chooseShadow(id, zone, usable);
+  }
+
+  /** Never rejects. */
+  async #renounce(node: string, term: number): Promise<void> {
+    const { routes, peers, clock, log } = this.#parts;
+    while (!peers.isDead(node)) {
+      try {
+        await routes.renounce(node, term);
+        return;
+      } catch (error) {
+        log.warn({ err: error, node }, "cannot make the copies of a shadow void yet");
+        await new Promise<void>((resolve) => clock.after(RENOUNCE_PAUSE_MS, resolve));
+      }
+    }
+  }
+
+  #onKept(id: string): void {
+    const session = this.#followed.get(id)?.session;
+    if (session === undefined) return;
+    this.#parts.log.warn({ session: id }, "a session was taken over by its shadow");
+    this.#parts.endings.displaced(session);
+  }
+
+  #encode(id: string, isWhole: boolean): Encoded | undefined {
+    const followed = this.#followed.get(id);
+    const progress = followed?.session.progress;
+    if (followed === undefined || progress === undefined) return undefined;
+    const { sent } = followed;
+    if (isWhole || sent === undefined) return this.#whole(followed, progress);
+    return this.#change(followed, sent, progress);
+  }
+
+  #whole(followed: Followed, progress: SessionProgress): Encoded {
+    const { handOver, carried: modules } = this.#parts;
+    const { session } = followed;
+    const { acknowledgedTotal, sentTotal } = progress;
+    const { waiting: _all, ...state } = session.snapshot();
+    const waiting = this.#stanzas(session, acknowledgedTotal, sentTotal);
+    const queue = handOver.heldOf(session);
+    const held = this.#heldFrom(session, queue?.left ?? 0);
+    const carried = modules.export(session);
+    const payload = packSession({
+      state,
+      waiting,
+      held: held.stanzas,
+      carried,
+      recent: handOver.recentOf(session),
+    });
+    followed.sent = {
+      acknowledged: acknowledgedTotal,
+      sent: acknowledgedTotal + waiting.length,
+      released: queue?.left ?? 0,
+      held: held.until,
+      route: session.route,
+      carried: fingerprints(carried),
+    };
+    this.#stateSent(followed, progress.received);
+    const isComplete = followed.sent.sent === sentTotal && held.isComplete;
+    return { payload, isComplete };
+  }
+
+  #change(followed: Followed, sent: Sent, progress: SessionProgress): Encoded {
+    const { session } = followed;
+    const { received, acknowledged, acknowledgedTotal, sentTotal } = progress;
+    // What was acknowledged before it was sent to the shadow is never sent there.
+    const first = Math.max(sent.sent, acknowledgedTotal);
+    const stanzas = this.#stanzas(session, first, sentTotal);
+    const queue = this.#parts.handOver.heldOf(session);
+    const left = queue?.left ?? sent.released;
+    const held = this.#heldFrom(session, Math.max(sent.held, left));
+    const isStateDue = followed.isStateDue || followed.stateUntil > 0;
+    const payload = encodeChange({
+      received,
+      acknowledged,
+      gone: Math.min(sent.sent, acknowledgedTotal) - sent.acknowledged,
+      sent: stanzas,
+      released: Math.min(sent.held, left) - sent.released,
+      held: held.stanzas,
+      route: session.route === sent.route ? undefined : session.route,
+      carried: isStateDue ? this.#newState(session, sent) : NOTHING,
+    });
+    sent.acknowledged = acknowledgedTotal;
+    sent.sent = first + stanzas.length;
+    sent.released = left;
+    sent.held = held.until;
+    sent.route = session.route;
+    if (isStateDue) this.#stateSent(followed, received);
+    return { payload, isComplete: sent.sent === sentTotal && held.isComplete };
+  }
+
+  /** What waits for its client from that place on, as much as fits. */
+  #stanzas(session: MovableSession, first: number, end: number): readonly Packed[] {
+    const stanzas: Packed[] = [];
+    let bytes = 0;
+    for (let place = first; place < end && bytes < PIECE_BYTES; place += 1) {
+      const stanza = session.sentAt(place) ?? NO_BYTES;
+      const packed = this.#pack(session, stanza);
+      bytes += packed.bytes.length;
+      stanzas.push(packed);
+    }
+    return stanzas;
+  }
+
+  #heldFrom(session: MovableSession, first: number): HeldPart {
+    const { left = first, waiting = [] } = this.#parts.handOver.heldOf(session) ?? {};
+    const stanzas: Packed[] = [];
+    let bytes = 0;
+    for (const envelope of waiting.slice(first - left)) {
+      if (bytes >= PIECE_BYTES) break;
+      const packed = this.#pack(session, envelope);
+      bytes += packed.bytes.length;
+      stanzas.push(packed);
+    }
+    const until = first + stanzas.length;
+    return { stanzas, until, isComplete: until === left + waiting.length };
+  }
+
+  #pack(session: MovableSession, stanza: Envelope | Buffer): Packed {
+    const { handOver } = this.#parts;
+    const about = Buffer.isBuffer(stanza) ? undefined : handOver.aboutOf(stanza, session);
+    return encodeWaiting({ stanza, about });
+  }
+
+  /** What the shadow does not have yet of what modules keep. */
+  #newState(session: MovableSession, sent: Sent): ReadonlyMap<string, Buffer> {
+    const now = this.#parts.carried.export(session);
+    const news = new Map<string, Buffer>();
+    for (const [key, bytes] of now) {
+      if (sent.carried.get(key) !== fingerprint(bytes)) news.set(key, bytes);
+    }
+    for (const key of sent.carried.keys()) if (!now.has(key)) news.set(key, NO_BYTES);
+    sent.carried = fingerprints(now);
+    return news;
+  }
+
+  #stateSent(followed: Followed, received: number): void {
+    followed.isStateDue = false;
+    this.#told.delete(followed);
+    // The handlers of a stanza that is not accepted yet may change it once more.
+    if (received >= followed.stateUntil) followed.stateUntil = 0;
+  }
+}
+
+interface HeldPart {
+  readonly stanzas: readonly Packed[];
+  /** The place of the next. */
+  readonly until: number;
+  readonly isComplete: boolean;
+}
+
+/** To see whether it has changed, without keeping it. */
+const fingerprint = (bytes: Buffer): number => bytes.length * 2 ** 32 + crc32(bytes);
+const fingerprints = (carried: ReadonlyMap<string, Buffer>): ReadonlyMap<string, number> =>
+  new Map([...carried].map(([key, bytes]) => [key, fingerprint(bytes)]));
+
+const NO_BYTES = Buffer.alloc(0);
+const NOTHING: ReadonlyMap<string, Buffer> = new Map();

@@ -1,0 +1,89 @@
+/**
+ * Which node goes on with a session: the one that its client resumes it at (moves.ts), and when a
+ * node dies, the shadow that has its copy (shadows.ts for our sessions, keeping.ts for those of
+ * others).
+ */
+import type { Mesh } from "../mesh/contract.ts";
+import type { NodeRecord, Route } from "../routes/contract.ts";
+import { shadowsOf } from "../shadow/choose.ts";
+import type { Endings } from "./ended.ts";
+import type { Adopt, KeepingParts, KeptAnswer } from "./keeping.ts";
+import { Keeping } from "./keeping.ts";
+import { Moves } from "./moves.ts";
+import { Shadows } from "./shadows.ts";
+
+/** How long a new session waits for what a dead node left of the one before it. */
+const LOOKS_MAX = 60;
+const PAUSE_MS = 500;
+/** Of several answers the first of these counts. */
+const ANSWERS: readonly KeptAnswer[] = ["kept", "perhaps"];
+
+export interface SuccessionParts extends Omit<KeepingParts, "adopt"> {
+  /** Undefined for a single node. */
+  readonly mesh: Mesh | undefined;
+  readonly endings: Endings;
+  /** Goes on with a session of a dead node. Undefined: sessions have no shadows. */
+  readonly adopt: Adopt | undefined;
+  /** Where this node is. */
+  readonly zone: string;
+}
+
+export class Succession {
+  readonly moves: Moves;
+  readonly shadows: Shadows | undefined;
+  readonly keeping: Keeping | undefined;
+  readonly #parts: SuccessionParts;
+
+  constructor(parts: SuccessionParts) {
+    this.#parts = parts;
+    const { mesh, adopt, zone } = parts;
+    const isKept = (id: string) => this.keeping?.isKept(id) ?? "gone";
+    this.moves = new Moves({ ...parts, isKept });
+    if (mesh === undefined || adopt === undefined) return;
+    this.shadows = new Shadows({ ...parts, mesh, zone });
+    this.keeping = new Keeping({ ...parts, adopt });
+  }
+
+  /** Of several nodes one may have a copy of it. Never rejects. */
+  async isKept(user: string, sessionId: string): Promise<KeptAnswer> {
+    const own = this.keeping?.isKept(sessionId) ?? "gone";
+    if (this.keeping === undefined || own === "kept") return own;
+    const nodes = shadowsOf(sessionId, [...this.#parts.routes.nodes.values()]);
+    const asked = nodes.map((node) => this.moves.isAt(node, user, sessionId));
+    const answers = [own, ...(await Promise.all(asked))];
+    return ANSWERS.find((answer) => answers.includes(answer)) ?? "gone";
+  }
+
+  /** Settles when no node has a copy that is to be passed on yet, or much later. Never rejects. */
+  async passedOn({ user, session }: Route): Promise<void> {
+    for (let look = 0; look < LOOKS_MAX; look += 1) {
+      if ((await this.isKept(user, session)) === "gone") return;
+      await new Promise<void>((resolve) => this.#parts.clock.after(PAUSE_MS, resolve));
+    }
+  }
+
+  nodeUp(): void {
+    this.shadows?.nodeUp();
+  }
+
+  nodeDown(node: NodeRecord): void {
+    this.shadows?.nodeDown(node);
+    this.keeping?.nodeDown(node.incarnation);
+  }
+
+  /** Others may take this node's sessions for gone, and go on with them. */
+  leaseLost(): void {
+    this.shadows?.leaseLost();
+    this.keeping?.leaseLost();
+  }
+
+  leaseRegained(): void {
+    this.shadows?.leaseRegained();
+    this.keeping?.leaseRegained();
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    const { copies = 0, adopting = 0 } = this.keeping ?? {};
+    return { ...this.shadows?.stats, copies, adopting };
+  }
+}

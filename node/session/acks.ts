@@ -1,0 +1,82 @@
+/** XEP-0198 of one session: what is counted, remembered and answered, both ways. */
+import type { ServerStream } from "../stream/stream.ts";
+import type { SessionProgress, SessionState } from "./contract.ts";
+import type { Door } from "./door-context.ts";
+import { Inbox } from "./inbox.ts";
+import { acksFailed, answer, countTooHigh, enabled, readCount } from "./nonzas.ts";
+import type { OutboxLimits } from "./outbox.ts";
+import { Outgoing } from "./outgoing.ts";
+import { grantedSeconds } from "./resumption.ts";
+
+const boundsOf = ({ config, limits }: Door): OutboxLimits => ({
+  stanzasMax: config.outboxStanzasMax,
+  bytesMax: limits.outboxBytesMax,
+});
+
+export class Acks {
+  readonly inbox = new Inbox();
+  readonly outgoing = new Outgoing();
+  /** How long its client may stay away; 0: it cannot resume. */
+  windowMs = 0;
+
+  /** From now on both ends count (section 3). @returns what to answer to `<enable/>` */
+  enable(door: Door, id: string, attributes: Readonly<Record<string, unknown>>): Buffer {
+    if (this.outgoing.isEnabled) return acksFailed("unexpected-request");
+    const maxSeconds = grantedSeconds(attributes, door.config.resumeSeconds);
+    if (maxSeconds === undefined) return acksFailed("bad-request");
+    this.inbox.enable();
+    this.windowMs = maxSeconds * 1_000;
+    this.outgoing.enable(boundsOf(door), maxSeconds > 0);
+    return enabled(maxSeconds > 0 ? { id, maxSeconds } : undefined);
+  }
+
+  /** Becomes what another node had. */
+  restore(door: Door, state: SessionState): void {
+    this.windowMs = state.windowMs;
+    this.inbox.restore(state.received, state.countedFrom);
+    this.outgoing.restore(boundsOf(door), state.acknowledged, state.waiting);
+  }
+
+  /** Undefined when nothing is counted any more. */
+  get progress(): SessionProgress | undefined {
+    const { inbox, outgoing } = this;
+    if (!outgoing.isEnabled) return undefined;
+    return { received: inbox.accepted, ...outgoing.progress };
+  }
+
+  /** What another node needs of it. */
+  get snapshot() {
+    const { inbox, outgoing, windowMs } = this;
+    const { accepted: received, countedFrom } = inbox;
+    return { windowMs, received, countedFrom, ...outgoing.snapshot };
+  }
+
+  /** Takes the `h` of an `<a/>`. False when it was not valid: the stream is closed then. */
+  takeCount(stream: ServerStream, text: string | undefined): boolean {
+    const { outgoing } = this;
+    const h = readCount(text);
+    if (h === undefined) {
+      stream.close({ condition: "bad-format" });
+      return false;
+    }
+    if (!outgoing.fits(h)) {
+      const application = countTooHigh(h, outgoing.sentCount);
+      stream.close({ condition: "undefined-condition", application });
+      return false;
+    }
+    outgoing.acknowledge(h);
+    return true;
+  }
+
+  /** Answers `<r/>` as far as what it asks about is accepted, and known to the shadow. */
+  answerRequests(
+    stream: ServerStream,
+    session: { whenSafe(): Promise<boolean> | undefined },
+  ): void {
+    const h = this.inbox.takeAnswer();
+    if (h === undefined) return;
+    const safe = session.whenSafe();
+    if (safe === undefined) stream.write(answer(h));
+    else void safe.then((isOurs) => isOurs && stream.write(answer(h)));
+  }
+}

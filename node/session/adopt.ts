@@ -1,0 +1,49 @@
+/** A session that another node has given away, or left when it died, goes on at this one. */
+import { Unavailable } from "../base/errors.ts";
+import type { RouteSet } from "../routes/contract.ts";
+import { Jid } from "../stanza/jid.ts";
+import type { Incoming } from "./contract.ts";
+import type { Door } from "./door-context.ts";
+import { settledWithin } from "./ending.ts";
+import { Session } from "./session.ts";
+
+/** How long it waits for a shadow of its own before it goes on without one. */
+const SHADOW_MS = 2_000;
+
+/**
+ * Makes the session ours, once the routes say so. What comes for it meanwhile waits.
+ * @param seen the user's routes as they were before it was given away, or after its node died
+ * @returns "again" when the routes have changed since, or its address is taken here; "never" when
+ *   this node goes itself
+ * @throws Unavailable when the routes cannot be written
+ */
+export async function adoptSession(
+  door: Door,
+  { state, copy, install, onTaken }: Incoming,
+  seen: RouteSet,
+): Promise<Session | "again" | "never"> {
+  const route = { ...state.route, node: door.selfIncarnation };
+  const jid = Jid.prepared(`${route.user}/${route.resource}`);
+  if (door.isEnding) return "never";
+  if (door.sessions.get(jid.full) !== undefined) return "again";
+  const session = new Session(door, undefined, { jid, route, revision: 0 });
+  session.restore(state);
+  door.sessions.add(session);
+  install(session);
+  // Its shadow has it before it is ours: from then on we may die.
+  door.events.shadow?.begin(session);
+  try {
+    const safe = session.whenSafe();
+    if (safe !== undefined) await settledWithin(door.clock, SHADOW_MS, safe);
+    session.revision = (await door.routes.takeOver(route, seen, copy)).revision;
+  } catch (error) {
+    session.forget();
+    if (error instanceof Unavailable && error.code === "routes-moved") return "again";
+    throw error;
+  }
+  if (!session.isResumable) return "again"; // Its address was taken at once.
+  door.stats.sessionsMovedIn += 1;
+  onTaken(session);
+  session.thaw();
+  return session;
+}

@@ -1,0 +1,384 @@
+/**
+ * The owner's half of mirroring: which of this node's sessions have a copy on which other node, and
+ * how far it goes. A pure machine: sessions, frames and time are handed in. Whatever goes wrong, a
+ * lost frame, a shadow that forgot or died, the session is sent whole again.
+ *
+ * A shadow that does not answer may be alive, with copies that grow old. Before anything counts as
+ * stored elsewhere, its copies are renounced: noted as void where it must look before it uses them.
+ * The note names a term; what is sent to that node later is of the next one.
+ */
+import { Waiters } from "../base/waiters.ts";
+
+export type MirrorKind = "whole" | "change" | "drop";
+
+export interface MirrorItem {
+  readonly kind: MirrorKind;
+  readonly id: string;
+  /** Grows by one with each item of a session: a change fits only behind the item before it. */
+  readonly sequence: number;
+  readonly payload: Buffer;
+}
+
+/** "unknown": it must be sent whole; "kept": that node has taken the session over. */
+export type Verdict = "stored" | "unknown" | "kept";
+
+export interface Encoded {
+  readonly payload: Buffer;
+  /** There is no more to be sent; otherwise the rest goes with the next change. */
+  readonly isComplete: boolean;
+}
+
+export interface MirrorParts {
+  /** The shadow for a session: the same for the same nodes. Undefined when there is none. */
+  choose(id: string, isUsable: (node: string) => boolean): string | undefined;
+  /** What to send; undefined when there is nothing to be told of the session any more. */
+  encode(id: string, isWhole: boolean): Encoded | undefined;
+  /** Items to one node arrive in the order of the calls. Rejects when they may not have. */
+  send(node: string, term: number, items: readonly MirrorItem[]): Promise<readonly Verdict[]>;
+  /**
+   * Resolves when the copies that `node` has, of that term and before, are void, or the node is
+   * dead. Never rejects.
+   */
+  renounce(node: string, term: number): Promise<void>;
+  /** Runs it at the end of this turn. */
+  schedule(work: () => void): void;
+  /** Runs it once after so long. */
+  after(ms: number, work: () => void): void;
+  nowMs(): number;
+  onKept(id: string): void;
+}
+
+/** How long a node that did not answer is left alone. */
+export const SUSPECT_MS = 10_000;
+/** Of the items of one frame; one item may have more. */
+const BATCH_BYTES = 1024 * 1024;
+const BATCH_ITEMS = 5_000;
+const NOTHING = Buffer.alloc(0);
+
+interface Mirrored {
+  shadow: string | undefined;
+  /** Counts the wholes: answers to what was sent before the last one say nothing. */
+  epoch: number;
+  sequence: number;
+  isWholeDue: boolean;
+  isDirty: boolean;
+  /** Changes so far, and how many of them the shadow has. */
+  changes: number;
+  stored: number;
+  untilStored: Waiters | undefined;
+  isClosed: boolean;
+}
+
+interface Sent extends MirrorItem {
+  readonly mirrored: Mirrored | undefined;
+  readonly epoch: number;
+  /** How many changes the shadow has when it has stored this. */
+  readonly changes: number;
+}
+
+export interface MirrorStats {
+  /** Sessions that another node has a copy of, or is to have. */
+  shadowed: number;
+  /** Sessions that no other node can have a copy of now. */
+  unshadowed: number;
+  mirroredWhole: number;
+  mirroredChanges: number;
+  mirrorFailures: number;
+}
+
+export class Mirror {
+  readonly #parts: MirrorParts;
+  readonly #sessions = new Map<string, Mirrored>();
+  /** Sessions that are over, by the node that still has their copy. */
+  readonly #drops = new Map<string, Set<string>>();
+  /** Nodes that did not answer, and until when they are left alone. */
+  readonly #suspects = new Map<string, number>();
+  /** Of nodes that ever failed us. It never goes back, also when such a node was thought dead. */
+  readonly #terms = new Map<string, number>();
+  readonly #renouncing = new Set<Promise<void>>();
+  #dirty = new Set<string>();
+  readonly #unshadowed = new Set<string>();
+  #isScheduled = false;
+  #isRetryDue = false;
+  #whole = 0;
+  #changes = 0;
+  #failures = 0;
+
+  constructor(parts: MirrorParts) {
+    this.#parts = parts;
+  }
+
+  get stats(): MirrorStats {
+    return {
+      shadowed: this.#sessions.size - this.#unshadowed.size,
+      unshadowed: this.#unshadowed.size,
+      mirroredWhole: this.#whole,
+      mirroredChanges: this.#changes,
+      mirrorFailures: this.#failures,
+    };
+  }
+
+  begin(id: string): void {
+    this.#sessions.set(id, {
+      shadow: undefined,
+      epoch: 0,
+      sequence: 0,
+      isWholeDue: true,
+      isDirty: false,
+      changes: 0,
+      stored: 0,
+      untilStored: undefined,
+      isClosed: false,
+    });
+    this.changed(id);
+  }
+
+  changed(id: string): void {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored === undefined || mirrored.isClosed) return;
+    mirrored.changes += 1;
+    this.#touch(id, mirrored);
+  }
+
+  /**
+   * Settles with true once the shadow has all changes so far, or there is none, and with false when
+   * the session has gone from here before that. Undefined: it is so already, or it is not mirrored.
+   */
+  settled(id: string): Promise<boolean> | undefined {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored === undefined || mirrored.isClosed) return undefined;
+    if (mirrored.stored >= mirrored.changes) return undefined;
+    mirrored.untilStored ??= new Waiters();
+    return mirrored.untilStored.wait(mirrored.changes);
+  }
+
+  /** Another node has a copy, with all changes so far. */
+  isSafe(id: string): boolean {
+    const mirrored = this.#sessions.get(id);
+    return mirrored?.shadow !== undefined && mirrored.stored >= mirrored.changes;
+  }
+
+  /** It is over: nothing is told any more, and nobody waits. Its copy stays until `end`. */
+  close(id: string): void {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored === undefined) return;
+    mirrored.isClosed = true;
+    mirrored.untilStored?.end();
+  }
+
+  /** Nothing is left of it here, so that its copy may go. */
+  end(id: string): void {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored === undefined) return;
+    this.#sessions.delete(id);
+    this.#unshadowed.delete(id);
+    mirrored.untilStored?.end();
+    if (mirrored.shadow !== undefined) this.#drop(mirrored.shadow, id);
+  }
+
+  /** Its copies are gone: others must have them. */
+  nodeDown(node: string): void {
+    this.#drops.delete(node);
+    this.#suspects.delete(node);
+    this.#leave(node);
+  }
+
+  /** Sessions that had nobody to mirror them may have somebody now. */
+  retry(): void {
+    for (const id of this.#unshadowed) {
+      const mirrored = this.#sessions.get(id);
+      if (mirrored !== undefined) this.#again(id, mirrored);
+    }
+  }
+
+  /** A word about every session, so that it is soon learnt which are kept by their shadows. */
+  touchAll(): void {
+    for (const [id, mirrored] of this.#sessions) this.#touch(id, mirrored);
+  }
+
+  #touch(id: string, mirrored: Mirrored): void {
+    if (!mirrored.isDirty) {
+      mirrored.isDirty = true;
+      this.#dirty.add(id);
+    }
+    this.#flushLater();
+  }
+
+  #again(id: string, mirrored: Mirrored): void {
+    mirrored.epoch += 1;
+    mirrored.isWholeDue = true;
+    this.#touch(id, mirrored);
+  }
+
+  /** All that have their copies there are sent whole to others. */
+  #leave(node: string): void {
+    for (const [id, mirrored] of this.#sessions) {
+      if (mirrored.shadow !== node) continue;
+      mirrored.shadow = undefined;
+      this.#again(id, mirrored);
+    }
+  }
+
+  #drop(node: string, id: string): void {
+    const drops = this.#drops.get(node) ?? new Set();
+    this.#drops.set(node, drops.add(id));
+    this.#flushLater();
+  }
+
+  #flushLater(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#parts.schedule(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const batches = new Map<string, Sent[]>();
+    const add = (node: string, sent: Sent) => {
+      const batch = batches.get(node);
+      if (batch === undefined) batches.set(node, [sent]);
+      else batch.push(sent);
+    };
+    for (const [node, ids] of this.#drops) {
+      for (const id of ids) {
+        const item = { kind: "drop", id, sequence: 0, payload: NOTHING } as const;
+        add(node, { ...item, mirrored: undefined, epoch: 0, changes: 0 });
+      }
+    }
+    this.#drops.clear();
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    for (const id of dirty) {
+      const mirrored = this.#sessions.get(id);
+      if (mirrored === undefined) continue;
+      mirrored.isDirty = false;
+      const sent = this.#next(id, mirrored);
+      if (sent !== undefined && mirrored.shadow !== undefined) add(mirrored.shadow, sent);
+    }
+    for (const [node, batch] of batches) this.#dispatch(node, batch);
+  }
+
+  #next(id: string, mirrored: Mirrored): Sent | undefined {
+    const isWhole = mirrored.isWholeDue;
+    if (mirrored.shadow === undefined) this.#choose(id, mirrored);
+    if (mirrored.shadow === undefined) {
+      void this.#goOnWithout(id, mirrored);
+      return undefined;
+    }
+    const encoded = this.#parts.encode(id, isWhole);
+    if (encoded === undefined) return undefined;
+    mirrored.isWholeDue = false;
+    mirrored.sequence += 1;
+    if (isWhole) this.#whole += 1;
+    else this.#changes += 1;
+    const { payload, isComplete } = encoded;
+    if (!isComplete) this.#touch(id, mirrored);
+    const { epoch, sequence } = mirrored;
+    const changes = isComplete ? mirrored.changes : 0;
+    return { kind: isWhole ? "whole" : "change", id, sequence, payload, mirrored, epoch, changes };
+  }
+
+  /** Never in place of another that lives: it may have taken the session over, and would not say so. */
+  #choose(id: string, mirrored: Mirrored): void {
+    mirrored.shadow = this.#parts.choose(id, (node) => !this.#isSuspect(node));
+    if (mirrored.shadow === undefined) this.#unshadowed.add(id);
+    else this.#unshadowed.delete(id);
+  }
+
+  /** Nobody else is there, or answers: once no old copy can be taken for the session. */
+  async #goOnWithout(id: string, mirrored: Mirrored): Promise<void> {
+    const { changes } = mirrored;
+    if (this.#suspects.size > 0) this.#retryLater();
+    await Promise.all(this.#renouncing);
+    if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
+      this.#stored(mirrored, changes);
+    }
+  }
+
+  #retryLater(): void {
+    if (this.#isRetryDue) return;
+    this.#isRetryDue = true;
+    this.#parts.after(SUSPECT_MS, () => {
+      this.#isRetryDue = false;
+      this.retry();
+    });
+  }
+
+  #isSuspect(node: string): boolean {
+    const untilMs = this.#suspects.get(node);
+    if (untilMs === undefined) return false;
+    if (untilMs > this.#parts.nowMs()) return true;
+    this.#suspects.delete(node);
+    return false;
+  }
+
+  #dispatch(node: string, batch: readonly Sent[]): void {
+    let from = 0;
+    let bytes = 0;
+    batch.forEach(({ payload }, at) => {
+      const isFull = bytes + payload.length > BATCH_BYTES || at - from >= BATCH_ITEMS;
+      if (at > from && isFull) {
+        void this.#send(node, batch.slice(from, at));
+        from = at;
+        bytes = 0;
+      }
+      bytes += payload.length;
+    });
+    void this.#send(node, from === 0 ? batch : batch.slice(from));
+  }
+
+  /** Never rejects. */
+  async #send(node: string, batch: readonly Sent[]): Promise<void> {
+    const term = this.#terms.get(node) ?? 1;
+    try {
+      const verdicts = await this.#parts.send(node, term, batch);
+      // Whoever was left before this was sent must not have copies that count.
+      if (this.#renouncing.size > 0) await Promise.all(this.#renouncing);
+      batch.forEach((sent, at) => {
+        this.#take(sent, verdicts[at] ?? "unknown");
+      });
+    } catch {
+      this.#failures += 1;
+      this.#suspect(node, term);
+    }
+  }
+
+  /** It may or may not have what it was sent, and may come back: others are asked meanwhile. */
+  #suspect(node: string, term: number): void {
+    if ((this.#terms.get(node) ?? 1) !== term) return; // Known, from another frame.
+    this.#suspects.set(node, this.#parts.nowMs() + SUSPECT_MS);
+    this.#terms.set(node, term + 1);
+    this.#drops.delete(node);
+    const renounced = this.#parts.renounce(node, term).then(() => {
+      this.#renouncing.delete(renounced);
+    });
+    this.#renouncing.add(renounced);
+    this.#leave(node);
+  }
+
+  #take({ id, mirrored, epoch, changes }: Sent, verdict: Verdict): void {
+    if (mirrored === undefined || this.#sessions.get(id) !== mirrored) return;
+    if (mirrored.epoch !== epoch) return;
+    switch (verdict) {
+      case "stored":
+        this.#stored(mirrored, changes);
+        return;
+      case "unknown":
+        this.#again(id, mirrored);
+        return;
+      case "kept":
+        this.#parts.onKept(id);
+        return;
+      default:
+        verdict satisfies never;
+    }
+  }
+
+  #stored(mirrored: Mirrored, changes: number): void {
+    if (changes <= mirrored.stored) return;
+    mirrored.stored = changes;
+    mirrored.untilStored?.reach(changes);
+  }
+}
