@@ -1,11 +1,14 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConfigError } from "./base/errors.ts";
 import { readConfiguration, readSchema } from "./configuration.ts";
 import { modulesWith } from "./external-modules.ts";
+import type { Module } from "./modules/contract.ts";
 import { MODULES } from "./modules/index.ts";
+import type { IqRegistration } from "./router/iq.ts";
+import type { StageRegistration } from "./router/stages.ts";
 
 let folder: string;
 let written = 0;
@@ -128,4 +131,25 @@ test("a file names modules, and their options beside them", async () => {
   await writeFile(file, "modules: { external: [1] }");
   const numbered = readConfiguration({ file, sets: [] });
   await expect(numbered).rejects.toThrow(/modules\.external\.0: Invalid input: expected string/);
+});
+
+test("the module of the manual is one", async () => {
+  const manual = await readFile(path.join(import.meta.dirname, "../docs/modules.md"), "utf8");
+  const [, code = ""] = manual.match(/^```js\n(.*?)^```$/ms) ?? [];
+  const sets = [`modules.external=${await write(code)}`, "modules.silence.bytesMax=1000"];
+  const { modules } = await readConfiguration({ file: undefined, sets });
+  expect(modules.silence).toEqual({ bytesMax: 1_000 });
+  const module = (await modulesWith(modules.external as unknown as string[])).at(-1) as Module;
+  const counts = { refused: 0 };
+  const [limit, refuse] = module.setup({ counts } as never, { bytesMax: 9 } as never);
+  const answer = (limit as IqRegistration).run({} as never);
+  expect(String(answer)).toBe('<limit xmlns="urn:example:silence" max="9"/>');
+  const { run } = refuse as StageRegistration<"outbound">;
+  const verdict = (bytes: string) =>
+    run({ kind: "message", bytes: Buffer.from(bytes) } as never, {} as never, {} as never);
+  expect([verdict("short"), verdict("not so short")]).toMatchObject([
+    { kind: "pass" },
+    { kind: "bounce", condition: "policy-violation" },
+  ]);
+  expect(counts.refused).toBe(1);
 });
