@@ -38,8 +38,8 @@ export const CHANGES: readonly Change[] = [
   { file: "router/frames.ts", from: "writer.u8(\n", to: "writer.u8(\n    128 |\n" },
   {
     file: "router/session-wire.ts",
-    from: "writer.u8(ENVELOPE |",
-    to: "writer.u8(128 | ENVELOPE |",
+    from: "const flags = ENVELOPE |",
+    to: "const flags = 128 | ENVELOPE |",
   },
   { file: "router/task-frames.ts", from: "? IS_BYTES : 0", to: "? 128 | IS_BYTES : 128" },
   // Envelopes have an extension: tag, length, content.

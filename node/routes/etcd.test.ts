@@ -1,4 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { EtcdClient, EtcdClientOptions } from "./client.ts";
+import { openClient } from "./client.ts";
 import { testRoutes } from "./contract.suite.ts";
 import type { Holder, Route } from "./contract.ts";
 import { sharedEndpoint, TestCluster, until } from "./testing/etcd.ts";
@@ -40,6 +42,43 @@ test("a node that leaves takes everything of its own with it at once", async () 
   expect(await cluster.keys()).toHaveLength(3);
   await one.routes[Symbol.asyncDispose]();
   expect(await cluster.keys()).toEqual([]);
+});
+
+test("a bind in doubt that took another node's address is taken back, and that node hears", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one");
+  let isLosing = false;
+  const connect = (options: EtcdClientOptions): EtcdClient => {
+    const client = openClient(options);
+    const { kv, leaseClient, watchClient } = client;
+    const txn: typeof kv.txn = async (request) => {
+      const answer = await kv.txn(request);
+      if (isLosing) throw new Error("the answer is lost");
+      return answer;
+    };
+    const range = kv.range.bind(kv);
+    const put = kv.put.bind(kv);
+    return { kv: { range, put, txn }, leaseClient, watchClient, close: () => client.close() };
+  };
+  const two = await cluster.start("two", { connect });
+  const [phone, again] = ["p", "q"].map((session) => makeRoute({ node: "one", session })) as [
+    Route,
+    Route,
+  ];
+  await one.routes.bind(phone);
+  isLosing = true;
+  const taking = two.routes.bind({ ...again, node: "two" });
+  await expect(taking).rejects.toMatchObject({ code: "routes-unavailable" });
+  isLosing = false;
+  await until(() => one.diary.lines.includes("lost p"));
+  await until(async () => (await one.routes.read(again.user)).routes.length === 0);
+  // One that took nobody's place is taken back without a word.
+  isLosing = true;
+  cluster.notices.length = 0;
+  await expect(two.routes.bind({ ...again, node: "two" })).rejects.toThrow();
+  isLosing = false;
+  await until(async () => (await one.routes.read(again.user)).routes.length === 0);
+  expect(cluster.notices).toEqual([]);
 });
 
 test("after a bind every sibling node knows the user's routes without asking", async () => {

@@ -146,6 +146,7 @@ class Engine implements EtcdRoutes {
       book: this.#book,
       learn: (user, set) => this.#learn(user, set),
       tell: (user, set) => void this.#tell(user, set, []),
+      tellAll: (user, set) => void this.#siblings.tell(this.nodes.keys(), user, set),
       lose: (route, set) => this.#lose(route, set),
     });
     this.#claims = new Claims({

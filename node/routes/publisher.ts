@@ -26,6 +26,8 @@ export interface PublisherParts {
   readonly learn: (user: string, set: RouteSet) => RouteSet;
   /** Other nodes with sessions of the user must hear of a set that nobody waits for. */
   readonly tell: (user: string, set: RouteSet) => void;
+  /** Every other node must hear of a set: one of them holds a session that has lost its route. */
+  readonly tellAll: (user: string, set: RouteSet) => void;
   /** Our route is not ours any more; forget it and say so. */
   readonly lose: (route: Route, set: RouteSet) => void;
 }
@@ -223,18 +225,25 @@ export class Publisher {
    * @param writtenAt the revision of its last write, if we know it
    */
   async #withdraw(route: Route, writtenAt?: number): Promise<RouteSet> {
-    const { keys, writes, book, learn } = this.#parts;
+    const { keys, writes, book, learn, tellAll } = this.#parts;
     const { user, resource } = route;
     const key = keys.route(route);
     let revision = writtenAt;
+    let hasReplaced = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const outcome =
         revision === undefined
           ? await writes.run({ user })
           : await writes.run({ request: whenWrittenAt(key, revision, remove(key)), user });
       const isOurs = isSameHolding(outcome.set.routes.find(isHolder(route)), route);
-      if (!isOurs || book.find(route) !== undefined) return learn(user, outcome.set);
+      if (!isOurs || book.find(route) !== undefined) {
+        const set = learn(user, outcome.set);
+        if (hasReplaced) tellAll(user, set);
+        return set;
+      }
       revision = outcome.writtenAt.get(resource);
+      // Written in doubt, in the place of another's, who has not heard of it.
+      hasReplaced ||= writtenAt === undefined && outcome.madeAt.get(resource) !== revision;
     }
     throw new Unavailable("routes-unavailable", "Cannot remove route: it keeps changing");
   }

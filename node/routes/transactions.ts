@@ -37,6 +37,8 @@ export interface Outcome {
   readonly set: RouteSet;
   /** The revision at which each resource's route was last written. */
   readonly writtenAt: ReadonlyMap<string, number>;
+  /** The revision at which each resource's key came to be: an earlier one if a route replaced another. */
+  readonly madeAt: ReadonlyMap<string, number>;
 }
 
 interface Queued {
@@ -176,8 +178,8 @@ export class Transactions {
     let next = 0;
     for (const { operation, resolve } of batch) {
       const response = operation.request === undefined ? undefined : responses[next++];
-      const { set, writtenAt } = found.get(operation.user ?? "") ?? NOBODY;
-      resolve({ revision, response, set: { ...set, revision }, writtenAt });
+      const { set, ...writes } = found.get(operation.user ?? "") ?? NOBODY;
+      resolve({ revision, response, set: { ...set, revision }, ...writes });
     }
   }
 
@@ -201,7 +203,11 @@ export class Transactions {
   }
 }
 
-const NOBODY = { set: { revision: 0, routes: [] }, writtenAt: new Map<string, number>() };
+const NOBODY = {
+  set: { revision: 0, routes: [] },
+  writtenAt: new Map<string, number>(),
+  madeAt: new Map<string, number>(),
+};
 
 const userRange = (keys: Keys, user: string) => {
   const { key, end } = keys.user(user);
@@ -211,14 +217,16 @@ const userRange = (keys: Keys, user: string) => {
 function setOf(keys: Keys, user: string, revision: number, found: readonly IKeyValue[]) {
   const routes: Route[] = [];
   const writtenAt = new Map<string, number>();
-  for (const { key, value, mod_revision } of found) {
+  const madeAt = new Map<string, number>();
+  for (const { key, value, mod_revision, create_revision } of found) {
     const resource = keys.resource(user, key);
     const route = decodeRoute(user, resource, value);
     if (route === undefined) continue; // Not ours: we neither use nor remove it.
     routes.push(route);
     writtenAt.set(resource, Number(mod_revision));
+    madeAt.set(resource, Number(create_revision));
   }
-  return { set: { revision, routes }, writtenAt };
+  return { set: { revision, routes }, writtenAt, madeAt };
 }
 
 /** `then` only while `key` was last written at `revision`; 0: while it does not exist. */
