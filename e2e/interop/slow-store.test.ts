@@ -15,7 +15,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   cluster = await startCluster({ nodes: 2 });
-  for (const name of ["romeo", "juliet"]) {
+  for (const name of ["romeo", "juliet", "nurse"]) {
     const command = ["user", "add", `${name}@localhost`, "--config", cluster.adminConfig];
     expect((await runCommand(command, `${PASSWORD}\n`)).code).toBe(0);
   }
@@ -46,15 +46,16 @@ const historyMetric = (name: string) => metricOf(nodeAt(0).http, `zonda_store_hi
 test("messages flow while history is refused, and history has all of them afterwards", async () => {
   const romeo = await logIn(0, "romeo");
   const juliet = await logIn(1, "juliet");
+  const nurse = await logIn(1, "nurse");
   const readers = await Promise.all(
     Array.from({ length: READERS }, (_, index) => logIn(0, "romeo", `reader${index}`)),
   );
   const said: string[] = [];
-  const say = async () => {
+  const say = async (name = "juliet", listener = juliet) => {
     const body = `word ${said.length}`;
     said.push(body);
-    romeo.send(`<message to='juliet@localhost' type='chat'><body>${body}</body></message>`);
-    await juliet.read(`<body>${body}</body>`);
+    romeo.send(`<message to='${name}@localhost' type='chat'><body>${body}</body></message>`);
+    await listener.read(`<body>${body}</body>`);
   };
   await say();
   expect(await query(romeo, "before")).toContain("<fin");
@@ -67,6 +68,12 @@ test("messages flow while history is refused, and history has all of them afterw
     for (const answer of answers) expect(answer).toMatch(/<error type='wait'>/);
     expect(await historyMetric("suspensions_total")).toBeGreaterThan(0);
     for (let count = 0; count < 50; count += 1) await say();
+    // Nobody here knows yet whether she blocks or archives him: that is waited for once.
+
+    await say("nurse", nurse);
+
+    await say("nurse", nurse);
+
     const stranger = await RawClient.connect(nodeAt(0).c2s);
     await stranger.open();
     stranger.plain("romeo", PASSWORD);
@@ -83,5 +90,5 @@ test("messages flow while history is refused, and history has all of them afterw
   };
   await expect.poll(bodies, { timeout: 30_000, interval: 500 }).toEqual(said);
   expect(await historyMetric("suspended")).toBe(0);
-  for (const client of [romeo, juliet, ...readers]) client.destroy();
+  for (const client of [romeo, juliet, nurse, ...readers]) client.destroy();
 }, 120_000);

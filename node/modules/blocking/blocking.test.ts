@@ -248,6 +248,23 @@ test("what a node lets through because its store is away is stopped at the sessi
   expect(take(juliet)).toEqual([]);
 });
 
+test("a store that did not answer is asked again after five seconds, not for every message", async () => {
+  const { cluster, romeo, sends } = await scene(1);
+  const away = new Unavailable("store-timeout", "Cannot read documents: no answer");
+  const hello = `<message to='${NURSE}' type='chat' id='m'><body>hi</body></message>`;
+  cluster.stores.fail("documents", away);
+  await sends(romeo, hello);
+  const { documents } = cluster.stores.of(() => true);
+  cluster.stores.fail("documents", undefined);
+  await documents.change(NURSE, "blocked", new Map([[ROMEO, Buffer.alloc(0)]]));
+  await sends(romeo, hello);
+  expect(cluster.stores.storedFor(NURSE)).toHaveLength(2);
+  cluster.clock.advance(5_000);
+  await sends(romeo, hello);
+  expect(conditionOf(one(romeo, "message"))).toBe("service-unavailable");
+  expect(cluster.stores.storedFor(NURSE)).toHaveLength(2);
+});
+
 test("a report is counted and sent to whom the configuration names", async () => {
   const { cluster, juliet, romeo, asks, quiet } = await scene(1, {
     blocking: { reportsTo: ROMEO },

@@ -16,6 +16,8 @@ import { Blocklist } from "./list.ts";
 
 const STATE = "blocking";
 const NOTHING = Buffer.alloc(0);
+/** A store that did not answer is not waited for again with every message. */
+const UNREAD_MS = 5_000;
 
 interface Remembered {
   readonly list: Blocklist;
@@ -110,6 +112,8 @@ export class Blocklists {
       // Without a store nothing goes to users who are away, and for the others the node of their
       // session knows the list: what is let through here is stopped there.
       this.#host.log.warn({ err: error }, "cannot read a blocklist");
+      const untilMs = this.#host.clock.monotonicMs() + Math.min(UNREAD_MS, this.#rememberMs);
+      this.#cache.set(user, { list: Blocklist.EMPTY, untilMs });
       return Blocklist.EMPTY;
     } finally {
       this.#reading.delete(user);

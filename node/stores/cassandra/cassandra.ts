@@ -25,13 +25,14 @@ import { cassandraTokens } from "./tokens.ts";
 type Limits = Omit<BudgetLimits, "deadlineMs">;
 
 /**
- * Together less than the driver has in flight (2 connections of 2,048 calls to one server). Logins and
- * history are refused while Cassandra does not answer; who delivers tries again and must not lose.
+ * Together less than the driver has in flight (2 connections of 2,048 calls to one server). While
+ * Cassandra does not answer all is refused at once but what hands over and stores messages, which tries
+ * again and must not lose; blocklists and archiving preferences are documents, and have a default.
  */
 const LIMITS: Readonly<Record<BudgetName, Limits>> = {
   login: { inFlightMax: 768, waitingMax: 4_096, isPatient: false },
   delivery: { inFlightMax: 1_024, waitingMax: 8_192, isPatient: true },
-  documents: { inFlightMax: 512, waitingMax: 4_096, isPatient: true },
+  documents: { inFlightMax: 512, waitingMax: 4_096, isPatient: false },
   pubsub: { inFlightMax: 256, waitingMax: 2_048, isPatient: false },
   archive: { inFlightMax: 512, waitingMax: 1_024, isPatient: false },
   history: { inFlightMax: 128, waitingMax: 256, isPatient: false },
