@@ -102,6 +102,20 @@ test("a store that keeps failing is not asked, and then by one call until it ans
   expect(budget.counts).toMatchObject({ suspended: 0, suspensions: 1 });
 });
 
+test("who waits when a store is given up is refused then", async () => {
+  const { clock, budget, outcomes, call, names } = kit({ inFlightMax: 10, waitingMax: 3 });
+  for (let count = 0; count < 10; count += 1) call("a");
+  clock.advance(400);
+  for (const name of ["b", "c"]) call(name);
+  clock.advance(600);
+  await turn();
+  expect(names()).toEqual(Array(10).fill("a"));
+  const suspended = ["b: store-suspended", "c: store-suspended"];
+  expect(outcomes).toEqual(expect.arrayContaining([...Array(10).fill("a: store-timeout")]));
+  expect(outcomes.slice(-2)).toEqual(suspended);
+  expect(budget.counts).toMatchObject({ waiting: 0, refused: 2, suspended: 1 });
+});
+
 test("patient calls wait while the store is not asked, and go when it answers again", async () => {
   const { clock, budget, sent, outcomes, call, names, fail } = kit({ isPatient: true });
   await fail(10);

@@ -22,7 +22,9 @@ export interface BudgetLimits {
 }
 
 interface Waiting {
+  readonly what: string;
   readonly enter: (ticket: number) => void;
+  readonly reject: (error: unknown) => void;
   readonly timer: Timer;
 }
 
@@ -101,9 +103,7 @@ export class Budget {
 
   #wait(what: string): Promise<number> {
     const { deadlineMs, waitingMax, isPatient } = this.#limits;
-    if (this.#breaker.isOpen && !isPatient) {
-      return this.#refuse("store-suspended", `Cannot ${what}: the store has not been answering`);
-    }
+    if (this.#breaker.isOpen && !isPatient) return this.#refuseSuspended(what);
     if (this.#waiting.size >= waitingMax) {
       return this.#refuse("store-overload", `Cannot ${what}: too many requests wait`);
     }
@@ -113,7 +113,7 @@ export class Budget {
         const why = `Cannot ${what}: its turn did not come in ${deadlineMs} ms`;
         this.#refuse("store-overload", why).catch(reject);
       });
-      const waiting: Waiting = { enter: resolve, timer };
+      const waiting: Waiting = { what, enter: resolve, reject, timer };
       this.#waiting.add(waiting);
       this.#tryLater();
     });
@@ -122,6 +122,19 @@ export class Budget {
   #refuse(code: string, message: string): Promise<never> {
     this.#refused += 1;
     return Promise.reject(new Unavailable(code, message));
+  }
+
+  #refuseSuspended(what: string): Promise<never> {
+    return this.#refuse("store-suspended", `Cannot ${what}: the store has not been answering`);
+  }
+
+  /** Who is not patient does not wait for what will not come. */
+  #sendAway(): void {
+    for (const { what, timer, reject } of this.#waiting) {
+      timer.cancel();
+      this.#refuseSuspended(what).catch(reject);
+    }
+    this.#waiting.clear();
   }
 
   #letIn(): void {
@@ -151,6 +164,7 @@ export class Budget {
     const change = this.#breaker.ended(ticket, hasFailed, this.#clock.monotonicMs());
     if (change === "open") {
       this.#suspensions += 1;
+      if (!this.#limits.isPatient) this.#sendAway();
       this.#log.warn({ budget: this.#name }, "the store does not answer: it is not asked for now");
     } else if (change === "closed") {
       this.#log.info({ budget: this.#name }, "the store answers again");
