@@ -145,10 +145,12 @@ export class HandOver {
     if (this.#parts.shadows() !== undefined) this.#recent.add(session, origin);
   }
 
-  /** Once its shadow has what the session took, or somebody else has been given it. */
+  /** Once its shadow or its client has what the session took, or somebody else has been given it. */
   #whenSafe(session: ClientSession): true | Promise<true> {
     const settled = this.#parts.shadows()?.settled(session);
-    return settled === undefined ? true : settled.then(() => this.#whenPassedOn(session));
+    if (settled === undefined) return true;
+    const acknowledged = session.whenAcknowledged?.() ?? settled;
+    return Promise.race([settled, acknowledged]).then(() => this.#whenPassedOn(session));
   }
 
   async #whenPassedOn({ id }: ClientSession): Promise<true> {
