@@ -242,8 +242,9 @@ const endedSession = (route: Route): ClientSession => ({
 function recordOf(copy: Copy): SessionRecord {
   const { state, carried, recent } = copy;
   return {
-    // What its client sends next may be what the dead node had accepted.
-    state: { ...state, mayRepeat: true },
+    // What its client sends next may be what the dead node had accepted, and the client may have got
+    // more than we know of: of the dead node, or of one before it, if it has not been back since.
+    state: { ...state, mayRepeat: true, inherited: state.inherited ?? copy.waiting.length },
     waiting: copy.waiting.map(decodeWaiting),
     held: copy.held.map(decodeWaiting),
     carried,

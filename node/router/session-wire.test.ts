@@ -38,6 +38,7 @@ test("a session arrives with all that waits for it, and what is known of each st
         route: ROUTE,
         lang: "de",
         mayRepeat: true,
+        inherited: 7,
         windowMs: 1,
         received: 2,
         countedFrom: 3,

@@ -16,6 +16,7 @@ export const RECENT_MAX = 64;
 
 const HAS_LANG = 1;
 const MAY_REPEAT = 2;
+const INHERITED = 4;
 
 const BYTES = 0;
 const ENVELOPE = 1;
@@ -47,11 +48,18 @@ export const encodeSession = ({ waiting, held, ...record }: SessionRecord): Buff
 
 export function packSession(record: PackedSession): Buffer {
   const { state, waiting, held, carried, recent } = record;
-  const { lang = "", mayRepeat } = state;
+  const { lang, mayRepeat, inherited } = state;
+  const flags =
+    (lang === undefined ? 0 : HAS_LANG) |
+    (mayRepeat ? MAY_REPEAT : 0) |
+    (inherited === undefined ? 0 : INHERITED);
   const writer = new OctetWriter(4_096).extension();
   writer.text(state.route.user);
   writeRoute(writer, state.route);
-  writer.u8((state.lang === undefined ? 0 : HAS_LANG) | (mayRepeat ? MAY_REPEAT : 0)).text(lang);
+  writer
+    .u8(flags)
+    .text(lang ?? "")
+    .u48(inherited ?? 0);
   writer.u48(state.windowMs).u48(state.received).u48(state.countedFrom).u48(state.acknowledged);
   writeStanzas(writer, waiting);
   writeStanzas(writer, held);
@@ -80,10 +88,12 @@ export function unpackSession(payload: Buffer): PackedSession {
   const route: Route = readRoute(reader, reader.text());
   const flags = reader.u8();
   const lang = reader.text();
+  const inherited = reader.u48();
   const state = {
     route,
     lang: (flags & HAS_LANG) === 0 ? undefined : lang,
     mayRepeat: (flags & MAY_REPEAT) !== 0,
+    inherited: (flags & INHERITED) === 0 ? undefined : inherited,
     windowMs: reader.u48(),
     received: reader.u48(),
     countedFrom: reader.u48(),

@@ -19,6 +19,8 @@ import {
 
 const KINDS: readonly MirrorKind[] = ["whole", "change", "drop"];
 const VERDICTS: readonly Verdict[] = ["stored", "unknown", "kept"];
+const HAS_ROUTE = 1;
+const INHERITED = 2;
 /** The mirror batches by bytes; an item has 20 at least. */
 export const ITEMS_MAX = 20_000;
 
@@ -72,6 +74,8 @@ export function decodeVerdicts(payload: Buffer): readonly Verdict[] {
 export interface Change {
   readonly received: number;
   readonly acknowledged: number;
+  /** See SessionState. */
+  readonly inherited: number | undefined;
   /** So many of the stanzas that waited have been acknowledged. */
   readonly gone: number;
   readonly sent: readonly Packed[];
@@ -85,13 +89,14 @@ export interface Change {
 }
 
 export function encodeChange(change: Change): Buffer {
-  const { route, received, acknowledged, gone, released } = change;
+  const { route, inherited, received, acknowledged, gone, released } = change;
   const writer = new OctetWriter(512).extension();
   writer.u48(received).u48(acknowledged).u48(gone).u48(released);
   writeStanzas(writer, change.sent);
   writeStanzas(writer, change.held);
   writeCarried(writer, change.carried);
-  writer.u8(route === undefined ? 0 : 1);
+  writer.u8((route === undefined ? 0 : HAS_ROUTE) | (inherited === undefined ? 0 : INHERITED));
+  writer.u48(inherited ?? 0);
   if (route !== undefined) writeRoute(writer.text(route.user), route);
   return writer.done();
 }
@@ -104,8 +109,11 @@ function decodeChange(payload: Buffer): Change {
   const [gone, released] = [reader.u48(), reader.u48()];
   const [sent, held] = [readStanzas(reader), readStanzas(reader)];
   const carried = readCarried(reader);
-  const route = reader.u8() === 0 ? undefined : readRoute(reader, reader.text());
-  return { received, acknowledged, gone, sent, released, held, route, carried };
+  const flags = reader.u8();
+  const count = reader.u48();
+  const inherited = (flags & INHERITED) === 0 ? undefined : count;
+  const route = (flags & HAS_ROUTE) === 0 ? undefined : readRoute(reader, reader.text());
+  return { received, acknowledged, inherited, gone, sent, released, held, route, carried };
 }
 
 /** A session of another node, as its shadow has it. */
@@ -126,12 +134,13 @@ export function copyOf(whole: Buffer): Copy {
 /** @throws BadFrame when it does not fit the copy */
 export function changeCopy(copy: Copy, payload: Buffer): Copy {
   const change = decodeChange(payload);
-  const { gone, released, received, acknowledged, route = copy.state.route } = change;
+  const { gone, released, received, acknowledged, inherited } = change;
+  const { route = copy.state.route } = change;
   if (gone > copy.waiting.length || released > copy.held.length) {
     throw new BadFrame("it takes away more than there is");
   }
   const acknowledgedNow = copy.waiting.slice(0, gone).flatMap(({ origin }) => origin ?? []);
-  copy.state = { ...copy.state, received, acknowledged, route };
+  copy.state = { ...copy.state, received, acknowledged, inherited, route };
   copy.waiting = joined(copy.waiting, gone, change.sent);
   copy.held = joined(copy.held, released, change.held);
   if (acknowledgedNow.length > 0) {

@@ -233,7 +233,7 @@ export class Shadows implements Shadow {
 
   #change(followed: Followed, sent: Sent, progress: SessionProgress): Encoded {
     const { session } = followed;
-    const { received, acknowledged, acknowledgedTotal, sentTotal } = progress;
+    const { received, acknowledged, acknowledgedTotal, sentTotal, inherited } = progress;
     // What was acknowledged before it was sent to the shadow is never sent there.
     const first = Math.max(sent.sent, acknowledgedTotal);
     const stanzas = this.#stanzas(session, first, sentTotal);
@@ -244,6 +244,7 @@ export class Shadows implements Shadow {
     const payload = encodeChange({
       received,
       acknowledged,
+      inherited,
       gone: Math.min(sent.sent, acknowledgedTotal) - sent.acknowledged,
       sent: stanzas,
       released: Math.min(sent.held, left) - sent.released,

@@ -34,7 +34,7 @@ export class Acks {
   restore(door: Door, state: SessionState): void {
     this.windowMs = state.windowMs;
     this.inbox.restore(state.received, state.countedFrom);
-    this.outgoing.restore(boundsOf(door), state.acknowledged, state.waiting);
+    this.outgoing.restore(boundsOf(door), state);
   }
 
   /** Undefined when nothing is counted any more. */

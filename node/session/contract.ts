@@ -62,6 +62,11 @@ export interface SessionState {
   readonly acknowledged: number;
   /** What it has not acknowledged, in order; bytes alone are not worth rerouting. */
   readonly waiting: readonly (Envelope | Buffer)[];
+  /**
+   * After the death of its node, until its client is back: how many of `waiting` came from there. The
+   * client may have got more from it, which nobody else knows of.
+   */
+  readonly inherited: number | undefined;
 }
 
 /** How far a session has come; what changes most. */
@@ -72,6 +77,8 @@ export interface SessionProgress {
   /** Of the stanzas that this node has sent or taken over: how many are acknowledged, and how many there are. */
   readonly acknowledgedTotal: number;
   readonly sentTotal: number;
+  /** As in SessionState. */
+  readonly inherited: number | undefined;
 }
 
 /** A session that can go on at another node. */

@@ -4,6 +4,8 @@
  */
 import type { Envelope } from "../stanza/contract.ts";
 
+/** Stanzas that a client may have got from a node that died before another knew of them. */
+const UNKNOWN_MAX = 10_000;
 /** Acknowledged entries are cut off when they are this many and half of the array. */
 const COMPACT_FROM = 64;
 
@@ -28,6 +30,8 @@ export class Outbox {
   /** Stanzas acknowledged since counting began; does not wrap around. */
   #acknowledgedTotal = 0;
   #isAsked = false;
+  /** See SessionState. */
+  #inherited: number | undefined;
   /** Of the waiting stanzas, how many the last `<r/>` asked about. */
   #askedAbout = 0;
 
@@ -40,6 +44,15 @@ export class Outbox {
   /** The client's last `h`. */
   get acknowledged(): number {
     return this.#acknowledged;
+  }
+
+  get inherited(): number | undefined {
+    return this.#inherited;
+  }
+
+  /** What is added from now on is known to nobody but this node. */
+  inherit(count: number): void {
+    this.#inherited = count;
   }
 
   /** Stanzas without an acknowledgement. */
@@ -82,9 +95,24 @@ export class Outbox {
     return true;
   }
 
-  /** Whether `h` counts no more than was sent. */
+  /** Whether `h` counts no more than was sent, or may have been by a node that died. */
   fits(h: number): boolean {
-    return (h - this.#acknowledged) >>> 0 <= this.size;
+    const count = (h - this.#acknowledged) >>> 0;
+    return count <= (this.#inherited === undefined ? this.size : this.#inherited + UNKNOWN_MAX);
+  }
+
+  /** Takes the `h` of the client that resumes, which fits. */
+  resume(h: number): void {
+    const inherited = this.#inherited;
+    this.#inherited = undefined;
+    const count = (h - this.#acknowledged) >>> 0;
+    if (inherited === undefined || count <= inherited) {
+      this.acknowledge(h);
+      return;
+    }
+    // It has all that came from the dead node, and some that is not known here.
+    this.acknowledge((this.#acknowledged + inherited) >>> 0);
+    this.#acknowledged = h;
   }
 
   /**
@@ -93,7 +121,7 @@ export class Outbox {
    */
   acknowledge(h: number): boolean {
     const count = (h - this.#acknowledged) >>> 0;
-    if (!this.fits(h)) return false;
+    if (count > this.size) return false;
     this.#acknowledged = h >>> 0;
     this.#acknowledgedTotal += count;
     for (let index = this.#head; index < this.#head + count; index += 1) {

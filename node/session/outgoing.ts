@@ -6,7 +6,7 @@
 import { Waiters } from "../base/waiters.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { ServerStream } from "../stream/stream.ts";
-import type { SessionProgress } from "./contract.ts";
+import type { SessionProgress, SessionState } from "./contract.ts";
 import { REQUEST } from "./nonzas.ts";
 import type { Entry, OutboxLimits } from "./outbox.ts";
 import { bytesOf, Outbox } from "./outbox.ts";
@@ -64,22 +64,36 @@ export class Outgoing {
   }
 
   /** Goes on for a session that comes from elsewhere. */
-  restore(limits: OutboxLimits, acknowledged: number, waiting: readonly Entry[]): void {
+  restore(
+    limits: OutboxLimits,
+    {
+      acknowledged,
+      waiting,
+      inherited,
+    }: Pick<SessionState, "acknowledged" | "waiting" | "inherited">,
+  ): void {
     this.#outbox = new Outbox(limits, acknowledged);
+    if (inherited !== undefined) this.#outbox.inherit(inherited);
     this.#isResumable = true;
     for (const entry of waiting) this.#outbox.add(entry);
     this.#unwritten = waiting.length;
   }
 
   /** The client's last `h`, and what it has not acknowledged, in order. */
-  get snapshot(): { readonly acknowledged: number; readonly waiting: (Envelope | Buffer)[] } {
+  get snapshot(): Pick<SessionState, "acknowledged" | "waiting" | "inherited"> {
     const waiting = (this.#outbox?.entries() ?? []).flatMap((entry) => entry ?? []);
-    return { acknowledged: this.#outbox?.acknowledged ?? 0, waiting };
+    const { acknowledged = 0, inherited } = this.#outbox ?? {};
+    return { acknowledged, waiting, inherited };
   }
 
   get progress(): Omit<SessionProgress, "received"> {
-    const { acknowledged = 0, acknowledgedTotal = 0, sentTotal = 0 } = this.#outbox ?? {};
-    return { acknowledged, acknowledgedTotal, sentTotal };
+    const {
+      acknowledged = 0,
+      acknowledgedTotal = 0,
+      sentTotal = 0,
+      inherited,
+    } = this.#outbox ?? {};
+    return { acknowledged, acknowledgedTotal, sentTotal, inherited };
   }
 
   /** See MovableSession. */
@@ -178,10 +192,18 @@ export class Outgoing {
 
   /** Takes the client's `h`, which fits. */
   acknowledge(h: number): void {
-    const outbox = this.#outbox;
-    if (outbox === undefined) return;
-    outbox.acknowledge(h);
-    this.#untilAcknowledged?.reach(outbox.acknowledgedTotal);
+    this.#outbox?.acknowledge(h);
+    this.#noteAcknowledged();
+  }
+
+  /** The same for the first of a stream that resumes the session. */
+  resume(h: number): void {
+    this.#outbox?.resume(h);
+    this.#noteAcknowledged();
+  }
+
+  #noteAcknowledged(): void {
+    this.#untilAcknowledged?.reach(this.#outbox?.acknowledgedTotal ?? 0);
   }
 
   get hasUnasked(): boolean {

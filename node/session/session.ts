@@ -181,7 +181,7 @@ export class Session implements MovableSession, StreamOwner {
     if (!this.acks.outgoing.fits(h)) return false;
     this.#claimant = stream;
     this.#dropStream("Resumed by a new connection", "conflict");
-    if (this.acks.outgoing.fits(h)) this.acks.outgoing.acknowledge(h);
+    if (this.acks.outgoing.fits(h)) this.acks.outgoing.resume(h);
     this.#shadow?.changed(this);
     return true;
   }
