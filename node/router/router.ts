@@ -238,7 +238,7 @@ export class Router implements SessionEvents {
     this.#peers.up(node.incarnation);
     this.cluster.nodesChanged();
     this.#logged(this.#lifecycle.tell("nodeUp", node));
-    this.#succession.nodeUp();
+    this.#succession.nodeUp(node);
   }
 
   onNodeDown(node: NodeRecord): void {

@@ -134,8 +134,8 @@ export class Shadows implements Shadow {
     this.#tellTimer ??= this.#parts.clock.after(STATE_MS, () => this.#tell());
   }
 
-  nodeUp(): void {
-    this.#mirror.retry();
+  nodeUp({ incarnation }: NodeRecord): void {
+    this.#mirror.nodeUp(incarnation);
   }
 
   nodeDown({ incarnation }: NodeRecord): void {

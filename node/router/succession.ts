@@ -62,8 +62,8 @@ export class Succession {
     }
   }
 
-  nodeUp(): void {
-    this.shadows?.nodeUp();
+  nodeUp(node: NodeRecord): void {
+    this.shadows?.nodeUp(node);
   }
 
   nodeDown(node: NodeRecord): void {

@@ -93,8 +93,10 @@ export class Mirror {
   readonly #drops = new Map<string, Set<string>>();
   /** Nodes that did not answer, and until when they are left alone. */
   readonly #suspects = new Map<string, number>();
-  /** Of nodes that ever failed us. It never goes back, also when such a node was thought dead. */
+  /** Of nodes that ever failed us, or went; it never goes back. */
   readonly #terms = new Map<string, number>();
+  /** Nodes whose lease has lapsed; they may come back. */
+  readonly #gone = new Set<string>();
   readonly #renouncing = new Set<Promise<void>>();
   #dirty = new Set<string>();
   readonly #unshadowed = new Set<string>();
@@ -180,11 +182,19 @@ export class Mirror {
   nodeDown(node: string): void {
     this.#drops.delete(node);
     this.#suspects.delete(node);
+    this.#gone.add(node);
+    this.#terms.set(node, this.#termOf(node) + 1);
     this.#leave(node);
   }
 
   /** Sessions that had nobody to mirror them may have somebody now. */
-  retry(): void {
+  nodeUp(node: string): void {
+    // It was only thought dead, and may have got what was on its way to it then.
+    if (this.#gone.delete(node)) this.#renounce(node, this.#termOf(node) - 1);
+    this.#retry();
+  }
+
+  #retry(): void {
     for (const id of this.#unshadowed) {
       const mirrored = this.#sessions.get(id);
       if (mirrored !== undefined) this.#again(id, mirrored);
@@ -302,7 +312,7 @@ export class Mirror {
     this.#isRetryDue = true;
     this.#parts.after(SUSPECT_MS, () => {
       this.#isRetryDue = false;
-      this.retry();
+      this.#retry();
     });
   }
 
@@ -331,7 +341,7 @@ export class Mirror {
 
   /** Never rejects. */
   async #send(node: string, batch: readonly Sent[]): Promise<void> {
-    const term = this.#terms.get(node) ?? 1;
+    const term = this.#termOf(node);
     try {
       const verdicts = await this.#parts.send(node, term, batch);
       // Whoever was left before this was sent must not have copies that count.
@@ -347,15 +357,23 @@ export class Mirror {
 
   /** It may or may not have what it was sent, and may come back: others are asked meanwhile. */
   #suspect(node: string, term: number): void {
-    if ((this.#terms.get(node) ?? 1) !== term) return; // Known, from another frame.
+    if (this.#termOf(node) !== term) return; // Known, from another frame.
     this.#suspects.set(node, this.#parts.nowMs() + SUSPECT_MS);
     this.#terms.set(node, term + 1);
     this.#drops.delete(node);
+    this.#renounce(node, term);
+    this.#leave(node);
+  }
+
+  #termOf(node: string): number {
+    return this.#terms.get(node) ?? 1;
+  }
+
+  #renounce(node: string, term: number): void {
     const renounced = this.#parts.renounce(node, term).then(() => {
       this.#renouncing.delete(renounced);
     });
     this.#renouncing.add(renounced);
-    this.#leave(node);
   }
 
   #take({ id, mirrored, epoch, changes }: Sent, verdict: Verdict): void {
