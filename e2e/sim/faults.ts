@@ -249,12 +249,9 @@ const LEASE: readonly Unheld[] = [
     reason: "what is stored while routes are gone comes later than what is sent then",
   },
   { invariant: "ghosts", reason: TOLD_ONCE },
-];
-const DEATH: readonly Unheld[] = [
   {
-    invariant: "ghosts",
-    reason:
-      "who saw a session before it was resumed on another node does not hear that this one died",
+    invariant: "repeated",
+    reason: "what a node without a lease gave to its clients may be given again by its shadow",
   },
 ];
 
@@ -278,10 +275,8 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "slow-etcd": LEASE,
   "etcd-away": LEASE,
   "etcd-replies": LEASE,
-  kill: DEATH,
-  "kill-at-step": DEATH,
-  "power-off": DEATH,
   "lose-lease": [
+    ...LEASE,
     {
       invariant: "claims",
       reason: "a lease that somebody revoked is not given up before it is gone",
