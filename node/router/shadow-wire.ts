@@ -21,6 +21,7 @@ const KINDS: readonly MirrorKind[] = ["whole", "change", "drop"];
 const VERDICTS: readonly Verdict[] = ["stored", "unknown", "kept"];
 const HAS_ROUTE = 1;
 const INHERITED = 2;
+const OVER = 4;
 /** The mirror batches by bytes; an item has 20 at least. */
 export const ITEMS_MAX = 20_000;
 
@@ -86,6 +87,8 @@ export interface Change {
   readonly route: Route | undefined;
   /** What is new of what modules keep; empty bytes for what is gone. */
   readonly carried: ReadonlyMap<string, Buffer>;
+  /** It has ended: whoever goes on with it ends it, too. */
+  readonly isOver: boolean;
 }
 
 export function encodeChange(change: Change): Buffer {
@@ -95,7 +98,11 @@ export function encodeChange(change: Change): Buffer {
   writeStanzas(writer, change.sent);
   writeStanzas(writer, change.held);
   writeCarried(writer, change.carried);
-  writer.u8((route === undefined ? 0 : HAS_ROUTE) | (inherited === undefined ? 0 : INHERITED));
+  writer.u8(
+    (route === undefined ? 0 : HAS_ROUTE) |
+      (inherited === undefined ? 0 : INHERITED) |
+      (change.isOver ? OVER : 0),
+  );
   writer.u48(inherited ?? 0);
   if (route !== undefined) writeRoute(writer.text(route.user), route);
   return writer.done();
@@ -113,7 +120,8 @@ function decodeChange(payload: Buffer): Change {
   const count = reader.u48();
   const inherited = (flags & INHERITED) === 0 ? undefined : count;
   const route = (flags & HAS_ROUTE) === 0 ? undefined : readRoute(reader, reader.text());
-  return { received, acknowledged, inherited, gone, sent, released, held, route, carried };
+  const isOver = (flags & OVER) !== 0;
+  return { received, acknowledged, inherited, gone, sent, released, held, route, carried, isOver };
 }
 
 /** A session of another node, as its shadow has it. */
@@ -140,7 +148,8 @@ export function changeCopy(copy: Copy, payload: Buffer): Copy {
     throw new BadFrame("it takes away more than there is");
   }
   const acknowledgedNow = copy.waiting.slice(0, gone).flatMap(({ origin }) => origin ?? []);
-  copy.state = { ...copy.state, received, acknowledged, inherited, route };
+  const windowMs = change.isOver ? 0 : copy.state.windowMs;
+  copy.state = { ...copy.state, windowMs, received, acknowledged, inherited, route };
   copy.waiting = joined(copy.waiting, gone, change.sent);
   copy.held = joined(copy.held, released, change.held);
   if (acknowledgedNow.length > 0) {

@@ -48,6 +48,7 @@ export interface ShadowParts {
 
 /** How much of a session its shadow has been sent. */
 interface Sent {
+  progress: SessionProgress;
   acknowledged: number;
   sent: number;
   released: number;
@@ -111,6 +112,7 @@ export class Shadows implements Shadow {
   }
 
   close({ id }: ClientSession): void {
+    this.#mirror.changed(id); // Its shadow must know that.
     this.#mirror.close(id);
   }
 
@@ -195,9 +197,10 @@ export class Shadows implements Shadow {
 
   #encode(id: string, isWhole: boolean): Encoded | undefined {
     const followed = this.#followed.get(id);
-    const progress = followed?.session.progress;
-    if (followed === undefined || progress === undefined) return undefined;
-    const { sent } = followed;
+    if (followed === undefined) return undefined;
+    const { sent, session } = followed;
+    const { progress } = session;
+    if (progress === undefined) return isWhole ? undefined : overAfter(sent);
     if (isWhole || sent === undefined) return this.#whole(followed, progress);
     return this.#change(followed, sent, progress);
   }
@@ -219,6 +222,7 @@ export class Shadows implements Shadow {
       recent: handOver.recentOf(session),
     });
     followed.sent = {
+      progress,
       acknowledged: acknowledgedTotal,
       sent: acknowledgedTotal + waiting.length,
       released: queue?.left ?? 0,
@@ -251,7 +255,9 @@ export class Shadows implements Shadow {
       held: held.stanzas,
       route: session.route === sent.route ? undefined : session.route,
       carried: isStateDue ? this.#newState(session, sent) : NOTHING,
+      isOver: false,
     });
+    sent.progress = progress;
     sent.acknowledged = acknowledgedTotal;
     sent.sent = first + stanzas.length;
     sent.released = left;
@@ -325,6 +331,19 @@ interface HeldPart {
 const fingerprint = (bytes: Buffer): number => bytes.length * 2 ** 32 + crc32(bytes);
 const fingerprints = (carried: ReadonlyMap<string, Buffer>): ReadonlyMap<string, number> =>
   new Map([...carried].map(([key, bytes]) => [key, fingerprint(bytes)]));
+
+/** The last word about a session: it has ended. */
+function overAfter(sent: Sent | undefined): Encoded | undefined {
+  if (sent === undefined) return undefined;
+  const { received, acknowledged, inherited } = sent.progress;
+  const nothingNew = { gone: 0, sent: [], released: 0, held: [], route: undefined };
+  const payload = encodeChange({
+    ...{ received, acknowledged, inherited, ...nothingNew },
+    carried: NOTHING,
+    isOver: true,
+  });
+  return { payload, isComplete: true };
+}
 
 const NO_BYTES = Buffer.alloc(0);
 const NOTHING: ReadonlyMap<string, Buffer> = new Map();

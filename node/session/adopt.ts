@@ -41,7 +41,7 @@ export async function adoptSession(
     if (error instanceof Unavailable && error.code === "routes-moved") return "again";
     throw error;
   }
-  if (!session.isResumable) return "again"; // Its address was taken at once.
+  if (session.isOver) return "again"; // Its address was taken at once.
   door.stats.sessionsMovedIn += 1;
   onTaken(session);
   session.thaw();

@@ -164,6 +164,10 @@ export class Session implements MovableSession, StreamOwner {
     return this.#phase === "detached";
   }
 
+  get isOver(): boolean {
+    return this.#phase === "ended";
+  }
+
   get isResumable(): boolean {
     return this.acks.windowMs > 0 && this.#phase !== "ended";
   }
