@@ -46,7 +46,10 @@ type Look = Found | "again" | "kept" | "perhaps";
 async function lookOnce(door: Door, user: Jid, id: string): Promise<Look> {
   const here = door.sessions.ofUser(user.bare).find((one) => one.id === id);
   if (here !== undefined) {
-    if (here.moving === undefined) return here.isResumable ? here : "nowhere";
+    if (here.moving === undefined) {
+      here.endIfClosing();
+      return here.isResumable ? here : "nowhere";
+    }
     const { moving } = here;
     await settledWithin(door.clock, MOVING_MS, moving);
     return here.moving === moving ? "later" : "again";

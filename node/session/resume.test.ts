@@ -405,6 +405,22 @@ test("when the window closes the session ends, and who comes then hears what was
   );
 });
 
+test("a session that was told that it is over does not go on, while its client has not heard", async () => {
+  await using kit = await openKit();
+  const { client, session } = await resumable(kit);
+  client.send("<message to='juliet@localhost'><body>hi</body></message>");
+  await until(() => kit.router.stanzas.length === 1, "it arrives");
+  client.socket.pause();
+  session.close("internal-server-error", "Presence could not be published");
+  const next = await authenticated(kit);
+  next.send(resumeText(session.id, 0));
+  const failed = await next.read(/<failed.*<\/failed>/s);
+  expect(failed).toContain("<item-not-found xmlns");
+  expect(failed).toContain("h='1'");
+  expect(kit.door.sessions.get("romeo@localhost/orchard")).toBeUndefined();
+  await until(() => kit.router.ended.length === 1, "it has ended");
+});
+
 test("the window begins anew with each break", async () => {
   const clock = new FakeClock();
   await using kit = await openKit({ clock, config: { resumeSeconds: 60 } });

@@ -172,6 +172,11 @@ export class Session implements MovableSession, StreamOwner {
     return this.acks.windowMs > 0 && this.#phase !== "ended";
   }
 
+  /** What was told that it is over does not wait for its client's end when somebody wants it. */
+  endIfClosing(): void {
+    if (this.#phase === "closing") this.#end();
+  }
+
   /** Somebody is resuming it at this moment. */
   get isClaimed(): boolean {
     return this.#claimant !== undefined || this.#moving !== undefined;
@@ -243,6 +248,7 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   async freeze(): Promise<SessionState | undefined> {
+    this.endIfClosing();
     if (!this.isResumable || this.isClaimed || this.#phase === "binding") return undefined;
     this.#moving = Promise.withResolvers();
     this.#door.events.onClientState(this, true); // What it would still wait for goes along.
