@@ -49,11 +49,12 @@ export class Claims {
     const release = async () => {
       await locks.run(key, () => writes.run({ request: whileItHolds(key, value) }));
     };
+    const releaseLater = () => chores.add(`${key} ${value}`, release);
     return locks.run(key, async () => {
       const leaseId = lease.id;
       const request = whenWrittenAt(key, 0, put(key, value, leaseId));
       const outcome = await writes.run({ request }).catch((error: unknown) => {
-        chores.add(`${key} ${value}`, release); // It may have been made nevertheless.
+        releaseLater(); // It may have been made nevertheless.
         throw error;
       });
       if (!wasDone(outcome)) return undefined;
@@ -61,20 +62,24 @@ export class Claims {
         isProven: () => lease.isHeld && lease.id === leaseId,
         release: async () => {
           this.#held.delete(claim);
-          await release().catch(() => chores.add(`${key} ${value}`, release));
+          await release().catch(releaseLater);
         },
+        releaseLater,
       });
-      if (claim.isHeld) this.#held.add(claim);
-      else claim.end(); // The lease was lost while etcd made it.
+      this.#held.add(claim);
+      if (!claim.isHeld) this.#lose(claim); // The lease was lost while etcd made it.
       return claim;
     });
   }
 
   /** The lease cannot be proven any more. */
   loseAll(): void {
-    const lost = [...this.#held];
-    this.#held.clear();
-    for (const claim of lost) claim.end();
+    for (const claim of [...this.#held]) this.#lose(claim);
+  }
+
+  #lose(claim: HeldClaim): void {
+    this.#held.delete(claim);
+    claim.lose();
   }
 
   watch(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
@@ -109,39 +114,41 @@ export class Claims {
   }
 }
 
+interface Means {
+  readonly isProven: () => boolean;
+  readonly release: () => Promise<void>;
+  readonly releaseLater: () => void;
+}
+
 class HeldClaim implements Claim {
   readonly name: string;
   readonly token: number;
   readonly #over = new AbortController();
-  readonly #isProven: () => boolean;
-  readonly #release: () => Promise<void>;
+  readonly #means: Means;
 
-  constructor(
-    name: string,
-    token: number,
-    { isProven, release }: { isProven: () => boolean; release: () => Promise<void> },
-  ) {
+  constructor(name: string, token: number, means: Means) {
     this.name = name;
     this.token = token;
-    this.#isProven = isProven;
-    this.#release = release;
+    this.#means = means;
   }
 
   get isHeld(): boolean {
-    return !this.#over.signal.aborted && this.#isProven();
+    return !this.#over.signal.aborted && this.#means.isProven();
   }
 
   get over(): AbortSignal {
     return this.#over.signal;
   }
 
-  end(): void {
+  /** Nobody works under it any more; but the lease may be proven again, and its key with it. */
+  lose(): void {
     this.#over.abort();
+    this.#means.releaseLater();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.end();
-    await this.#release();
+    this.#over.abort();
+    await this.#means.release();
   }
 }
 
