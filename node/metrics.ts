@@ -186,6 +186,11 @@ const NODE_METRICS: readonly NodeMetric[] = [
     ({ router }) => router.stats().tasksRunning ?? 0,
   ),
   gauge(
+    "router_claims",
+    "Claims that modules hold or ask for.",
+    ({ router }) => router.stats().claims ?? 0,
+  ),
+  gauge(
     "senior",
     "1 on the node that is the senior of the cluster.",
     ({ router }) => router.stats().senior ?? 0,

@@ -1,5 +1,6 @@
 /** The cluster as modules see it: its nodes, its senior, claims, and tasks on other nodes. */
 import type { Clock } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import type { Claim, Routes } from "../routes/contract.ts";
@@ -18,10 +19,14 @@ export interface ClusterParts {
   readonly onSenior: (senior: Seniority | undefined) => void;
 }
 
+/** Claims of modules that this node holds or asks for. */
+const CLAIMS_MAX = 1_000;
+
 export class ClusterView {
   readonly #routes: Routes;
   readonly #senior: Senior;
   readonly #tasks: Tasks;
+  #claims = 0;
 
   /** @throws ConfigError when tasks contradict each other */
   constructor(tasks: readonly Owned<TaskRegistration>[], parts: ClusterParts) {
@@ -50,7 +55,8 @@ export class ClusterView {
 
   stats(): Readonly<Record<string, number>> {
     const { counters, running } = this.#tasks;
-    return { ...counters, tasksRunning: running, senior: this.senior?.isSelf === true ? 1 : 0 };
+    const senior = this.senior?.isSelf === true ? 1 : 0;
+    return { ...counters, tasksRunning: running, claims: this.#claims, senior };
   }
 
   // For the modules.
@@ -64,9 +70,23 @@ export class ClusterView {
     return this.#senior.now;
   }
 
-  /** Claims of different modules do not meet. @throws Unavailable "routes-…" */
-  claim(module: string, name: string): Promise<Claim | undefined> {
-    return this.#routes.claim(`modules/${module}/${name}`);
+  /** Claims of different modules do not meet. @throws Unavailable "routes-…", "claims-overload" */
+  async claim(module: string, name: string): Promise<Claim | undefined> {
+    if (this.#claims >= CLAIMS_MAX) {
+      throw new Unavailable("claims-overload", `Cannot claim: this node has ${CLAIMS_MAX} claims`);
+    }
+    this.#claims += 1;
+    const isOver = () => {
+      this.#claims -= 1;
+    };
+    let claim: Claim | undefined;
+    try {
+      claim = await this.#routes.claim(`modules/${module}/${name}`);
+    } finally {
+      if (claim === undefined || claim.over.aborted) isOver();
+    }
+    claim?.over.addEventListener("abort", isOver);
+    return claim;
   }
 
   /** See Tasks.ask. */

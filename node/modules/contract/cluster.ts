@@ -16,7 +16,7 @@ export interface ClusterService {
   /**
    * A right to act alone in the cluster, until it is given back or the node cannot prove any more that
    * it is alive. Undefined when it is another's, or held by this node already.
-   * @throws Unavailable "routes-…"
+   * @throws Unavailable "routes-…", "claims-overload"
    */
   claim(name: string): Promise<Claim | undefined>;
   /**
