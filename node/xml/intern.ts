@@ -8,9 +8,17 @@ const TABLE_MAX = 4_096;
 const SLICE_LENGTH_MIN = 13;
 const table = new Map<string, string>();
 
+/** Where short strings are copied by way of, which costs half of a buffer of their own. */
+const scratch = Buffer.allocUnsafeSlow(1_024);
+/** A character of UTF-16 is at most three bytes of UTF-8. */
+const SCRATCH_LENGTH_MAX = Math.floor(scratch.length / 3);
+
 /** An equal string that holds no other string in memory. */
-export const detach = (text: string): string =>
-  text.length < SLICE_LENGTH_MIN ? text : Buffer.from(text, "utf8").toString("utf8");
+export function detach(text: string): string {
+  if (text.length < SLICE_LENGTH_MIN) return text;
+  if (text.length > SCRATCH_LENGTH_MAX) return Buffer.from(text, "utf8").toString("utf8");
+  return scratch.toString("utf8", 0, scratch.write(text, 0, "utf8"));
+}
 
 /** The same, kept for the next asker: for names and namespaces. The table is bounded. */
 export function intern(text: string): string {
@@ -21,4 +29,29 @@ export function intern(text: string): string {
   const copy = detach(text);
   table.set(copy, copy);
   return copy;
+}
+
+/** Names that most tags and attributes have, by a number that tells nearly all of them apart. */
+const COMMON_SLOTS = 256;
+const common: (string | undefined)[] = new Array(COMMON_SLOTS).fill(undefined);
+const slotOf = (text: string, from: number, to: number): number =>
+  ((to - from) * 37 + text.charCodeAt(from) * 5 + text.charCodeAt(to - 1)) % COMMON_SLOTS;
+for (const name of [
+  ...["message", "presence", "iq", "to", "from", "id", "type", "xmlns", "xml:lang", "body"],
+  ...["query", "item", "jid", "name", "subscription", "group", "ver", "node", "hash", "c"],
+  ...["show", "status", "priority", "thread", "active", "composing", "paused", "received"],
+  ...["request", "markable", "displayed", "origin-id", "store", "no-store", "error", "x", "ping"],
+  ...["bind", "resource", "session", "auth", "response", "mechanism", "h", "a", "r", "enable"],
+]) {
+  common[slotOf(name, 0, name.length)] ??= name;
+}
+
+/**
+ * `text.slice(from, to)`, and for common names always the same string: a new one must be looked up
+ * among all names of the program whenever it becomes a key, which costs ten times the reading.
+ */
+export function nameAt(text: string, from: number, to: number): string {
+  const known = common[slotOf(text, from, to)];
+  const isIt = known !== undefined && known.length === to - from && text.startsWith(known, from);
+  return isIt ? known : text.slice(from, to);
 }

@@ -11,6 +11,7 @@ import {
   NC_NAME,
 } from "./characters.ts";
 import { XmlError } from "./errors.ts";
+import { nameAt } from "./intern.ts";
 import { NAME_LENGTH_MAX } from "./limits.ts";
 
 export const LT = 0x3c;
@@ -94,7 +95,7 @@ export class Scanner {
       }
     }
     if (at - from > NAME_LENGTH_MAX) throw new XmlError("policy-violation", "a name is too long");
-    const name = text.slice(from, at);
+    const name = nameAt(text, from, at);
     this.at = at;
     this.colon = colon;
     const isGood = isAscii

@@ -4,6 +4,7 @@ import { Unavailable } from "../../base/errors.ts";
 import { idFrom } from "../archive-id.ts";
 import type { Archive, ArchivedMessage } from "../contract.ts";
 import type { Connection } from "./connection.ts";
+import { LIMIT } from "./limit.ts";
 
 /** Rows removed in one write, so that no other write waits for long. */
 const SWEPT_AT_ONCE = 500;
@@ -18,14 +19,14 @@ export function sqliteArchive(connection: Connection): Archive {
   const one = connection.prepare(`SELECT ${COLUMNS} FROM archive WHERE user = ? AND id = ?`);
   const select = (where: string, order: string) =>
     connection.prepare(
-      `SELECT ${COLUMNS} FROM archive WHERE ${where} ORDER BY id ${order} LIMIT ?`,
+      `SELECT ${COLUMNS} FROM archive WHERE ${where} ORDER BY id ${order} ${LIMIT}`,
     );
   const pages = (where: string) => ({ first: select(where, "ASC"), last: select(where, "DESC") });
   const all = pages(RANGE);
   const ofPeer = pages(`${RANGE} AND peer = ?`);
   const ofResource = pages(`${RANGE} AND peer = ? AND resource = ?`);
   const sweep = connection.prepare(
-    "DELETE FROM archive WHERE rowid IN (SELECT rowid FROM archive WHERE id < ? LIMIT ?)",
+    `DELETE FROM archive WHERE rowid IN (SELECT rowid FROM archive WHERE id < ? ${LIMIT})`,
   );
 
   return {

@@ -3,6 +3,7 @@ import type { SQLOutputValue } from "node:sqlite";
 import { Unavailable } from "../../base/errors.ts";
 import type { Offline, OfflineMessage } from "../contract.ts";
 import type { Connection } from "./connection.ts";
+import { LIMIT } from "./limit.ts";
 
 export function sqliteOffline(connection: Connection): Offline {
   const exists = connection.prepare("SELECT 1 AS found FROM offline WHERE user = ? AND id = ?");
@@ -11,7 +12,7 @@ export function sqliteOffline(connection: Connection): Offline {
     "INSERT INTO offline (user, id, received_ms, bytes) VALUES (?, ?, ?, ?)",
   );
   const oldest = connection.prepare(
-    "SELECT id, received_ms, bytes FROM offline WHERE user = ? AND id > ? ORDER BY id LIMIT ?",
+    `SELECT id, received_ms, bytes FROM offline WHERE user = ? AND id > ? ORDER BY id ${LIMIT}`,
   );
   const remove = connection.prepare("DELETE FROM offline WHERE user = ? AND id = ?");
 
