@@ -185,7 +185,14 @@ export class HandOver {
   ): boolean {
     if (!again && !rerouted && !remembered) return false;
     const earlier = this.#repeats.find(origin, full);
-    if (earlier === undefined || earlier.session !== sessionId) return false;
+    if (earlier === undefined) return false;
+    if (earlier.session !== sessionId) {
+      // Its client had it, acknowledged it, and is another session by now.
+      const isAcknowledged = !earlier.isPassedOn && !earlier.isCopy;
+      if (!again || !isAcknowledged) return false;
+      this.#parts.counters.repeatsCut += 1;
+      return true;
+    }
     // Its client has it, or will, or it was passed on when the session ended. Only another session
     // that passes on the same message must not rely on that: each would leave it to the other.
     if (earlier.isPassedOn && rerouted) return false;
