@@ -35,9 +35,9 @@ ${Object.entries(INVARIANTS)
   .map(([name, about]) => `  ${name}: ${about}`)
   .join("\n")}
 
-What does not hold yet, and is not checked in stories with such faults. After the death of a node,
-besides, nothing is said of messages that were on their way then: sessions have no second node yet
-that mirrors them.
+What does not hold yet, and is not checked in stories with such faults. When a node dies while another
+is dead, or kept away from it, nothing is said of messages that were on their way then: their
+sessions may have had no shadow.
 ${unheld.join("\n")}
 And in all stories:
 ${UNHELD_ALWAYS.map((reason) => `  ${reason}`).join("\n")}
