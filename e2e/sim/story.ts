@@ -119,7 +119,6 @@ function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[]): void {
 async function putRight(cluster: SimCluster, check: () => void): Promise<void> {
   const { world, network, etcdHealth, store, devices } = cluster;
   world.say("everything is put right");
-  network.healAll();
   etcdHealth.isAway = false;
   etcdHealth.lostReplies = 0;
   store.health.failures = 0;
@@ -128,6 +127,7 @@ async function putRight(cluster: SimCluster, check: () => void): Promise<void> {
     node.goOn();
     node.clock.skewMs = 0;
   }
+  network.healAll(); // What waited at a paused node comes before what is new.
   for (const device of devices) {
     const dice = world.fraction();
     if (dice < 0.4) device.lose(dice < 0.2, false);

@@ -236,7 +236,8 @@ function consign({ envelope, origin, stamped, audience }: Job, again: boolean, s
   const isRerouted = audience.kind === "elsewhere" || audience.kind === "moved";
   const copy = audience.kind === "copied" ? audience.copy : undefined;
   // The message that a copy was made of may come to the same session by another way.
-  const isRepeatable = several || isRerouted || copy === "received";
+  // So may what a client sends again, whose node was only thought dead.
+  const isRepeatable = several || isRerouted || copy === "received" || origin?.isAgain === true;
   const consignment: Consignment = {
     envelope,
     origin,
