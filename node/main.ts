@@ -361,7 +361,7 @@ const openDoor = ({
 }: DoorParts) =>
   openClientDoor({
     ...parts,
-    isPutOff: (urgency) => loopDelay.isPutOff(urgency),
+    isBehind: () => loopDelay.isPutOff("connection"),
     config: configuration.c2s,
     scramIterations: configuration.auth.scramIterations,
     decoys: makeDecoys({

@@ -297,8 +297,8 @@ const nodeOptions = {
   overload: section("What a node puts off when it is behind.", {
     loopDelayMs: integer({
       about:
-        "From this delay of the event loop on history is refused for now; from 2, 3, 6 and 12 times " +
-        "it on logins go one at a time: with PLAIN, SCRAM, tokens, resumptions. 0: nothing waits.",
+        "From this delay of the event loop on history is refused for now, from five times as much on " +
+        "new connections. 0: nothing is.",
       default: 200,
       min: 0,
       max: 60_000,

@@ -5,8 +5,8 @@ import { Admission } from "./admission.ts";
 const LIMITS = { placesMax: 2, passwordPlacesMax: 1, waitingMax: 4 };
 
 /** Steps that last until they are told to end. */
-function open(limits = LIMITS, isPutOff?: (urgency: Urgency) => boolean) {
-  const admission = new Admission(limits, isPutOff);
+function open(limits = LIMITS) {
+  const admission = new Admission(limits);
   const served: string[] = [];
   const ends = new Map<string, () => void>();
   const enter = (name: string, urgency: Urgency) => {
@@ -98,22 +98,4 @@ test("a step that fails gives its place to the next", async () => {
   await expect(failing).rejects.toThrow("away");
   expect(await next).toBe("served");
   expect(await admission.run("password", () => "again")).toBe("again");
-});
-
-test("what is put off goes on one at a time, the rest as ever; all go when it is over", async () => {
-  let isBehind = true;
-  const limits = { placesMax: 10, passwordPlacesMax: 10, waitingMax: 10 };
-  const { served, enter, end, settle } = open(
-    limits,
-    (urgency) => isBehind && urgency === "password",
-  );
-  for (const name of ["p1", "p2", "p3", "p4"]) enter(name, "password");
-  for (const name of ["r1", "r2"]) enter(name, "resumption");
-  await settle();
-  expect(served).toEqual(["p1", "r1", "r2"]);
-  await end("p1");
-  expect(served).toEqual(["p1", "r1", "r2", "p2"]);
-  isBehind = false;
-  await end("p2");
-  expect(served).toEqual(["p1", "r1", "r2", "p2", "p3", "p4"]);
 });

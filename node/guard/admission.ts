@@ -22,27 +22,22 @@ export interface AdmissionLimits {
   readonly waitingMax: number;
 }
 
-/** Whether the node is so far behind that of this kind only one step at a time is served. */
-export type PutOff = (urgency: Urgency) => boolean;
-
 interface Line {
   /** In the order of arrival; each is told whether it is let in. */
   readonly waiting: ((isIn: boolean) => void)[];
-  taken: number;
   shed: number;
 }
 
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #lines: Readonly<Record<Urgency, Line>>;
-  readonly #isPutOff: PutOff;
   #taken = 0;
+  #takenByPasswords = 0;
   #waiting = 0;
 
-  constructor(limits: AdmissionLimits, isPutOff: PutOff = () => false) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits;
-    this.#isPutOff = isPutOff;
-    const line = (): Line => ({ waiting: [], taken: 0, shed: 0 });
+    const line = (): Line => ({ waiting: [], shed: 0 });
     this.#lines = {
       resumption: line(),
       token: line(),
@@ -93,29 +88,26 @@ export class Admission {
 
   #leave(urgency: Urgency): void {
     this.#taken -= 1;
-    this.#lines[urgency].taken -= 1;
-    // More than one when what was put off is not any more.
+    if (urgency === "password") this.#takenByPasswords -= 1;
     for (const next of URGENCIES) {
-      const { waiting } = this.#lines[next];
-      while (waiting.length > 0 && this.#hasPlaceFor(next)) {
-        this.#waiting -= 1;
-        this.#take(next);
-        waiting.shift()?.(true);
-      }
+      if (!this.#hasPlaceFor(next)) continue;
+      const first = this.#lines[next].waiting.shift();
+      if (first === undefined) continue;
+      this.#waiting -= 1;
+      this.#take(next);
+      first(true);
+      return;
     }
   }
 
   #hasPlaceFor(urgency: Urgency): boolean {
-    const { placesMax, passwordPlacesMax } = this.#limits;
-    if (this.#taken >= placesMax) return false;
-    const { taken } = this.#lines[urgency];
-    if (urgency === "password" && taken >= passwordPlacesMax) return false;
-    return taken === 0 || !this.#isPutOff(urgency);
+    if (this.#taken >= this.#limits.placesMax) return false;
+    return urgency !== "password" || this.#takenByPasswords < this.#limits.passwordPlacesMax;
   }
 
   #take(urgency: Urgency): void {
     this.#taken += 1;
-    this.#lines[urgency].taken += 1;
+    if (urgency === "password") this.#takenByPasswords += 1;
   }
 
   /** Makes room by sending away who came last to the least urgent line behind this one. */

@@ -14,9 +14,9 @@ function late(clock: FakeClock) {
   return { slow, lateness };
 }
 
-const KINDS = ["history", "password", "challenge", "answer", "token", "resumption"] as const;
+const KINDS = ["history", "connection"] as const;
 
-test("what is put off grows with the delay, and resumptions are the last", () => {
+test("history is put off first, and then new connections", () => {
   const clock = new FakeClock();
   const { slow, lateness } = late(clock);
   const delay = new LoopDelay(slow, 100);
@@ -27,14 +27,12 @@ test("what is put off grows with the delay, and resumptions are the last", () =>
   };
   expect(putOffAt(90)).toEqual([]);
   expect(putOffAt(110)).toEqual(["history"]);
-  expect(putOffAt(210)).toEqual(["history", "password"]);
-  expect(putOffAt(310)).toEqual(["history", "password", "challenge"]);
-  expect(putOffAt(610)).toEqual(["history", "password", "challenge", "answer", "token"]);
-  expect(putOffAt(1_210)).toEqual([...KINDS]);
+  expect(putOffAt(490)).toEqual(["history"]);
+  expect(putOffAt(510)).toEqual(["history", "connection"]);
   expect(putOffAt(0)).toEqual([]);
 });
 
-test("a single stall puts off history for less than two seconds, and no login", () => {
+test("a single stall puts off history for less than two seconds, and no connection", () => {
   const clock = new FakeClock();
   const { slow, lateness } = late(clock);
   const delay = new LoopDelay(slow, 200);
@@ -47,7 +45,7 @@ test("a single stall puts off history for less than two seconds, and no login", 
   clock.advance(250);
   clock.advance(1_000);
   expect(delay.isPutOff("history")).toBe(true);
-  expect(delay.isPutOff("password")).toBe(false);
+  expect(delay.isPutOff("connection")).toBe(false);
   lateness.ms = 0;
   clock.advance(2_000);
   expect(delay.isPutOff("history")).toBe(false);

@@ -1,19 +1,14 @@
 /**
- * How late the event loop runs, and what is put off for it: deliveries never, then in the order of
- * design: resumptions, logins with tokens, logins with passwords, and history first of all.
+ * How late the event loop runs, and what is put off for it: first history, then new connections, which
+ * cost most before anybody has logged in. What has begun is finished: a login that is held up keeps
+ * its client's connection, and is begun anew when the client has waited long enough.
  */
 import type { Clock } from "../base/clock.ts";
-import type { Urgency } from "./admission.ts";
+
+export type Deferrable = "history" | "connection";
 
 /** Each is put off from so many times the configured delay on. */
-const PUT_OFF_FROM: Readonly<Record<Urgency | "history", number>> = {
-  history: 1,
-  password: 2,
-  challenge: 3,
-  answer: 6,
-  token: 6,
-  resumption: 12,
-};
+const PUT_OFF_FROM: Readonly<Record<Deferrable, number>> = { history: 1, connection: 5 };
 
 const TICK_MS = 250;
 /** Of the newest tick in the mean: one stall is forgotten after a second, a load is seen after one. */
@@ -39,7 +34,7 @@ export class LoopDelay {
     return this.#meanMs;
   }
 
-  isPutOff(work: Urgency | "history"): boolean {
+  isPutOff(work: Deferrable): boolean {
     return this.#putOffMs > 0 && this.#meanMs >= this.#putOffMs * PUT_OFF_FROM[work];
   }
 

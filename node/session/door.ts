@@ -12,7 +12,6 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
-import type { PutOff } from "../guard/admission.ts";
 import { Admission } from "../guard/admission.ts";
 import { FailedLogins } from "../guard/failed-logins.ts";
 import type { RouteSet } from "../routes/contract.ts";
@@ -82,8 +81,8 @@ export interface ClientDoorOptions {
   readonly boundNotes?: readonly BoundNote[];
   /** Those of all nodes; this door's own if left out. */
   readonly failedLogins?: FailedLogins;
-  /** What must wait because the node is behind; nothing if left out. */
-  readonly isPutOff?: PutOff;
+  /** Whether new connections are too much now; never if left out. */
+  readonly isBehind?: () => boolean;
   /** Some of `domains`; none if left out. */
   readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
@@ -178,14 +177,11 @@ function makeDoor(options: ClientDoorOptions): Door {
     anonymousDomains: new Set(options.anonymousDomains),
     guard: new AddressGuard(config.connectionsPerAddressMax),
     failedLogins: options.failedLogins ?? new FailedLogins(config, clock),
-    admission: new Admission(
-      {
-        placesMax: limits.loginPlacesMax,
-        passwordPlacesMax: limits.passwordPlacesMax,
-        waitingMax: limits.loginsWaitingMax,
-      },
-      options.isPutOff,
-    ),
+    admission: new Admission({
+      placesMax: limits.loginPlacesMax,
+      passwordPlacesMax: limits.passwordPlacesMax,
+      waitingMax: limits.loginsWaitingMax,
+    }),
     sessions: new Sessions<Session>(),
     detached: new Detached({
       clock,
@@ -341,7 +337,7 @@ class OpenDoor implements ClientDoor, Gate {
     const { config, guard, stats } = this.#door;
     const condition = this.#door.isDraining
       ? "system-shutdown"
-      : this.#streams.size >= config.connectionsMax
+      : this.#streams.size >= config.connectionsMax || this.#options.isBehind?.()
         ? "resource-constraint"
         : guard.admit(address)
           ? undefined

@@ -390,3 +390,17 @@ test("who leaves while waiting to log in costs nothing", async () => {
   await until(() => kit.door.admission.waiting === 0, "nobody waits");
   expect(kit.accounts.reads).toBe(1);
 });
+
+test("a node that is behind takes no new connections, and goes on with those it has", async () => {
+  let isBehind = false;
+  await using kit = await openKit({ isBehind: () => isBehind });
+  const client = await kit.connect();
+  await client.open();
+  isBehind = true;
+  const late = await kit.connect();
+  expect(await late.readToEnd()).toContain("<resource-constraint xmlns");
+  client.plain("romeo", "secret");
+  expect(await client.read(/<success[^>]*>/)).toContain("success");
+  isBehind = false;
+  await kit.bound();
+});
