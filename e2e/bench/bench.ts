@@ -5,6 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { numberOf, wordsOf } from "../harness/arguments.ts";
 import { runProgram } from "../harness/lifetime.ts";
 import { idleSessions } from "./idle.ts";
 import { ROSTER } from "./population.ts";
@@ -52,27 +53,6 @@ interface Plan {
   readonly parts: ReadonlySet<Part>;
   readonly settings: Settings;
   readonly isWritten: boolean;
-}
-
-/** The words of a comma-separated list, each one of `allowed`. */
-function wordsOf<T extends string>(
-  option: string,
-  text: string,
-  allowed: readonly T[],
-): readonly T[] {
-  return text.split(",").map((word) => {
-    const found = allowed.find((name) => name === word);
-    if (found === undefined) {
-      throw new Error(`Cannot use --${option} ${word}: give some of ${allowed.join(",")}`);
-    }
-    return found;
-  });
-}
-
-function numberOf(option: string, text: string | undefined, fallback: number, max: number): number {
-  const value = text === undefined ? fallback : Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new Error(`Cannot use --${option} ${text}: give a number from 1 to ${max}`);
 }
 
 function readPlan(): Plan | undefined {

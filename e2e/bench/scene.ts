@@ -53,7 +53,7 @@ export class Scene {
   }
 
   target(tls: boolean): Target {
-    return { port: tls ? this.peer.tlsPort : this.peer.plainPort, tls };
+    return { ports: [tls ? this.peer.tlsPort : this.peer.plainPort], tls };
   }
 
   /** Gives an order; failures become notes. */
@@ -91,7 +91,7 @@ export class Scene {
     const since = (key: keyof Counters) => after.counters[key] - before.counters[key];
     const counters = {
       ...{ messages: since("messages"), presences: since("presences") },
-      ...{ pushes: since("pushes"), answers: since("answers") },
+      ...{ pushes: since("pushes"), answers: since("answers"), resumed: since("resumed") },
     };
     return { cpuMs: used, seconds: took, counters };
   }

@@ -27,7 +27,7 @@ export interface ClusterOptions {
   readonly onLine?: (node: string, line: string) => void;
   /** Each node runs as a user of its own, from this user id on; as we do if left out. */
   readonly firstUid?: number;
-  readonly cassandra?: Pick<CassandraOptions, "heapMb" | "commitLog">;
+  readonly cassandra?: Pick<CassandraOptions, "heapMb" | "commitLog" | "dir">;
 }
 
 export interface Cluster {

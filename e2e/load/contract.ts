@@ -2,7 +2,8 @@
 
 /** Where and how to connect. */
 export interface Target {
-  readonly port: number;
+  /** Of each node; a user's number says which is his, in turn. */
+  readonly ports: readonly number[];
   readonly tls: boolean;
 }
 
@@ -47,6 +48,16 @@ export type Order =
       readonly users: Group;
       readonly inFlight: number;
     }
+  /**
+   * The node at that port is about to die: who was connected to it comes back through the target as
+   * soon as the connection breaks, resuming the stream, or else binding anew.
+   */
+  | {
+      readonly kind: "recover";
+      readonly target: Target;
+      readonly lostPort: number;
+      readonly seconds: number;
+    }
   /** Ends every session, in order. */
   | { readonly kind: "disconnect" }
   /** Every session of the group has a partner to whom it sends as soon as it has received. */
@@ -54,10 +65,15 @@ export type Order =
   | { readonly kind: "chore"; readonly users: Group; readonly chore: Chore }
   /** Ends what "chat" and "chore" have begun. */
   | { readonly kind: "rest" }
-  /** Random members of the group write to random members, so many in a second, however it goes. */
+  /**
+   * Random members of the group write to random members, or to a partner, or change their presence,
+   * so many in a second, however it goes.
+   */
   | {
       readonly kind: "pace";
       readonly users: Group;
+      /** "partner": the member whose number differs in just that bit. */
+      readonly what?: "presence" | { readonly partner: number };
       readonly perSecond: number;
       readonly seconds: number;
       readonly warmUpSeconds: number;
@@ -70,6 +86,8 @@ export type Order =
       readonly present: Group;
       readonly absent: Group;
       readonly inFlight: number;
+      /** So many begin in a second, however it goes; as fast as they end if left out. */
+      readonly perSecond?: number;
     }
   | { readonly kind: "counters" };
 
@@ -79,6 +97,8 @@ export interface Counters {
   presences: number;
   pushes: number;
   answers: number;
+  /** Streams that went on after a break; not from the server but about it. */
+  resumed: number;
 }
 
 /** A process's answer. Which fields it has depends on the order. */
@@ -87,7 +107,10 @@ export interface Report {
   /** Sentences, the first few. */
   readonly failures: readonly string[];
   readonly counters: Counters;
-  /** Milliseconds from writing a message to reading it, sorted. */
+  /**
+   * Milliseconds, sorted. Of "pace": from writing a message or presence to reading it. Of what logs
+   * in: from dialling to being online; of "recover": from the break to being online.
+   */
   readonly latenciesMs: Float64Array;
   /** The process's own CPU use since it began. */
   readonly cpuMs: number;

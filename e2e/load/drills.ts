@@ -30,11 +30,14 @@ const CHORES: Readonly<Record<Chore, (session: LoadSession, id: string) => strin
 };
 
 export class Drills {
-  readonly counters: Counters = { messages: 0, presences: 0, pushes: 0, answers: 0 };
+  readonly counters: Counters = {
+    ...{ messages: 0, presences: 0, pushes: 0, answers: 0, resumed: 0 },
+  };
   readonly #latencies: Latencies;
   #isChatting = false;
   #chore: Chore | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isPaced = false;
 
   constructor(latencies: Latencies) {
     this.#latencies = latencies;
@@ -60,11 +63,13 @@ export class Drills {
   rest(): void {
     this.#isChatting = false;
     this.#chore = undefined;
+    this.#isPaced = false;
     clearInterval(this.#timer);
   }
 
   /** Sends at the given rate, whether answers come or not. */
   pace(send: () => void, perSecond: number): void {
+    this.#isPaced = true;
     const startedMs = performance.now();
     let sent = 0;
     this.#timer = setInterval(() => {
@@ -77,6 +82,7 @@ export class Drills {
     const { counters } = this;
     if (letter === PRESENCE) {
       counters.presences += 1;
+      if (this.#isPaced) this.#latencies.take(idOf(bytes, start, end));
     } else if (letter === MESSAGE) {
       counters.messages += 1;
       if (this.#isChatting) session.write(chatMessage(session.partner, `c${++session.turn}`));
@@ -105,3 +111,7 @@ export class Drills {
 
 /** A message whose way will be timed. */
 export const timedMessage = (to: string): string => chatMessage(to, timedId());
+
+/** A change of presence whose way to each contact will be timed. */
+export const timedPresence = (turn: number): string =>
+  `<presence id='${timedId()}'><show>away</show><status>turn ${turn}</status></presence>`;

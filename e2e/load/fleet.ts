@@ -55,12 +55,13 @@ function ask(child: ChildProcess, order: Order): Promise<Report> {
 }
 
 function merge(reports: readonly Report[]): Report {
-  const counters: Counters = { messages: 0, presences: 0, pushes: 0, answers: 0 };
+  const counters: Counters = { messages: 0, presences: 0, pushes: 0, answers: 0, resumed: 0 };
   for (const { counters: own } of reports) {
     counters.messages += own.messages;
     counters.presences += own.presences;
     counters.pushes += own.pushes;
     counters.answers += own.answers;
+    counters.resumed += own.resumed;
   }
   const latencies = reports.flatMap(({ latenciesMs }) => [...latenciesMs]);
   return {

@@ -23,15 +23,20 @@ export class Latencies {
 
   /** @param id of a message that has just arrived */
   take(id: string): void {
-    if (!id.startsWith(MARK) || this.#count === SAMPLES_MAX) return;
+    if (!id.startsWith(MARK)) return;
     const sentMs = Number(id.slice(MARK.length));
-    if (sentMs < this.#sinceMs) return;
+    if (sentMs >= this.#sinceMs) this.add(nowMs() - sentMs);
+  }
+
+  /** A time that was measured by other means. */
+  add(ms: number): void {
+    if (this.#count === SAMPLES_MAX) return;
     if (this.#count === this.#samples.length) {
       const larger = new Float64Array(2 * this.#count);
       larger.set(this.#samples);
       this.#samples = larger;
     }
-    this.#samples[this.#count++] = nowMs() - sentMs;
+    this.#samples[this.#count++] = ms;
   }
 
   sorted(): Float64Array {

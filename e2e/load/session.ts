@@ -67,6 +67,10 @@ export class LoadSession {
   #streamId = "";
   /** XEP-0484: what the next login may be done with. */
   #token = "";
+  /** The stream of the previous session went on, rather than a new one being bound. */
+  isResumed = false;
+  /** Where it is connected to. */
+  readonly port: number;
   /** Whose turn it is in a chat; free for the drills. */
   partner = "";
   turn = 0;
@@ -81,7 +85,9 @@ export class LoadSession {
       this.#streamId = previous.#streamId;
       this.#received = previous.#received;
     }
-    this.#socket = dial(target, (bytes) => this.#read(bytes));
+    const number = Number(/\d*$/.exec(user)?.[0] ?? 0);
+    this.port = target.ports[number % target.ports.length] as number;
+    this.#socket = dial(this.port, target.tls, (bytes) => this.#read(bytes));
     this.#socket.on("error", (error) => this.#end(error.message));
     this.#socket.on("close", () => this.#end("the server closed the connection"));
     this.write(HEADER);
@@ -155,6 +161,7 @@ export class LoadSession {
         break;
       case "enable":
         if (name === "enabled") this.#enabled(text);
+        else if (letter === MESSAGE || letter === PRESENCE || letter === IQ) this.#count(letter);
         else this.#unexpected(text);
     }
   }
@@ -208,7 +215,9 @@ export class LoadSession {
 
   #bind(name: string, text: string): void {
     if (name === "stream:features") this.#startSession();
-    else if (name === "resumed") this.#online();
+    else if (name === "resumed") this.#resumed();
+    else if (name === "failed")
+      this.write(BIND); // XEP-0198, 5: the client may bind then.
     else if (name !== "stream:stream") this.#advance(text, "b", "roster", ROSTER);
   }
 
@@ -217,6 +226,11 @@ export class LoadSession {
     const h = this.#received;
     if (previousId === "") this.write(BIND);
     else this.write(`<resume xmlns='urn:xmpp:sm:3' previd='${previousId}' h='${h}'/>`);
+  }
+
+  #resumed(): void {
+    this.isResumed = true;
+    this.#online();
   }
 
   #enabled(text: string): void {
@@ -254,7 +268,7 @@ const EMPTY = Buffer.alloc(0);
 const hasId = (text: string, id: string): boolean =>
   text.includes(` id='${id}'`) || text.includes(` id="${id}"`);
 
-function dial({ port, tls }: Target, onBytes: (bytes: Buffer) => void): Socket {
+function dial(port: number, tls: boolean, onBytes: (bytes: Buffer) => void): Socket {
   const source = `127.0.${1 + (Math.floor(opened / CONNECTIONS_PER_SOURCE) % 200)}.${1 + (process.pid % 200)}`;
   opened += 1;
   const place = { host: "127.0.0.1", port, localAddress: source, noDelay: true };

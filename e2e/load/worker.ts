@@ -1,6 +1,6 @@
 /** A load process: keeps its share of the sessions and does what the bench orders. */
 import type { Group, Order, Report } from "./contract.ts";
-import { chatMessage, Drills, timedMessage } from "./drills.ts";
+import { chatMessage, Drills, timedMessage, timedPresence } from "./drills.ts";
 import { Latencies } from "./latencies.ts";
 import type { SessionOwner, SessionStart } from "./session.ts";
 import { LoadSession } from "./session.ts";
@@ -8,6 +8,8 @@ import { LoadSession } from "./session.ts";
 const [index = 0, processes = 1] = process.argv.slice(2).map(Number);
 const FAILURES_KEPT = 3;
 const CLOSE_MS = 20_000;
+const RETRY_MS = 500;
+const VISIT_TICK_MS = 5;
 
 const latencies = new Latencies();
 const drills = new Drills(latencies);
@@ -16,6 +18,8 @@ const sessions = new Map<string, LoadSession>();
 const withToken = new Map<string, LoadSession>();
 const waiting = new Map<LoadSession, (why: string | undefined) => void>();
 let failures: string[] = [];
+/** Told of each session that breaks, while clients come back by themselves. */
+let onBreak: ((session: LoadSession) => void) | undefined;
 
 const fail = (why: string): void => {
   if (failures.length < FAILURES_KEPT) failures.push(why);
@@ -26,8 +30,9 @@ const owner: SessionOwner = {
   onStanza: (...stanza) => drills.onStanza(...stanza),
   onGone(session, why) {
     if (sessions.get(session.user) === session) sessions.delete(session.user);
-    if (why !== undefined) fail(`${session.user}: ${why}`);
+    if (why !== undefined && onBreak === undefined) fail(`${session.user}: ${why}`);
     settle(session, why ?? "closed");
+    if (why !== undefined) onBreak?.(session);
   },
 };
 
@@ -41,9 +46,13 @@ type Opening = Omit<SessionStart, "owner">;
 /** Resolves when the session is online, with undefined when it could not be. */
 function open(opening: Opening): Promise<LoadSession | undefined> {
   return new Promise((resolve) => {
+    const startedMs = performance.now();
     const session = new LoadSession({ ...opening, owner });
     sessions.set(opening.user, session);
-    waiting.set(session, (why) => resolve(why === undefined ? session : undefined));
+    waiting.set(session, (why) => {
+      if (why === undefined) latencies.add(performance.now() - startedMs);
+      resolve(why === undefined ? session : undefined);
+    });
   });
 }
 
@@ -102,14 +111,23 @@ function chat({ users, partners }: Order & { kind: "chat" }): number {
   return pairs.length;
 }
 
+/** What a session of the order writes next. */
+function pacedStanza({ what, users }: Order & { kind: "pace" }, sender: LoadSession): string {
+  if (what === undefined) return timedMessage(randomOf(users));
+  if (what === "presence") return timedPresence(++sender.turn);
+  const at = Number(sender.user.slice(users.group.length));
+  return timedMessage(`${users.group}${at ^ what.partner}`);
+}
+
 async function pace(order: Order & { kind: "pace" }): Promise<number> {
   const senders = ownSessions(order.users);
   latencies.start(order.warmUpSeconds * 1_000);
   const send = () => {
     const sender = senders[Math.floor(Math.random() * senders.length)] as LoadSession;
-    sender.write(timedMessage(randomOf(order.users)));
+    sender.write(pacedStanza(order, sender));
   };
-  drills.pace(send, order.perSecond / processes);
+  const share = senders.length / (order.users.to - order.users.from);
+  drills.pace(send, order.perSecond * share);
   await new Promise((resolve) => setTimeout(resolve, order.seconds * 1_000));
   drills.rest();
   return senders.length;
@@ -139,7 +157,7 @@ async function resume({ target, users, inFlight }: Order & { kind: "resume" }): 
   return each(before.keys(), inFlight, async (user) => {
     const previous = before.get(user);
     if (previous === undefined) return false;
-    return (await open({ user, target, acks: true, previous })) !== undefined;
+    return (await open({ user, target, acks: true, previous }))?.isResumed === true;
   });
 }
 
@@ -149,6 +167,69 @@ function comeBack({ target, users, inFlight }: Order & { kind: "return" }): Prom
     if (of === undefined) return false;
     return (await open({ user, target, acks: false, token: { of } })) !== undefined;
   });
+}
+
+/** Begins so many visits a second; those that cannot begin for want of users do not. */
+async function pacedVisits(order: Order & { kind: "visits" }, perSecond: number): Promise<number> {
+  const running = new Set<Promise<void>>();
+  const startedMs = performance.now();
+  let [begun, done] = [0, 0];
+  const begin = (user: string) => {
+    const one = visit(user, order).then((isDone) => {
+      running.delete(one);
+      if (isDone) done += 1;
+    });
+    running.add(one);
+  };
+  for (const user of own(order.users)) {
+    const dueMs = startedMs + (begun++ * 1_000 * processes) / perSecond;
+    while (performance.now() < dueMs) {
+      await new Promise((resolve) => setTimeout(resolve, VISIT_TICK_MS));
+    }
+    if (running.size < order.inFlight) begin(user);
+    else fail(`${user}: ${order.inFlight} visits are under way already`);
+  }
+  await Promise.all(running);
+  return done;
+}
+
+function visits(order: Order & { kind: "visits" }): Promise<number> {
+  if (order.perSecond !== undefined) return pacedVisits(order, order.perSecond);
+  return each(own(order.users), order.inFlight, (user) => visit(user, order));
+}
+
+/** How many of those connected to the lost port are online again when all are, or time is up. */
+async function recover(order: Order & { kind: "recover" }): Promise<number> {
+  const { target, lostPort, seconds } = order;
+  const lost = [...sessions.values()].filter(({ port, isOnline }) => isOnline && port === lostPort);
+  const away = new Set(lost);
+  const times: number[] = [];
+  const enough = Promise.withResolvers<void>();
+  const deadline = setTimeout(() => enough.resolve(), seconds * 1_000);
+  const comeBackFrom = async (previous: LoadSession) => {
+    const brokenMs = performance.now();
+    while (away.has(previous)) {
+      const session = await open({ user: previous.user, target, acks: true, previous });
+      if (session === undefined) {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        continue;
+      }
+      away.delete(previous);
+      times.push(performance.now() - brokenMs);
+      if (session.isResumed) drills.counters.resumed += 1;
+    }
+    if (away.size === 0) enough.resolve();
+  };
+  onBreak = (session) => {
+    if (away.has(session)) void comeBackFrom(session);
+  };
+  if (lost.length > 0) await enough.promise;
+  clearTimeout(deadline);
+  onBreak = undefined;
+  away.clear(); // Ends those who still try.
+  latencies.start(0);
+  for (const ms of times) latencies.add(ms);
+  return times.length;
 }
 
 function perform(order: Order): number | Promise<number> {
@@ -175,7 +256,9 @@ function perform(order: Order): number | Promise<number> {
     case "pace":
       return pace(order);
     case "visits":
-      return each(own(order.users), order.inFlight, (user) => visit(user, order));
+      return visits(order);
+    case "recover":
+      return recover(order);
     case "counters":
       return sessions.size;
   }
@@ -183,13 +266,14 @@ function perform(order: Order): number | Promise<number> {
 
 process.on("message", async (order: Order) => {
   failures = [];
+  if (order.kind !== "counters") latencies.start(0);
   const done = await perform(order);
   const { user, system } = process.cpuUsage();
   const report: Report = {
     done,
     failures,
     counters: { ...drills.counters },
-    latenciesMs: order.kind === "pace" ? latencies.sorted() : new Float64Array(0),
+    latenciesMs: order.kind === "counters" ? new Float64Array(0) : latencies.sorted(),
     cpuMs: (user + system) / 1_000,
   };
   process.send?.(report);

@@ -1,0 +1,125 @@
+/**
+ * `npm run scale`: how a cluster grows, measured on one machine, into docs/scaling.md.
+ * `npm run scale -- --help` says what can be measured.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { numberOf, wordsOf } from "../harness/arguments.ts";
+import { runProgram } from "../harness/lifetime.ts";
+import { failover } from "./failover.ts";
+import { Figures, withSection } from "./figures.ts";
+import { messages } from "./messages.ts";
+import { presence } from "./presence.ts";
+import { rosters } from "./rosters.ts";
+import { sessions } from "./sessions.ts";
+
+const PAGE = path.join(import.meta.dirname, "../../docs/scaling.md");
+
+const HELP = `Usage: npm run scale -- --only LIST [options]
+
+  --only LIST       of what follows, with the options that count for each and their defaults
+    rosters         rosters in Cassandra: --users 500000 --contacts 20 --reads 20000 --data DIR
+                    (DIR keeps the data; it is taken as it is if it is there)
+    messages        within a node and between two: --sessions 1000 --rate 1000 --seconds 6
+    presence        to 30 and 1,000 contacts, on one node and three: --rate 1000 --seconds 10
+    sessions        over nodes: --nodes 4 --sessions 63000 --contacts 30 --rate 100 --seconds 20
+    failover        one node is killed: --nodes 5 --sessions 2000 (on each) --contacts 10
+  --set OPTION=VALUE  of the nodes, in all but rosters
+  --write           puts the figures into docs/scaling.md
+`;
+
+const text = { type: "string" } as const;
+const flag = { type: "boolean", default: false } as const;
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      ...{ only: text, users: text, contacts: text, reads: text, data: text },
+      ...{ sessions: text, nodes: text, rate: text, seconds: text },
+      set: { type: "string", multiple: true, default: [] },
+      ...{ write: flag, help: flag },
+    },
+  });
+  return values;
+}
+
+type Values = ReturnType<typeof readArguments>;
+
+const even = (value: number): number => 2 * Math.ceil(value / 2);
+const contactsIn = ({ contacts }: Values, fallback: number) =>
+  even(numberOf("contacts", contacts, fallback, 400));
+const nodesIn = ({ nodes }: Values, fallback: number) => numberOf("nodes", nodes, fallback, 20);
+const sessionsIn = ({ sessions: count }: Values, fallback: number) =>
+  numberOf("sessions", count, fallback, 200_000);
+/** How fast, how long and with what: the same everywhere but for the defaults. */
+const paceIn = ({ rate, seconds, set }: Values, usualRate: number, usualSeconds: number) => ({
+  rate: numberOf("rate", rate, usualRate, 100_000),
+  seconds: numberOf("seconds", seconds, usualSeconds, 600),
+  sets: set,
+});
+
+const PARTS = {
+  rosters: (values: Values, figures: Figures) =>
+    rosters(
+      {
+        users: numberOf("users", values.users, 500_000, 10_000_000),
+        contacts: contactsIn(values, 20),
+        reads: numberOf("reads", values.reads, 20_000, 10_000_000),
+        data: values.data,
+      },
+      figures,
+    ),
+  messages: (values: Values, figures: Figures) =>
+    messages(
+      { sessions: 4 * Math.ceil(sessionsIn(values, 1_000) / 4), ...paceIn(values, 1_000, 6) },
+      figures,
+    ),
+  presence: (values: Values, figures: Figures) => presence(paceIn(values, 1_000, 10), figures),
+  sessions: (values: Values, figures: Figures) =>
+    sessions(
+      {
+        ...{ nodes: nodesIn(values, 4), sessions: sessionsIn(values, 63_000) },
+        ...{ contacts: contactsIn(values, 30), ...paceIn(values, 100, 20) },
+      },
+      figures,
+    ),
+  failover: (values: Values, figures: Figures) =>
+    failover(
+      {
+        ...{ nodes: nodesIn(values, 5), sessions: sessionsIn(values, 2_000) },
+        ...{ contacts: contactsIn(values, 10), sets: values.set },
+      },
+      figures,
+    ),
+} as const satisfies Record<string, (values: Values, figures: Figures) => Promise<void>>;
+
+type Part = keyof typeof PARTS;
+
+/** The options that were given, as they are typed, without those that concern only us. */
+const shownOptions = ({ only, write, data, help, ...values }: Values): string =>
+  Object.entries(values)
+    .flatMap(([name, value]) => [value].flat().map((one) => ` --${name} ${one}`))
+    .join("");
+
+async function main(): Promise<void> {
+  const values = readArguments();
+  if (values.help || values.only === undefined) {
+    process.stdout.write(HELP);
+    return;
+  }
+  for (const part of wordsOf("only", values.only, Object.keys(PARTS) as Part[])) {
+    const figures = new Figures();
+    const startedMs = performance.now();
+    await PARTS[part](values, figures);
+    const minutes = Math.ceil((performance.now() - startedMs) / 60_000);
+    const command = `\`npm run scale -- --only ${part}${shownOptions(values)}\``;
+    const date = new Date().toISOString().slice(0, 10);
+    const section = figures.section(`${command} on ${date} in ${minutes} minutes`);
+    process.stdout.write(`${section}\n`);
+    if (!values.write) continue;
+    await writeFile(PAGE, withSection(await readFile(PAGE, "utf8"), part, section));
+  }
+}
+
+await runProgram(main);
