@@ -24,6 +24,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
       "lose-lease",
     ],
   ],
+  [
+    "the end of a session does not hide the next one of that address on another node",
+    544,
+    ["kill", "kill-at-step", "power-off", "drop", "silence"],
+  ],
 ];
 
 /** The same, checked for everything, also for what does not hold with other faults. */

@@ -124,7 +124,10 @@ function lateBound(ready: () => Router): RouterServices {
     isAvailable: (user) => ready().isAvailable(user),
     predecessorOf: (session) => ready().predecessorOf(session),
     claim: (name) => ready().claim(name),
-    holderOf: (full) => ready().holderOf(full),
+    whereabouts: (user) => ready().whereabouts(user),
+    get isAlone() {
+      return ready().isAlone;
+    },
     isDead: (node) => ready().isDead(node),
     nowMs: () => ready().nowMs(),
     get deliveries() {

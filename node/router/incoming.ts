@@ -9,7 +9,7 @@ const NOT_STORED: About = { origin: undefined, isStored: false, copy: undefined 
 export interface IncomingParts {
   readonly handOver: HandOver;
   readonly carried: Carried;
-  readonly onTakenOver: (session: ClientSession) => void;
+  readonly onTakenOver: (session: ClientSession, from: string) => void;
 }
 
 export function incomingOf(record: SessionRecord, parts: IncomingParts): Incoming {
@@ -26,6 +26,6 @@ export function incomingOf(record: SessionRecord, parts: IncomingParts): Incomin
       }
       carried.import(session, record.carried);
     },
-    onTaken: onTakenOver,
+    onTaken: (session) => onTakenOver(session, record.state.route.node),
   };
 }

@@ -39,7 +39,7 @@ export interface KeepingParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly adopt: Adopt;
-  readonly onTakenOver: (session: ClientSession) => void;
+  readonly onTakenOver: (session: ClientSession, from: string) => void;
   readonly endings: Endings;
 }
 

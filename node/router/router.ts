@@ -146,7 +146,8 @@ export class Router implements SessionEvents {
       carried: new Carried(states, counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",
-      onTakenOver: (session) => this.#logged(this.#lifecycle.tell("takenOver", session)),
+      onTakenOver: (session, from) =>
+        this.#logged(this.#lifecycle.tell("takenOver", session, from)),
     });
     this.cluster = new ClusterView(ofKind(registrations, "task"), {
       ...{ routes, mesh, clock, log },
@@ -408,13 +409,16 @@ export class Router implements SessionEvents {
     return this.#options.routes.claim(name);
   }
 
-  /** The live node where that full address is available; undefined for none. Never rejects. */
-  async holderOf(full: string): Promise<string | undefined> {
-    const user = full.slice(0, full.indexOf("/"));
-    const resource = full.slice(user.length + 1);
-    const set = await this.#options.routes.read(user).catch(() => undefined);
-    const route = set?.routes.find((one) => one.resource === resource && one.available);
-    return route === undefined || this.isDead(route.node) ? undefined : route.node;
+  /** The user's available resources on live nodes: full addresses with nodes. @throws Unavailable */
+  async whereabouts(user: string): Promise<ReadonlyMap<string, string>> {
+    const { routes } = await this.#options.routes.read(user);
+    const there = routes.filter(({ available, node }) => available && !this.isDead(node));
+    return new Map(there.map(({ resource, node }) => [`${user}/${resource}`, node]));
+  }
+
+  /** There never are other nodes. */
+  get isAlone(): boolean {
+    return this.#options.mesh === undefined;
   }
 
   isDead(node: string): boolean {

@@ -18,14 +18,13 @@ import type {
   Verdict,
 } from "../contract.ts";
 import { CONSUME, consume } from "../contract.ts";
+import { asNews } from "./news.ts";
 import type { PresenceState } from "./state.ts";
 import { stateOf } from "./state.ts";
 
 export interface Limits {
   /** Addresses with directed presence that one session may have. */
   readonly directedMax: number;
-  /** Sessions of other nodes that are remembered as shown to one session. */
-  readonly seenMax: number;
 }
 
 type Decorator = (session: ClientSession, presence: Envelope) => Envelope | Promise<Envelope>;
@@ -168,16 +167,17 @@ export class Announcer {
 
   /** 4.2.2: asks for the presence of those the user sees, and of the user's other resources. */
   #probe(session: ClientSession, { items }: Roster): Promise<void> {
-    const { router } = this.#host;
-    const about = { type: "probe", from: session.jid, receivedMs: router.nowMs() };
     const asked = items.filter((item) => item.to).map((item) => item.contact);
     // The account's own list decides whom it sees: both sides live in this cluster, and changes of
     // a subscription are written on both (design, "Everything a login needs").
-    return router.broadcast(
-      newTemplate("presence", about),
-      [session.jid.bare, ...asked],
-      session.id,
-    );
+    return this.ask(session, [session.jid.bare, ...asked]);
+  }
+
+  /** Each resource of these users answers with its presence. */
+  ask(session: ClientSession, users: readonly string[]): Promise<void> {
+    const { router } = this.#host;
+    const about = { type: "probe", from: session.jid, receivedMs: router.nowMs() };
+    return router.broadcast(newTemplate("presence", about), users, session.id);
   }
 
   /** Presence without `to` of type "unavailable". */
@@ -192,7 +192,6 @@ export class Announcer {
   /** The session is over without having said so. */
   async ended(session: ClientSession): Promise<void> {
     const state = stateOf(session);
-    state.seen = undefined;
     const { directed, last } = state;
     if (last === undefined && directed === undefined) return;
     session.route = { ...session.route, available: false };
@@ -206,6 +205,7 @@ export class Announcer {
     const audience = [...state.audience];
     const directed = [...(state.directed ?? [])];
     state.last = undefined;
+    state.seen = undefined;
     state.audience = new Set();
     state.directed = undefined;
     const told = [router.broadcast(template, [session.jid.bare, ...audience], session.id)];
@@ -248,6 +248,16 @@ export class Announcer {
   async hide(user: string, contact: string): Promise<void> {
     const sessions = this.#host.sessions().ofUser(user);
     await Promise.all(sessions.map((session) => this.show(session, contact, false)));
+  }
+
+  /** It goes on at this node: where it is seen, that is noted, and it is shown if it is not seen. */
+  async moved(session: ClientSession): Promise<void> {
+    const { last, audience } = stateOf(session);
+    if (last === undefined) return;
+    const isUser = (contact: string) => !components.includes(Jid.prepared(contact).domain);
+    const { components, router } = this.#host;
+    const users = [session.jid.bare, ...audience].filter(isUser);
+    await router.broadcast(asNews(last), users, session.id);
   }
 
   /** After this node was taken for dead: everything again, for those who saw the session go. */

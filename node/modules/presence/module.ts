@@ -14,6 +14,7 @@ import {
 } from "../contract.ts";
 import { Announcer } from "./announce.ts";
 import { PresenceArrivals } from "./arrivals.ts";
+import { Sightings } from "./sightings.ts";
 import { carriedPresence } from "./state.ts";
 import { isSubscription } from "./subscription.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -31,17 +32,24 @@ export const presence = defineModule({
       max: 100_000,
     }),
     seenMax: integer({
-      about: "Contacts' sessions on other nodes remembered for each session, in case a node dies.",
+      about: "Contacts' sessions remembered for each session, in case a node dies.",
       default: 10_000,
       min: 100,
       max: 1_000_000,
+    }),
+    graceSeconds: integer({
+      about: "How long sessions of a dead node may go on elsewhere before contacts see them go.",
+      default: 4,
+      min: 0,
+      max: 60,
     }),
   },
   setup({ roster, blocking, ...host }, limits) {
     const announcer = new Announcer(host, { roster, blocking }, limits);
     blocking.watch((session, change) => announcer.blockingChanged(session, change));
     const subscriptions = new Subscriptions(host, roster, announcer);
-    const arrivals = new PresenceArrivals(host, roster, announcer, limits);
+    const sightings = new Sightings(host, { roster, announcer }, limits);
+    const arrivals = new PresenceArrivals(host, roster, { announcer, sightings });
     const own = (envelope: Envelope, sender: ClientSession) => {
       if (envelope.type === "available") return announcer.available(sender, envelope);
       if (envelope.type === "unavailable") return announcer.unavailable(sender, envelope);
@@ -78,9 +86,11 @@ export const presence = defineModule({
       ),
       carriedPresence,
       on("ended", (session) => announcer.ended(session)),
-      on("nodeDown", ({ incarnation }) => arrivals.nodeDown(incarnation)),
+      on("nodeDown", ({ incarnation }) => sightings.nodeDown(incarnation)),
+      on("takenOver", (session, from) => sightings.takenOver(session, from)),
       on("restored", async () => {
         for (const session of host.sessions().all()) await announcer.again(session);
+        await sightings.restored();
       }),
     ];
   },

@@ -211,9 +211,75 @@ test("when a node dies, its sessions go unavailable for all who saw them, exactl
   cluster.kill(doomed);
   cluster.expire(doomed);
   await cluster.settle();
+  // They may go on elsewhere for a while.
+  cluster.clock.advance(3_999);
+  await cluster.settle();
+  expect([...take(romeo), ...take(phone)]).toEqual([]);
+  cluster.clock.advance(1);
+  await cluster.settle();
   expect(take(romeo).map(brief)).toEqual([`presence unavailable ${JULIET}/balcony`]);
   expect(take(phone).map(brief)).toEqual([`presence unavailable ${JULIET}/balcony`]);
   cluster.expire(doomed);
+  cluster.clock.advance(4_000);
+  await cluster.settle();
+  expect(take(romeo)).toEqual([]);
+});
+
+test("who said that he is gone, or is back, before the end of the grace is not told gone", async () => {
+  const cluster = newCluster(2);
+  cluster.stores.befriend(ROMEO, JULIET);
+  const [first, doomed] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await doomed.login(`${JULIET}/balcony`);
+  await first.send(romeo, "<presence/>");
+  await doomed.send(juliet, "<presence/>");
+  await cluster.settle();
+  take(romeo);
+  cluster.kill(doomed);
+  cluster.expire(doomed);
+  const back = await first.login(`${JULIET}/balcony`);
+  await first.send(back, "<presence><show>chat</show></presence>");
+  cluster.clock.advance(4_000);
+  await cluster.settle();
+  expect(take(romeo).map(brief)).toEqual([`presence  ${JULIET}/balcony`]);
+});
+
+test("routes that cannot be read at the end of the grace are read later", async () => {
+  const cluster = newCluster(2);
+  cluster.stores.befriend(ROMEO, JULIET);
+  const [first, doomed] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await doomed.login(`${JULIET}/balcony`);
+  await first.send(romeo, "<presence/>");
+  await doomed.send(juliet, "<presence/>");
+  await cluster.settle();
+  take(romeo);
+  cluster.kill(doomed);
+  cluster.expire(doomed);
+  cluster.shared.isAway = true;
+  cluster.clock.advance(4_000);
+  await cluster.settle();
+  expect(take(romeo)).toEqual([]);
+  cluster.shared.isAway = false;
+  cluster.clock.advance(1_000);
+  await cluster.settle();
+  expect(take(romeo).map(brief)).toEqual([`presence unavailable ${JULIET}/balcony`]);
+});
+
+test("a session that says nothing of it sees no ghost when it comes back to itself", async () => {
+  const cluster = newCluster(2);
+  cluster.stores.befriend(ROMEO, JULIET);
+  const [first, doomed] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await doomed.login(`${JULIET}/balcony`);
+  await first.send(romeo, "<presence/>");
+  await doomed.send(juliet, "<presence/>");
+  await first.send(romeo, "<presence type='unavailable'/>");
+  await cluster.settle();
+  take(romeo);
+  cluster.kill(doomed);
+  cluster.expire(doomed);
+  cluster.clock.advance(4_000);
   await cluster.settle();
   expect(take(romeo)).toEqual([]);
 });
@@ -231,7 +297,11 @@ test("a node taken for dead that comes back shows its sessions again", async () 
   const record = first.routes.nodes.get(cut.name);
   if (record === undefined) throw new Error("the node is known");
   first.routes.forget(cut.name);
+  // Nobody goes on with its sessions: their routes are gone with its lease.
+  const { routes } = cluster.shared.snapshot(JULIET);
+  cluster.shared.expire(cut.name);
   first.router.onNodeDown(record);
+  cluster.clock.advance(4_000);
   await cluster.settle();
   expect(one(romeo, "presence").attrs.type).toBe("unavailable");
   // A late word of the cut-off node makes no ghost.
@@ -240,6 +310,7 @@ test("a node taken for dead that comes back shows its sessions again", async () 
   expect(take(romeo)).toEqual([]);
   first.routes.nodes.set(cut.name, record);
   first.router.onNodeUp(record);
+  for (const route of routes) cluster.shared.put(route);
   cut.router.onLeaseRegained();
   await cluster.settle();
   expect(one(romeo, "presence").getChildText("show")).toBe("away");

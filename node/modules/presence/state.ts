@@ -12,8 +12,10 @@ export interface PresenceState {
   audience: Set<string>;
   /** Addresses that got directed presence and are not in the audience (RFC 6121, 4.6). */
   directed: Set<string> | undefined;
-  /** Sessions on other nodes that this one was shown as available: full address to node. */
+  /** Sessions of others that this one was shown as available: full address to node. */
   seen: Map<string, string> | undefined;
+  /** It was on a node that died, and may have missed who came and who went. */
+  isUnsure: boolean;
   /** Roster changes that arrived while the roster was being read: contact to "sees us now". */
   changes: Map<string, boolean> | undefined;
 }
@@ -26,6 +28,7 @@ export function stateOf(session: ClientSession): PresenceState {
     audience: new Set(),
     directed: undefined,
     seen: undefined,
+    isUnsure: false,
     changes: undefined,
   };
   session.state.set(KEY, state);
@@ -41,22 +44,25 @@ interface Said {
   readonly audience: readonly string[];
   readonly directed?: readonly string[];
   readonly seen?: readonly (readonly [string, string])[];
+  readonly isUnsure?: boolean;
 }
 
 /** Who saw the session, and whom it saw: both go on seeing each other. */
 export const carriedPresence = carried<PresenceState>(
   KEY,
-  ({ last, audience, directed, seen }): Said => ({
+  ({ last, audience, directed, seen, isUnsure }): Said => ({
     ...(last && { last: encodeEnvelope(last).toString("base64") }),
     audience: [...audience],
     ...(directed && { directed: [...directed] }),
     ...(seen && { seen: [...seen] }),
+    ...(isUnsure && { isUnsure }),
   }),
-  ({ last, audience, directed, seen }: Said) => ({
+  ({ last, audience, directed, seen, isUnsure = false }: Said) => ({
     last: last === undefined ? undefined : decodeEnvelope(Buffer.from(last, "base64")),
     audience: new Set(audience),
     directed: directed && new Set(directed),
     seen: seen && new Map(seen),
+    isUnsure,
     changes: undefined,
   }),
 );

@@ -26,6 +26,7 @@ export interface DoorNode {
   readonly routes: NodeRoutes;
   readonly mesh: MemoryMesh;
   isAlive: boolean;
+  readonly die: () => void;
 }
 
 export interface Resumable {
@@ -74,6 +75,7 @@ export class DoorCluster implements AsyncDisposable {
       routes,
       mesh,
       sessions: () => node.kit.door.sessions,
+      adopt: (...session) => node.kit.door.adopt(...session),
       clock,
       random: systemRandom,
       log: silentLog,
@@ -84,7 +86,11 @@ export class DoorCluster implements AsyncDisposable {
       credentialsFor: async (password) => ({ password }) as unknown as Credentials,
     });
     const kit = await openKit({ routes, events: router, selfIncarnation: name, clock });
-    const node: DoorNode = { name, kit, router, routes, mesh, isAlive: true };
+    const die = () => {
+      node.isAlive = false;
+      died.resolve();
+    };
+    const node: DoorNode = { name, kit, router, routes, mesh, isAlive: true, die };
     this.#ends.set(name, {
       isAlive: isLive,
       died: died.promise,
@@ -121,6 +127,22 @@ export class DoorCluster implements AsyncDisposable {
 
   node(index: number): DoorNode {
     return this.nodes[index] as DoorNode;
+  }
+
+  /** The process is gone; nobody knows yet. */
+  kill(index: number): void {
+    this.node(index).die();
+  }
+
+  /** The lease of a dead node lapses: its routes go, and those nodes are told. */
+  expire(index: number, told: readonly DoorNode[] = this.nodes): void {
+    const { name } = this.node(index);
+    this.shared.expire(name);
+    for (const { name: other, isAlive, routes, router } of told) {
+      if (!isAlive || other === name) continue;
+      routes.forget(name);
+      router.onNodeDown(record(name));
+    }
   }
 
   /** A client that is online, with a session that it can resume. */

@@ -1,0 +1,157 @@
+/** What contacts see of sessions that go on elsewhere when their node dies. */
+import { expect, test } from "vitest";
+import { FakeClock } from "../../base/fake-clock.ts";
+import type { RawClient } from "../../session/testing/raw-client.ts";
+import { DoorCluster } from "../testing/door-cluster.ts";
+
+const JULIET = "juliet@localhost/device";
+const GRACE_MS = 4_000;
+const WINDOW_MS = 300_000;
+
+const presences = (text: string) =>
+  [...text.matchAll(/<presence[^>]*>/g)].map(([tag]) => {
+    const type = /type='([^']*)'/.exec(tag)?.[1] ?? "available";
+    return `${type} ${/from='([^']*)'/.exec(tag)?.[1]}`;
+  });
+
+/** Romeo on the first of three nodes, Juliet on the second; her shadow may be anywhere. */
+async function romeoAndJuliet() {
+  const clock = new FakeClock();
+  const cluster = await DoorCluster.open(3, clock);
+  await cluster.addUser("juliet");
+  await cluster.addUser("romeo");
+  await cluster.addUser("nurse");
+  cluster.stores.befriend("romeo@localhost", "juliet@localhost");
+  const romeo = await cluster.online(0, "romeo");
+  const juliet = await cluster.online(1, "juliet");
+  await romeo.client.read(/<presence[^>]*from='juliet@localhost\/device'[^>]*>/);
+  await passTime(cluster, clock, 2_000);
+  /** Everything that came to romeo until now. */
+  const heard = async (client = romeo.client) => {
+    const id = `q${Math.random()}`;
+    client.send(`<iq type='get' id='${id}'><query xmlns='jabber:iq:version'/></iq>`);
+    return presences(await client.read(new RegExp(`<iq[^>]*id='${id}'(?:.|\\n)*?</iq>`)));
+  };
+  return { cluster, clock, romeo, juliet, heard };
+}
+
+/** In steps, so that what waits for others gets its turn. */
+async function passTime(cluster: DoorCluster, clock: FakeClock, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 1_000) {
+    clock.advance(Math.min(1_000, left));
+    await cluster.settle();
+  }
+}
+
+/** Longer than a resumption may take, while a client shows that it is there. */
+async function passWindow(cluster: DoorCluster, clock: FakeClock, client: RawClient) {
+  for (let elapsedMs = 0; elapsedMs <= WINDOW_MS; elapsedMs += 10_000) {
+    client.send(" ");
+    await passTime(cluster, clock, 10_000);
+  }
+}
+
+const holderOf = async (cluster: DoorCluster, user = "juliet@localhost") =>
+  (await cluster.node(0).routes.read(user)).routes.map(({ node }) => node);
+
+test("nobody sees a session go that its shadow goes on with, until its window closes", async () => {
+  const { cluster, clock, romeo, juliet, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.kill(1);
+  juliet.client.destroy();
+  cluster.expire(1);
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  expect(await holderOf(cluster)).toHaveLength(1);
+  expect(await heard()).toEqual([]);
+  await passWindow(cluster, clock, romeo.client);
+  expect(await holderOf(cluster)).toEqual([]);
+  expect(await heard()).toEqual([`unavailable ${JULIET}`]);
+});
+
+test("who comes back after the death of two nodes was never gone", async () => {
+  const { cluster, clock, juliet, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  await cluster.add("node-4");
+  cluster.kill(1);
+  juliet.client.destroy();
+  cluster.expire(1);
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  const [keeper = ""] = await holderOf(cluster);
+  expect(keeper).not.toBe("node-2");
+  const second = cluster.nodes.findIndex(({ name }) => name === keeper);
+  if (second !== 0) {
+    cluster.kill(second);
+    cluster.expire(second);
+    await passTime(cluster, clock, GRACE_MS + 1_000);
+  }
+  const at = cluster.nodes.findLastIndex(({ isAlive }) => isAlive);
+  const { answer } = await cluster.resume(at, "juliet", juliet.id, 2);
+  expect(answer).toContain("<resumed");
+  await cluster.settle();
+  expect(await heard()).toEqual([]);
+});
+
+test("a session that moved and then dies without a shadow is told gone, once", async () => {
+  const { cluster, clock, romeo, juliet, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  juliet.client.destroy();
+  await cluster.settle();
+  const { client, answer } = await cluster.resume(2, "juliet", juliet.id, 2);
+  expect(answer).toContain("<resumed");
+  await passTime(cluster, clock, 1_000);
+  cluster.kill(2);
+  cluster.kill(1);
+  client.destroy();
+  // Whoever has a copy of it may not know of the death, or be dead, too.
+  cluster.expire(1, []);
+  cluster.shared.expire("node-3");
+  const { routes, router } = cluster.node(0);
+  for (const name of ["node-2", "node-3"]) {
+    const record = routes.nodes.get(name);
+    if (record === undefined) throw new Error("the node is known");
+    router.onLeaseLost(); // It has no copies then.
+    router.onLeaseRegained();
+    routes.forget(name);
+    router.onNodeDown(record);
+  }
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  expect(await heard()).toEqual([`unavailable ${JULIET}`]);
+  await passWindow(cluster, clock, romeo.client);
+  expect(await heard()).toEqual([]);
+});
+
+test("a session adopted after the grace is seen again by those who saw it go", async () => {
+  const { cluster, clock, juliet, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.kill(1);
+  juliet.client.destroy();
+  // Romeo's node learns of it; her shadow later, if it is not the same.
+  cluster.expire(1, [cluster.node(0)]);
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  cluster.expire(1, [cluster.node(2)]);
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  const told = await heard();
+  const isLate = (await holderOf(cluster))[0] === "node-3";
+  expect(told).toEqual(isLate ? [`unavailable ${JULIET}`, `available ${JULIET}`] : []);
+});
+
+test("who went or came while a session had no node is seen by it afterwards", async () => {
+  const { cluster, clock, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.stores.befriend("nurse@localhost", "juliet@localhost");
+  cluster.kill(1);
+  juliet.client.destroy();
+  cluster.shared.expire("node-2");
+  romeo.client.send("<presence type='unavailable'/>");
+  const nurse = await cluster.online(2, "nurse");
+  await cluster.settle();
+  cluster.expire(1);
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  const { client, answer } = await cluster.resume(2, "juliet", juliet.id, 2);
+  expect(answer).toContain("<resumed");
+  await cluster.settle();
+  client.send("<iq type='get' id='end'><query xmlns='jabber:iq:version'/></iq>");
+  const seen = presences(await client.read(/<iq[^>]*id='end'(?:.|\n)*?<\/iq>/));
+  expect(seen).toContain(`unavailable ${romeo.address}`);
+  expect(seen).toContain(`available ${nurse.address}`);
+});

@@ -1,0 +1,250 @@
+/**
+ * Whom sessions of this node were shown. What could not be told in time, because a node died or was
+ * cut off, is found by comparing that with the routes.
+ */
+import { Unavailable } from "../../base/errors.ts";
+import { fromElement } from "../../stanza/envelope.ts";
+import { Jid } from "../../stanza/jid.ts";
+import { CLIENT_NS } from "../../stanza/reply.ts";
+import { el } from "../../xml/element.ts";
+import type { ClientSession, Envelope, Host, RosterService } from "../contract.ts";
+import { CONSUME, PASS } from "../contract.ts";
+import type { Announcer } from "./announce.ts";
+import { isNews, withoutMark } from "./news.ts";
+import { knownState, stateOf } from "./state.ts";
+
+/** Users whose routes are read, and sessions whose rosters are, at the same time. */
+const USERS_AT_ONCE = 500;
+const SESSIONS_AT_ONCE = 50;
+const RETRY_MS = 1_000;
+const ATTEMPTS_MAX = 60;
+
+export interface SightingLimits {
+  /** Sessions of others that are remembered for each session. */
+  readonly seenMax: number;
+  /** How long after its node's death a session may go on elsewhere before it is told gone. */
+  readonly graceSeconds: number;
+}
+
+/** What is to be known of one user's resources. */
+interface Question {
+  /** Who was shown which of them. */
+  readonly seen: Map<string, ClientSession[]>;
+  /** Who is to see them all. */
+  readonly askers: ClientSession[];
+}
+
+/** One user's routes are being read, for so many questions. */
+interface Look {
+  questions: number;
+  /** Resources that said meanwhile how they are. */
+  readonly heard: Set<string>;
+}
+
+type Questions = Map<string, Question>;
+
+export class Sightings {
+  readonly #host: Host;
+  readonly #roster: RosterService;
+  readonly #announcer: Announcer;
+  readonly #limits: SightingLimits;
+  /** Users that are looked up at this moment. */
+  readonly #looks = new Map<string, Look>();
+  /** Sessions from dead nodes, to be looked after together. */
+  #unsure = new Set<ClientSession>();
+
+  constructor(
+    host: Host,
+    { roster, announcer }: { roster: RosterService; announcer: Announcer },
+    limits: SightingLimits,
+  ) {
+    this.#host = host;
+    this.#roster = roster;
+    this.#announcer = announcer;
+    this.#limits = limits;
+  }
+
+  /** Presence without a word to the server reaches a session: whether its client gets it. */
+  hear(envelope: Envelope, session: ClientSession, fromNode: string) {
+    const { from, type } = envelope;
+    const isThere = type === "available";
+    // A late word of a node whose sessions were reported gone would make a ghost.
+    if (isThere && this.#host.router.isDead(fromNode)) return CONSUME;
+    const where = knownState(session)?.seen?.get(from.full);
+    if (!isThere && where !== undefined && where !== fromNode) {
+      // Either the session before the one that was seen has ended, or it went on there unnoticed.
+      const seen = new Map([[from.full, [session]]]);
+      void this.#answer(new Map([[from.bare, { seen, askers: [] }]]));
+      return CONSUME;
+    }
+    this.#looks.get(from.bare)?.heard.add(from.full);
+    const isKnown = where !== undefined;
+    if (isNews(envelope)) {
+      if (isKnown !== isThere) this.#host.router.show(session, withoutMark(envelope));
+      this.#note(envelope, session, fromNode);
+      return CONSUME;
+    }
+    this.#note(envelope, session, fromNode);
+    return PASS;
+  }
+
+  #note({ from, type }: Envelope, session: ClientSession, fromNode: string): void {
+    if (type === "unavailable") {
+      knownState(session)?.seen?.delete(from.full);
+      return;
+    }
+    // Alone, the node knows of each end itself, and nobody else will ever go on with a session.
+    if (this.#host.router.isAlone) return;
+    const state = stateOf(session);
+    const seen = state.seen ?? new Map();
+    if (seen.size >= this.#limits.seenMax && !seen.has(from.full)) return;
+    state.seen = seen.set(from.full, fromNode);
+  }
+
+  /**
+   * Its sessions go on elsewhere, most of them, and nobody is told of it. The others are over: who
+   * was shown them is told, once.
+   */
+  nodeDown(node: string): void {
+    this.#host.clock.after(this.#limits.graceSeconds * 1_000, () => {
+      void this.#compareSeen((where) => where === node);
+    });
+  }
+
+  /** This node was cut off: who went meanwhile is seen to be gone. Never rejects. */
+  restored(): Promise<void> {
+    return this.#compareSeen(() => true);
+  }
+
+  async #compareSeen(isAsked: (node: string) => boolean): Promise<void> {
+    const questions: Questions = new Map();
+    for (const session of this.#host.sessions().all()) askOfSeen(questions, session, isAsked);
+    await this.#answer(questions);
+  }
+
+  /** Another node had it. What it was to be told meanwhile may be lost, if that node is dead. */
+  takenOver(session: ClientSession, from: string): void {
+    const { router, clock } = this.#host;
+    // Who has not missed it learns where it is; who was told that it is gone sees it again.
+    void this.#announcer.moved(session);
+    const state = knownState(session);
+    if (state === undefined) return;
+    const isOfDead = (node: string) => router.isDead(node);
+    if (isOfDead(from)) state.isUnsure = true;
+    if (!state.isUnsure && ![...(state.seen?.values() ?? [])].some(isOfDead)) return;
+    this.#unsure.add(session);
+    if (this.#unsure.size > 1) return;
+    clock.after(this.#limits.graceSeconds * 1_000, () => {
+      const unsure = this.#unsure;
+      this.#unsure = new Set();
+      void this.#compareAll(unsure);
+    });
+  }
+
+  /** Who came and who went while these had no node. Never rejects. */
+  async #compareAll(sessions: Iterable<ClientSession>): Promise<void> {
+    const all = [...sessions];
+    for (let at = 0; at < all.length; at += SESSIONS_AT_ONCE) {
+      const some = all.slice(at, at + SESSIONS_AT_ONCE).filter((one) => isHere(this.#host, one));
+      const questions: Questions = new Map();
+      await Promise.all(some.map((session) => this.#askOfAll(questions, session)));
+      await this.#answer(questions);
+      for (const session of some) stateOf(session).isUnsure = false;
+    }
+  }
+
+  async #askOfAll(questions: Questions, session: ClientSession): Promise<void> {
+    askOfSeen(questions, session, () => true);
+    if (knownState(session)?.last === undefined) return;
+    try {
+      const { items } = await this.#roster.load(session.jid.bare);
+      const users = items.filter(({ to }) => to).map(({ contact }) => contact);
+      for (const user of [session.jid.bare, ...users])
+        questionOf(questions, user).askers.push(session);
+    } catch (error) {
+      this.#host.log.warn({ err: error }, "cannot look for contacts that came meanwhile");
+    }
+  }
+
+  async #answer(questions: Questions): Promise<void> {
+    const all = [...questions];
+    for (let at = 0; at < all.length; at += USERS_AT_ONCE) {
+      const some = all.slice(at, at + USERS_AT_ONCE);
+      await Promise.all(some.map(([user, question]) => this.#correct(user, question)));
+    }
+  }
+
+  /** Never rejects: who cannot be looked up is left as it is, until routes can be read again. */
+  async #correct(user: string, { seen, askers }: Question): Promise<void> {
+    const look = this.#looks.get(user) ?? { questions: 0, heard: new Set() };
+    look.questions += 1;
+    this.#looks.set(user, look);
+    const there = await this.#whereabouts(user);
+    look.questions -= 1;
+    if (look.questions === 0) this.#looks.delete(user);
+    if (there === undefined) return;
+    for (const [full, watchers] of seen) {
+      // It has said itself how it is, and perhaps after the routes were read.
+      if (look.heard.has(full)) continue;
+      for (const session of watchers) this.#compareOne(session, full, there.get(full));
+    }
+    for (const session of askers) {
+      // Also whom it was shown: its copy may be older than what its client has heard.
+      const others = there.size - (there.has(session.jid.full) ? 1 : 0);
+      if (others > 0) void this.#announcer.ask(session, [user]);
+    }
+  }
+
+  #compareOne(session: ClientSession, full: string, node: string | undefined): void {
+    const { router } = this.#host;
+    const seen = knownState(session)?.seen;
+    if (seen?.has(full) !== true) return;
+    if (node !== undefined) {
+      seen.set(full, node);
+      return;
+    }
+    seen.delete(full);
+    const attributes = { xmlns: CLIENT_NS, type: "unavailable", from: full, to: session.jid.full };
+    router.show(session, fromElement(el("presence", attributes), router.nowMs()));
+  }
+
+  async #whereabouts(user: string): Promise<ReadonlyMap<string, string> | undefined> {
+    const { router, clock, log } = this.#host;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await router.whereabouts(user);
+      } catch (error) {
+        if (!(error instanceof Unavailable) || attempt >= ATTEMPTS_MAX) {
+          log.error({ err: error }, "cannot see whether a contact is still there");
+          return undefined;
+        }
+      }
+      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+    }
+  }
+}
+
+const isHere = (host: Host, session: ClientSession): boolean =>
+  host.sessions().get(session.jid.full) === session;
+
+function questionOf(questions: Questions, user: string): Question {
+  const known = questions.get(user);
+  if (known !== undefined) return known;
+  const question: Question = { seen: new Map(), askers: [] };
+  questions.set(user, question);
+  return question;
+}
+
+function askOfSeen(
+  questions: Questions,
+  session: ClientSession,
+  isAsked: (node: string) => boolean,
+): void {
+  for (const [full, node] of knownState(session)?.seen ?? []) {
+    if (!isAsked(node)) continue;
+    const { seen } = questionOf(questions, Jid.prepared(full).bare);
+    const watchers = seen.get(full) ?? [];
+    watchers.push(session);
+    seen.set(full, watchers);
+  }
+}
