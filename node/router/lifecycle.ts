@@ -50,10 +50,14 @@ export const on = <Event extends LifecycleEvent>(
 ): LifecycleRegistration<Event> => ({ kind: "on", event, run });
 
 export class Lifecycle {
-  readonly #registrations: readonly LifecycleRegistration[];
+  /** By event; those that nobody wants to know of are not in it. */
+  readonly #handlers: ReadonlyMap<LifecycleEvent, readonly LifecycleRegistration["run"][]>;
 
   constructor(registrations: readonly LifecycleRegistration[]) {
-    this.#registrations = registrations;
+    const events = Map.groupBy(registrations, ({ event }) => event);
+    this.#handlers = new Map(
+      [...events].map(([event, all]) => [event, all.map(({ run }) => run)] as const),
+    );
   }
 
   /** Starts every handler; rejects with the first failure after all are done. */
@@ -61,9 +65,11 @@ export class Lifecycle {
     event: Event,
     ...details: Parameters<LifecycleHandlers[Event]>
   ): Promise<void> {
-    const running = this.#registrations
-      .filter((one) => one.event === event)
-      .map(async ({ run }) => (run as (...given: typeof details) => Done)(...details));
+    const handlers = this.#handlers.get(event);
+    if (handlers === undefined) return;
+    const running = handlers.map(async (run) =>
+      (run as (...given: typeof details) => Done)(...details),
+    );
     const results = await Promise.allSettled(running);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }

@@ -14,7 +14,7 @@
  * What a version cannot know is whether a client got the pushes of the changes it was read with.
  */
 import { hash } from "node:crypto";
-import type { RosterItem, RosterPatch } from "./contract.ts";
+import type { Roster, RosterItem, RosterPatch } from "./contract.ts";
 
 /** An item with the microseconds since the epoch at which it was written. */
 export interface StoredItem extends RosterItem {
@@ -75,6 +75,18 @@ export function withoutItem(
   removedUs: number,
 ): StoredRoster {
   return { items: roster.items.filter((item) => item.contact !== contact), removedUs };
+}
+
+/** A roster as the contract gives it out. Few ask for its version, which costs the most. */
+export function loadedRoster(stored: StoredRoster): Roster {
+  let version: string | undefined;
+  return {
+    items: stored.items.map(plainItem),
+    get version() {
+      version ??= rosterVersion(stored);
+      return version;
+    },
+  };
 }
 
 /** An item as the contract gives it out. */

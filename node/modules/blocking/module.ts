@@ -76,8 +76,11 @@ class Blocking implements BlockingService {
     return this.#lists.covers(user, peer);
   }
 
-  isBlocked(session: ClientSession, peer: Jid): boolean {
-    return this.#lists.followed(session)?.covers(peer) ?? false;
+  isBlocked(session: ClientSession, peer: Jid | string): boolean {
+    const list = this.#lists.followed(session);
+    // Most users block nobody, and each login asks this about all contacts.
+    if (list === undefined || list.size === 0) return false;
+    return list.covers(typeof peer === "string" ? Jid.prepared(peer) : peer);
   }
 
   watch(watcher: (session: ClientSession, change: BlocklistChange) => void): void {

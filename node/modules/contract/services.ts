@@ -27,7 +27,7 @@ export interface RosterChange {
 /** Published by presence/. */
 export interface PresenceService {
   /** Called when a session has become available, with its user's roster. For `setup`. */
-  watch(watcher: (session: ClientSession, roster: Roster) => void): void;
+  watch(watcher: (session: ClientSession, roster: Pick<Roster, "items">) => void): void;
   /** Called with each available presence of a session before anybody sees it. For `setup`. */
   decorate(decorator: (session: ClientSession, presence: Envelope) => Decorated): void;
   /** Tells everybody who sees the session its last presence again, decorated anew. */
@@ -78,8 +78,8 @@ export interface BlockingService {
   follow(session: ClientSession): Promise<void>;
   /** Whether a user has cut off an address, as exactly as this node knows. Never rejects. */
   blocks(user: string, peer: Jid): boolean | Promise<boolean>;
-  /** Whether the session's user has cut off this address. False before `follow`. */
-  isBlocked(session: ClientSession, peer: Jid): boolean;
+  /** Whether the session's user has cut off this prepared address. False before `follow`. */
+  isBlocked(session: ClientSession, peer: Jid | string): boolean;
   /** Calls `watcher` for each session that follows, on its node, after its list has changed. */
   watch(
     watcher: (

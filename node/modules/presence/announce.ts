@@ -27,6 +27,8 @@ export interface Limits {
   readonly directedMax: number;
 }
 
+type Contacts = Pick<Roster, "items">;
+
 type Decorator = (session: ClientSession, presence: Envelope) => Envelope | Promise<Envelope>;
 
 export class Announcer {
@@ -34,7 +36,7 @@ export class Announcer {
   readonly #roster: RosterService;
   readonly #blocking: BlockingService;
   readonly #limits: Limits;
-  readonly #watchers: ((session: ClientSession, roster: Roster) => void)[] = [];
+  readonly #watchers: ((session: ClientSession, roster: Contacts) => void)[] = [];
   readonly #decorators: Decorator[] = [];
 
   constructor(
@@ -48,7 +50,7 @@ export class Announcer {
     this.#limits = limits;
   }
 
-  watch(watcher: (session: ClientSession, roster: Roster) => void): void {
+  watch(watcher: (session: ClientSession, roster: Contacts) => void): void {
     this.#watchers.push(watcher);
   }
 
@@ -117,7 +119,7 @@ export class Announcer {
   }
 
   /** What decides who sees this session: its user's roster and list of blocked addresses. */
-  async #readAll(session: ClientSession): Promise<Roster> {
+  async #readAll(session: ClientSession): Promise<Contacts> {
     const [roster] = await Promise.all([
       this.#roster.load(session.jid.bare),
       this.#blocking.follow(session),
@@ -125,12 +127,12 @@ export class Announcer {
     return this.#unblocked(session, roster);
   }
 
-  #unblocked(session: ClientSession, { version, items }: Roster): Roster {
-    return { version, items: items.filter(({ contact }) => !this.#isBlocked(session, contact)) };
+  #unblocked(session: ClientSession, { items }: Contacts): Contacts {
+    return { items: items.filter(({ contact }) => !this.#isBlocked(session, contact)) };
   }
 
   #isBlocked(session: ClientSession, contact: string): boolean {
-    return this.#blocking.isBlocked(session, Jid.prepared(contact));
+    return this.#blocking.isBlocked(session, contact);
   }
 
   async #arrived(session: ClientSession): Promise<void> {
@@ -145,7 +147,7 @@ export class Announcer {
     session: ClientSession,
     state: PresenceState,
     template: Envelope,
-    roster: Roster | undefined,
+    roster: Contacts | undefined,
   ): Promise<void> {
     const { router } = this.#host;
     const { bare } = session.jid;
@@ -166,7 +168,7 @@ export class Announcer {
   }
 
   /** 4.2.2: asks for the presence of those the user sees, and of the user's other resources. */
-  #probe(session: ClientSession, { items }: Roster): Promise<void> {
+  #probe(session: ClientSession, { items }: Contacts): Promise<void> {
     const asked = items.filter((item) => item.to).map((item) => item.contact);
     // The account's own list decides whom it sees: both sides live in this cluster, and changes of
     // a subscription are written on both (design, "Everything a login needs").
@@ -297,9 +299,9 @@ export class Announcer {
   async #reappear(session: ClientSession, unblocked: readonly string[]): Promise<void> {
     const isBack = (contact: string) =>
       unblocked.includes(contact) || unblocked.includes(Jid.prepared(contact).domain);
-    const { items, version } = await this.#roster.load(session.jid.bare);
+    const { items } = await this.#roster.load(session.jid.bare);
     const back = items.filter(({ contact }) => isBack(contact));
-    const roster = this.#unblocked(session, { version, items: back });
+    const roster = this.#unblocked(session, { items: back });
     const seeing = roster.items.filter(({ from }) => from);
     await Promise.all(seeing.map(({ contact }) => this.show(session, contact, true)));
     await this.#probe(session, roster);
@@ -311,7 +313,7 @@ export class Announcer {
   }
 }
 
-function audienceOf({ items }: Roster, changes: PresenceState["changes"]): Set<string> {
+function audienceOf({ items }: Contacts, changes: PresenceState["changes"]): Set<string> {
   const audience = new Set(items.filter((item) => item.from).map((item) => item.contact));
   for (const [contact, isShown] of changes ?? []) {
     if (isShown) audience.add(contact);
@@ -321,7 +323,7 @@ function audienceOf({ items }: Roster, changes: PresenceState["changes"]): Set<s
 }
 
 /** 3.1.3: requests that came while the user was away, or that are not answered yet. */
-function deliverPending(session: ClientSession, { items }: Roster): void {
+function deliverPending(session: ClientSession, { items }: Contacts): void {
   for (const { pendingIn } of items) {
     if (pendingIn !== undefined) session.deliver(envelopeOf(pendingIn, 0));
   }

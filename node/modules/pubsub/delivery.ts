@@ -1,6 +1,5 @@
 /** Which events reach a client: where it is connected, by what it says it wants (XEP-0163, 4). */
 import type { Logger } from "../../base/log.ts";
-import { Jid } from "../../stanza/jid.ts";
 import type { RosterItem } from "../../stores/contract.ts";
 import { child, children } from "../../xml/names.ts";
 import type {
@@ -97,7 +96,7 @@ export class Delivery {
     session.state.set(STATE, new Set(wanted));
     const names = wanted.filter((name) => !sent.has(name));
     const owners = contacts
-      .filter(({ to, contact }) => to && !blocking.isBlocked(session, Jid.prepared(contact)))
+      .filter(({ to, contact }) => to && !blocking.isBlocked(session, contact))
       .map(({ contact }) => contact);
     lastItems.send(session, [session.jid.bare, ...owners], names);
   }

@@ -144,8 +144,7 @@ export class Personal implements Owners {
   /** XEP-0191: whom the owner has cut off, as a session of the owner's on this node knows. */
   #blockedBy(owner: string): (bare: string) => boolean {
     const [session] = this.#host.sessions().ofUser(owner);
-    return (bare) =>
-      session !== undefined && this.#host.blocking.isBlocked(session, Jid.prepared(bare));
+    return (bare) => session !== undefined && this.#host.blocking.isBlocked(session, bare);
   }
 
   #about({ owner, config }: Node) {

@@ -99,12 +99,12 @@ class Rosters {
 
   async get({ from, payload, session }: Request) {
     session?.state.set(STATE, true);
-    const { version, items } = await this.load(from.bare);
+    const roster = await this.load(from.bare);
     const known: unknown = payload.attrs.ver;
+    const ver = typeof known === "string" ? roster.version : undefined;
     // 2.6.3: an empty result says that the client's copy is the newest.
-    if (typeof known === "string" && version !== "" && known === version) return undefined;
-    const listed = items.filter((item) => item.listed).map(itemElement);
-    const ver = typeof known === "string" ? version : undefined;
+    if (ver !== undefined && ver !== "" && ver === known) return undefined;
+    const listed = roster.items.filter((item) => item.listed).map(itemElement);
     return el("query", { xmlns: ROSTER_NS, ver }, listed);
   }
 

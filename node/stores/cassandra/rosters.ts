@@ -7,7 +7,14 @@ import { types } from "cassandra-driver";
 import type { Clock } from "../../base/clock.ts";
 import type { Roster, RosterItem, RosterPatch, Rosters } from "../contract.ts";
 import type { StoredItem, StoredRoster } from "../roster-version.ts";
-import { nextStampUs, plainItem, rosterVersion, withItem, withoutItem } from "../roster-version.ts";
+import {
+  loadedRoster,
+  nextStampUs,
+  plainItem,
+  rosterVersion,
+  withItem,
+  withoutItem,
+} from "../roster-version.ts";
 import type { Pool, Row } from "./pool.ts";
 import { repeatable } from "./pool.ts";
 
@@ -30,8 +37,7 @@ const PAGE_ROWS = 500;
 export function cassandraRosters(pool: Pool, clock: Clock): Rosters {
   return {
     async load(user): Promise<Roster> {
-      const roster = await readRoster(pool, user);
-      return { version: rosterVersion(roster), items: roster.items.map(plainItem) };
+      return loadedRoster(await readRoster(pool, user));
     },
     async item(user, contact): Promise<RosterItem | undefined> {
       const row = await pool.row("read the roster item", SELECT_ONE, [user, contact]);

@@ -5,7 +5,14 @@ import type { Clock } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
 import type { Roster, RosterItem, Rosters } from "../contract.ts";
 import type { StoredItem, StoredRoster } from "../roster-version.ts";
-import { nextStampUs, plainItem, rosterVersion, withItem, withoutItem } from "../roster-version.ts";
+import {
+  loadedRoster,
+  nextStampUs,
+  plainItem,
+  rosterVersion,
+  withItem,
+  withoutItem,
+} from "../roster-version.ts";
 import type { Connection } from "./connection.ts";
 
 const COLUMNS =
@@ -58,8 +65,7 @@ export function sqliteRosters(connection: Connection, clock: Clock): Rosters {
         const state = connection.state();
         const known = remembered.get(user);
         if (known?.state === state) return known.roster;
-        const read = stored(user);
-        const roster = { version: rosterVersion(read), items: read.items.map(plainItem) };
+        const roster = loadedRoster(stored(user));
         remembered.set(user, { state, roster });
         return roster;
       });
