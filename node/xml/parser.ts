@@ -160,7 +160,8 @@ class Stanza implements ParsedStanza {
     for (const { name, from, to } of this.#written) {
       if (!Object.hasOwn(changes, name)) tag += ` ${text.slice(from, to)}`;
     }
-    for (const [name, value] of Object.entries(changes)) {
+    for (const name of Object.keys(changes)) {
+      const value = changes[name];
       if (value !== undefined) tag += ` ${name}='${escapeAttribute(value)}'`;
     }
     const { bytes } = this;
