@@ -32,6 +32,16 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
 ];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);
+/** One node dies at a time, in every way, while clients lose their connections: nothing is exempt. */
+const DEATHS: readonly FaultKind[] = [
+  "drop",
+  "silence",
+  "stall",
+  "kill",
+  "kill-at-step",
+  "power-off",
+];
+const SEEDS_OF_DEATH = Array.from({ length: 16 }, (_, index) => 5000 + 2 * index);
 const WITHOUT_FAULTS = [3, 4, 9];
 
 describe("simulation", () => {
@@ -53,6 +63,11 @@ describe("simulation", () => {
 
   test.each(SEEDS)("seed %i: everything holds that is promised", async (seed) => {
     expect((await tell(seed, FAULT_KINDS)).broken).toEqual([]);
+  });
+
+  test.each(SEEDS_OF_DEATH)("seed %i: nodes die, and nothing is lost or repeated", async (seed) => {
+    const { broken } = await tell(seed, DEATHS, true);
+    expect(broken.filter(({ invariant }) => invariant !== "ghosts")).toEqual([]);
   });
 
   test.each(ONCE_BROKEN)("%s", async (_about, seed, kinds) => {

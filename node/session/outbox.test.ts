@@ -83,3 +83,31 @@ test("a long queue stays small and right while it is acknowledged bit by bit", (
   expect(outbox.acknowledgedTotal).toBe(999);
   expect(outbox.sentTotal).toBe(1_000);
 });
+
+test("a client that got more from a dead node than is known here has all that came from there", () => {
+  const outbox = filled(2);
+  outbox.inherit(2);
+  outbox.add(message("3"));
+  expect(outbox.fits(5)).toBe(true);
+  outbox.resume(5);
+  expect(waiting(outbox)).toEqual(["3"]);
+  expect(outbox.sentCount).toBe(6);
+  expect(outbox.acknowledge(6)).toBe(true);
+});
+
+test("a client that got less gets the rest, and counts on from there", () => {
+  const outbox = filled(3);
+  outbox.inherit(3);
+  outbox.add(message("4"));
+  outbox.resume(1);
+  expect(waiting(outbox)).toEqual(["2", "3", "4"]);
+  expect(outbox.sentCount).toBe(4);
+  expect(outbox.fits(5)).toBe(false);
+});
+
+test("it cannot have got any number of stanzas from a dead node", () => {
+  const outbox = filled(1);
+  outbox.inherit(1);
+  expect(outbox.fits(10_001)).toBe(true);
+  expect(outbox.fits(10_002)).toBe(false);
+});
