@@ -234,21 +234,18 @@ export const UNHELD_ALWAYS: readonly string[] = [
   "what was stored by a node that died before it could tell anybody waits for the next login",
 ];
 
-const TOLD_ONCE = "presence is told once: who cannot be reached then sees it at the next login";
 const MESH: readonly Unheld[] = [
   {
     invariant: "repeated",
     reason: "what is in doubt three times over is stored, and may be there twice",
   },
   { invariant: "order", reason: "what is stored in doubt comes later than what is sent after it" },
-  { invariant: "ghosts", reason: TOLD_ONCE },
 ];
 const LEASE: readonly Unheld[] = [
   {
     invariant: "order",
     reason: "what is stored while routes are gone comes later than what is sent then",
   },
-  { invariant: "ghosts", reason: TOLD_ONCE },
   {
     invariant: "repeated",
     reason: "what a node without a lease gave to its clients may be given again by its shadow",

@@ -55,6 +55,8 @@ export interface Job {
   readonly stamped: boolean;
   /** Resources that got it are put in here. */
   readonly took?: Set<string> | undefined;
+  /** Told when it is given up for a resource whose node did not answer, or does not keep up. */
+  readonly onMissed?: (() => void) | undefined;
 }
 
 /** "overload": it was not sent, because a node does not keep up. */
@@ -139,11 +141,15 @@ class Rounds {
         break;
       case "doubt":
         if (attempts < ATTEMPTS_MAX) this.#doubtful.set(route.session, { route, attempts });
-        else this.#refused.add(keyOf(route));
+        else {
+          this.#refused.add(keyOf(route));
+          this.#job.onMissed?.();
+        }
         this.#mustRead = true;
         return;
       case "overload":
         this.#refused.add(keyOf(route));
+        this.#job.onMissed?.();
         this.#isOverloaded = true;
         return;
       default:

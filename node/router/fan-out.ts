@@ -4,7 +4,7 @@ import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Counters } from "./counters.ts";
-import type { Audience, Deliverer } from "./deliver.ts";
+import type { Audience, Deliverer, Job } from "./deliver.ts";
 import { CONNECTED } from "./deliver.ts";
 import { stampFor } from "./envelopes.ts";
 import type { Exits } from "./exits.ts";
@@ -23,7 +23,7 @@ export interface FanOutParts {
   readonly log: Logger;
 }
 
-/** Nothing here rejects: who cannot be reached is logged, presence is asked for again at login. */
+/** Nothing here rejects: who cannot be reached is logged, and named where somebody tells them again. */
 export class FanOut {
   readonly #parts: FanOutParts;
 
@@ -31,34 +31,42 @@ export class FanOut {
     this.#parts = parts;
   }
 
+  /** @returns the users of whom it is not sure that each of their resources got it */
   async broadcast(
     template: Envelope,
     users: Iterable<string>,
     exceptSession: string,
-  ): Promise<void> {
+  ): Promise<ReadonlySet<string>> {
     const waiting: Promise<void>[] = [];
+    const missed = new Set<string>();
     const audience: Audience = { kind: "available", exceptSession };
     // Started in one turn, so that lookups share transactions and recipients share frames.
     for (const user of users) {
-      const done = this.#toUser(template, user, audience);
+      const done = this.#toUser(template, user, audience, missed);
       if (done !== undefined) waiting.push(done);
     }
     await Promise.all(waiting);
+    return missed;
   }
 
   async push(template: Envelope, user: string): Promise<void> {
     await this.#toUser(template, user, CONNECTED);
   }
 
-  async reply(template: Envelope, full: string, node: string): Promise<void> {
+  /** @returns whether it is sure to have got there, or that there is nobody any more */
+  async reply(template: Envelope, full: string, node: string): Promise<boolean> {
     const component = this.#componentOf(full);
-    if (component !== undefined) return this.#parts.line.route(stampFor(template, component));
+    if (component !== undefined) {
+      await this.#parts.line.route(stampFor(template, component));
+      return true;
+    }
     const user = full.slice(0, full.indexOf("/"));
     const resource = full.slice(user.length + 1);
     const route = { user, resource, node, session: "", available: true, priority: 0 };
     const plain = { copy: undefined, again: false, rerouted: false, remembered: false };
     const consignment = { envelope: template, origin: undefined, stamped: true, ...plain };
-    await this.#parts.exits.send(consignment, route, 0);
+    const { kind } = await this.#parts.exits.send(consignment, route, 0);
+    return kind === "delivered" || kind === "gone";
   }
 
   /** The address, if it is one of a component. */
@@ -69,31 +77,39 @@ export class FanOut {
     return components.has(jid.domain) ? jid : undefined;
   }
 
-  #toUser(template: Envelope, user: string, audience: Audience): void | Promise<void> {
+  #toUser(
+    template: Envelope,
+    user: string,
+    audience: Audience,
+    missed?: Set<string>,
+  ): void | Promise<void> {
     const { lanes, counters, log } = this.#parts;
     const component = this.#componentOf(user);
     if (component !== undefined) return this.#parts.line.route(stampFor(template, component));
     const from = template.from.full;
     if (lanes.isFull(from, user)) {
       counters.shed += 1;
+      missed?.add(user);
       return;
     }
-    const done = lanes.run(from, user, () => this.#deliver(template, user, audience));
+    const onMissed = missed && (() => void missed.add(user));
+    const job = { envelope: template, user, audience, origin: undefined, stamped: true, onMissed };
+    const done = lanes.run(from, user, () => this.#deliver(job));
     return done?.catch((error: unknown) => {
       counters.failures += 1;
+      missed?.add(user);
       log.warn({ err: error }, "cannot broadcast to a user");
     });
   }
 
-  #deliver(template: Envelope, user: string, audience: Audience): void | Promise<void> {
+  #deliver(job: Job): void | Promise<void> {
     const { routes, deliverer } = this.#parts;
     const deliver = (set: RouteSet, fresh: boolean): void | Promise<void> => {
       if (set.routes.length === 0) return;
-      const job = { envelope: template, user, audience, origin: undefined, stamped: true };
       const outcome = deliverer.deliver(job, set, fresh);
       if (outcome instanceof Promise) return outcome.then(() => {});
     };
-    const found = routes.lookup(user);
+    const found = routes.lookup(job.user);
     return found instanceof Promise
       ? found.then((set) => deliver(set, true))
       : deliver(found, false);

@@ -306,11 +306,16 @@ export class Router implements SessionEvents {
 
   /**
    * One stanza to every available resource of many accounts, without asking those accounts:
-   * one frame for each node. Never rejects; resolves when every node has answered.
+   * one frame for each node. Never rejects; resolves when every node has answered, with those who
+   * may not have heard it.
    * @param template made with templateOf or newTemplate
    * @param exceptSession id of a session that is left out
    */
-  broadcast(template: Envelope, users: Iterable<string>, exceptSession = ""): Promise<void> {
+  broadcast(
+    template: Envelope,
+    users: Iterable<string>,
+    exceptSession = "",
+  ): Promise<ReadonlySet<string>> {
     return this.#fanOut.broadcast(template, users, exceptSession);
   }
 
@@ -319,8 +324,8 @@ export class Router implements SessionEvents {
     return this.#fanOut.push(template, user);
   }
 
-  /** To one session on a node that is known to hold it. Never rejects; no second attempt. */
-  reply(template: Envelope, full: string, node: string): Promise<void> {
+  /** To one session on a node that is known to hold it. Never rejects; false: it may not have heard. */
+  reply(template: Envelope, full: string, node: string): Promise<boolean> {
     return this.#fanOut.reply(template, full, node);
   }
 

@@ -2,7 +2,7 @@
  * The sender's side of RFC 6121, section 4: initial presence, changes, the end. Runs on the node of
  * the session, in the order of its stanzas.
  */
-import { envelopeOf, newTemplate, templateOf } from "../../router/envelopes.ts";
+import { envelopeOf, templateOf } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
@@ -21,6 +21,8 @@ import { CONSUME, consume } from "../contract.ts";
 import { asNews } from "./news.ts";
 import type { PresenceState } from "./state.ts";
 import { stateOf } from "./state.ts";
+import type { Untold } from "./untold.ts";
+import { gone, probeOf } from "./untold.ts";
 
 export interface Limits {
   /** Addresses with directed presence that one session may have. */
@@ -35,18 +37,20 @@ export class Announcer {
   readonly #host: Host;
   readonly #roster: RosterService;
   readonly #blocking: BlockingService;
+  readonly #untold: Untold;
   readonly #limits: Limits;
   readonly #watchers: ((session: ClientSession, roster: Contacts) => void)[] = [];
   readonly #decorators: Decorator[] = [];
 
   constructor(
     host: Host,
-    { roster, blocking }: { roster: RosterService; blocking: BlockingService },
+    services: { roster: RosterService; blocking: BlockingService; untold: Untold },
     limits: Limits,
   ) {
     this.#host = host;
-    this.#roster = roster;
-    this.#blocking = blocking;
+    this.#roster = services.roster;
+    this.#blocking = services.blocking;
+    this.#untold = services.untold;
     this.#limits = limits;
   }
 
@@ -83,7 +87,7 @@ export class Announcer {
     // Another presence came meanwhile, or the end.
     if (state.last !== last || renewed === last) return;
     state.last = renewed;
-    await this.#host.router.broadcast(renewed, [session.jid.bare, ...state.audience]);
+    await this.#untold.tell(renewed, [session.jid.bare, ...state.audience]);
   }
 
   /**
@@ -149,7 +153,6 @@ export class Announcer {
     template: Envelope,
     roster: Contacts | undefined,
   ): Promise<void> {
-    const { router } = this.#host;
     const { bare } = session.jid;
     if (roster !== undefined) {
       const audience = audienceOf(roster, state.changes);
@@ -158,7 +161,7 @@ export class Announcer {
       }
       state.audience = audience;
     }
-    const told = [router.broadcast(template, [bare, ...state.audience])];
+    const told = [this.#untold.tell(template, [bare, ...state.audience])];
     if (roster !== undefined) {
       told.push(this.#probe(session, roster));
       deliverPending(session, roster);
@@ -177,9 +180,7 @@ export class Announcer {
 
   /** Each resource of these users answers with its presence. */
   ask(session: ClientSession, users: readonly string[]): Promise<void> {
-    const { router } = this.#host;
-    const about = { type: "probe", from: session.jid, receivedMs: router.nowMs() };
-    return router.broadcast(newTemplate("presence", about), users, session.id);
+    return this.#untold.tell(probeOf(session, this.#host.router.nowMs()), users, session.id);
   }
 
   /** Presence without `to` of type "unavailable". */
@@ -197,8 +198,7 @@ export class Announcer {
     const { directed, last } = state;
     if (last === undefined && directed === undefined) return;
     session.route = { ...session.route, available: false };
-    const about = { type: "unavailable", from: session.jid, receivedMs: this.#host.router.nowMs() };
-    await this.#leave(session, state, newTemplate("presence", about));
+    await this.#leave(session, state, gone(session.jid, this.#host.router.nowMs()));
   }
 
   /** Tells everybody who saw this session that it is gone: once, because the state goes with it. */
@@ -210,7 +210,7 @@ export class Announcer {
     state.seen = undefined;
     state.audience = new Set();
     state.directed = undefined;
-    const told = [router.broadcast(template, [session.jid.bare, ...audience], session.id)];
+    const told = [this.#untold.tell(template, [session.jid.bare, ...audience], session.id)];
     for (const to of directed) {
       told.push(Promise.resolve(router.route(this.#farewell(session, to))));
     }
@@ -236,14 +236,12 @@ export class Announcer {
     const { last, audience } = state;
     if (last === undefined || audience.has(contact) === isShown) return undefined;
     if (isShown && this.#isBlocked(session, contact)) return undefined;
-    const { router } = this.#host;
     if (isShown) {
       audience.add(contact);
-      return router.broadcast(last, [contact]);
+      return this.#untold.tell(last, [contact]);
     }
     audience.delete(contact);
-    const about = { type: "unavailable", from: session.jid, receivedMs: router.nowMs() };
-    return router.broadcast(newTemplate("presence", about), [contact]);
+    return this.#untold.tell(gone(session.jid, this.#host.router.nowMs()), [contact]);
   }
 
   /** 3.2.2: a contact sees the user's sessions of this node go before it hears that it may not. */
@@ -257,17 +255,16 @@ export class Announcer {
     const { last, audience } = stateOf(session);
     if (last === undefined) return;
     const isUser = (contact: string) => !components.includes(Jid.prepared(contact).domain);
-    const { components, router } = this.#host;
+    const { components } = this.#host;
     const users = [session.jid.bare, ...audience].filter(isUser);
-    await router.broadcast(asNews(last), users, session.id);
+    await this.#untold.tell(asNews(last), users, session.id);
   }
 
   /** After this node was taken for dead: everything again, for those who saw the session go. */
   async again(session: ClientSession): Promise<void> {
     const state = stateOf(session);
     if (state.last === undefined) return;
-    const { router } = this.#host;
-    await router.broadcast(state.last, [session.jid.bare, ...state.audience], session.id);
+    await this.#untold.tell(state.last, [session.jid.bare, ...state.audience], session.id);
     await this.#probe(session, await this.#readAll(session));
   }
 

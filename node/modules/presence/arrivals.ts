@@ -5,6 +5,7 @@ import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer } from "./announce.ts";
 import type { Sightings } from "./sightings.ts";
 import { knownState } from "./state.ts";
+import type { Untold } from "./untold.ts";
 
 /**
  * RFC 6121, 8.5.3.1 and 11 (presence leaks): a request tells its sender that the resource is
@@ -25,16 +26,18 @@ export class PresenceArrivals {
   readonly #roster: RosterService;
   readonly #announcer: Announcer;
   readonly #sightings: Sightings;
+  readonly #untold: Untold;
 
   constructor(
     host: Host,
     roster: RosterService,
-    { announcer, sightings }: { announcer: Announcer; sightings: Sightings },
+    parts: { announcer: Announcer; sightings: Sightings; untold: Untold },
   ) {
     this.#host = host;
     this.#roster = roster;
-    this.#announcer = announcer;
-    this.#sightings = sightings;
+    this.#announcer = parts.announcer;
+    this.#sightings = parts.sightings;
+    this.#untold = parts.untold;
   }
 
   delivery(envelope: Envelope, session: ClientSession, fromNode: string) {
@@ -72,7 +75,7 @@ export class PresenceArrivals {
     const state = knownState(session);
     if (state?.last === undefined || from.full === session.jid.full) return;
     if (from.bare !== session.jid.bare) state.audience.add(from.bare);
-    if (from.isBare) void this.#host.router.broadcast(state.last, [from.bare]);
-    else void this.#host.router.reply(state.last, from.full, fromNode);
+    if (from.isBare) void this.#untold.tell(state.last, [from.bare]);
+    else void this.#untold.reply(state.last, from, fromNode);
   }
 }

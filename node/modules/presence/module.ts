@@ -4,9 +4,11 @@ import type { ClientSession, Envelope } from "../contract.ts";
 import {
   CONSUME,
   consume,
+  counter,
   defineModule,
   EARLY,
   FIRST,
+  gauge,
   on,
   PASS,
   service,
@@ -18,6 +20,7 @@ import { Sightings } from "./sightings.ts";
 import { carriedPresence } from "./state.ts";
 import { isSubscription } from "./subscription.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { Untold } from "./untold.ts";
 
 export const presence = defineModule({
   name: "presence",
@@ -43,13 +46,25 @@ export const presence = defineModule({
       min: 0,
       max: 60,
     }),
+    untoldMax: integer({
+      about:
+        "Pairs of a session and an account remembered, because the account may have missed it.",
+      default: 10_000,
+      min: 0,
+      max: 1_000_000,
+    }),
   },
-  setup({ roster, blocking, ...host }, limits) {
-    const announcer = new Announcer(host, { roster, blocking }, limits);
+  metrics: {
+    untold: gauge("Pairs of a session and an account that may have missed its presence."),
+    untoldLost: counter("Such pairs that were not remembered, as there were too many."),
+  },
+  setup({ roster, blocking, counts, ...host }, limits) {
+    const untold = new Untold(host, counts, limits);
+    const announcer = new Announcer(host, { roster, blocking, untold }, limits);
     blocking.watch((session, change) => announcer.blockingChanged(session, change));
     const subscriptions = new Subscriptions(host, roster, announcer);
     const sightings = new Sightings(host, { roster, announcer }, limits);
-    const arrivals = new PresenceArrivals(host, roster, { announcer, sightings });
+    const arrivals = new PresenceArrivals(host, roster, { announcer, sightings, untold });
     const own = (envelope: Envelope, sender: ClientSession) => {
       if (envelope.type === "available") return announcer.available(sender, envelope);
       if (envelope.type === "unavailable") return announcer.unavailable(sender, envelope);

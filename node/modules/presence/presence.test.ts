@@ -357,3 +357,63 @@ test("more directed presence than allowed is not sent", async () => {
   await first.send(romeo, `<presence to='${NURSE}/home'/>`);
   expect(take(nurse)).toHaveLength(1);
 });
+
+test("who came, changed or went while nodes could not reach each other is told when they can", async () => {
+  const cluster = newCluster(2);
+  cluster.stores.befriend(ROMEO, JULIET);
+  cluster.stores.befriend(ROMEO, NURSE);
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await second.login(`${JULIET}/balcony`);
+  const phone = await second.login(`${JULIET}/phone`);
+  for (const session of [juliet, phone]) await second.send(session, "<presence/>");
+  await first.send(romeo, "<presence/>");
+  await cluster.settle();
+  for (const session of [romeo, juliet, phone]) take(session);
+  Object.assign(cluster.losses, { request: 1, inARowMax: Number.POSITIVE_INFINITY });
+  const nurse = await second.login(`${NURSE}/home`);
+  await second.send(nurse, "<presence/>");
+  await second.send(juliet, "<presence><show>dnd</show></presence>");
+  await second.drop(phone);
+  await cluster.settle();
+  expect(take(romeo)).toEqual([]);
+  expect(take(nurse).map(brief)).toEqual([`presence  ${NURSE}/home`]);
+  // It is tried in vain, and then not.
+  cluster.clock.advance(5_000);
+  await cluster.settle();
+  expect(take(romeo)).toEqual([]);
+  cluster.losses.request = 0;
+  cluster.clock.advance(10_000);
+  await cluster.settle();
+  expect(take(romeo).map(brief).sort()).toEqual([
+    `presence  ${JULIET}/balcony`,
+    `presence  ${NURSE}/home`,
+    `presence unavailable ${JULIET}/phone`,
+  ]);
+  expect(take(nurse).map(brief)).toEqual([`presence  ${ROMEO}/orchard`]);
+  cluster.clock.advance(60_000);
+  await cluster.settle();
+  expect(take(romeo)).toEqual([]);
+});
+
+test("no more is remembered of what others may have missed than allowed", async () => {
+  const cluster = new Cluster({ nodes: 2, options: { presence: { untoldMax: 1 } } });
+  for (const user of [ROMEO, JULIET, NURSE]) cluster.stores.addUser(user);
+  cluster.stores.befriend(ROMEO, JULIET);
+  cluster.stores.befriend(ROMEO, NURSE);
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await second.login(`${JULIET}/balcony`);
+  const nurse = await second.login(`${NURSE}/home`);
+  for (const session of [juliet, nurse]) await second.send(session, "<presence/>");
+  await first.send(romeo, "<presence/>");
+  await cluster.settle();
+  take(romeo);
+  Object.assign(cluster.losses, { request: 1, inARowMax: Number.POSITIVE_INFINITY });
+  await second.drop(juliet);
+  await second.drop(nurse);
+  cluster.losses.request = 0;
+  cluster.clock.advance(5_000);
+  await cluster.settle();
+  expect(take(romeo).map(brief)).toHaveLength(1);
+});
