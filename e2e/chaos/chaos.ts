@@ -22,7 +22,7 @@ import { Town } from "./town.ts";
 
 const HELP = `Usage: npm run chaos -- [options]
 
-Starts real etcd, Cassandra and nodes in a network namespace of their own (as root), lets many
+Starts real etcd (three members), Cassandra and nodes in a network namespace of their own (as root), lets many
 clients chat, breaks things, and says what became of every message.
 
   --seed S          what goes wrong follows from it; the clock if left out
@@ -36,6 +36,8 @@ clients chat, breaks things, and says what became of every message.
 
 const INSIDE = "ZONDA_CHAOS_INSIDE";
 const ARRIVAL_MS = 600_000;
+/** So that one, their leader, may be lost. */
+const ETCD_MEMBERS = 3;
 const LEASE_SECONDS = 6;
 const RESUME_SECONDS = 20;
 /** After the last fault: leases lapse, windows close, clients come back. */
@@ -118,6 +120,7 @@ async function raise({ nodes, logs }: Wish): Promise<Cluster> {
     sets,
     config: path.join(import.meta.dirname, "../load/cluster.yaml"),
     firstUid: FIRST_UID,
+    etcdMembers: ETCD_MEMBERS,
     cassandra: { heapMb: 768 },
     onLine: (node, line) => {
       if (logs !== undefined) appendFileSync(path.join(logs, `${node}.log`), `${line}\n`);

@@ -10,6 +10,7 @@ export const FAULT_KINDS = [
   "cut-store",
   "pause-etcd",
   "pause-store",
+  "lose-etcd-leader",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -35,6 +36,7 @@ const TROUBLE_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   "cut-store": [1_000, 8_000],
   "pause-etcd": [1_000, 12_000],
   "pause-store": [1_000, 8_000],
+  "lose-etcd-leader": [1_000, 8_000],
 };
 
 /** The faults of one run, one after another, for `forMs` milliseconds. */

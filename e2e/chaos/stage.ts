@@ -45,7 +45,7 @@ export class Stage {
         await sleep(forMs);
         return node.name;
       case "cut-etcd":
-        return this.#apart(node, [{ uid: node.uid, ports: [etcd.clientPort] }], forMs);
+        return this.#apart(node, [{ uid: node.uid, ports: etcd.clientPorts }], forMs);
       case "cut-store":
         return this.#apart(node, [{ uid: node.uid, ports: [cassandra.cqlPort] }], forMs);
       case "cut-mesh":
@@ -55,6 +55,12 @@ export class Stage {
         await sleep(forMs);
         etcd.resume();
         return "etcd";
+      case "lose-etcd-leader": {
+        const startAgain = await etcd.loseLeader();
+        await sleep(forMs);
+        await startAgain();
+        return "etcd";
+      }
       case "pause-store":
         cassandra.pause();
         await sleep(forMs);

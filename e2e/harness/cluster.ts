@@ -34,7 +34,7 @@ function readArguments() {
 }
 
 const summary = ({ etcd, cassandra, nodes }: Cluster) => ({
-  etcd: { client: etcd.clientPort, pid: etcd.pid },
+  etcd: etcd.members.map(({ clientPort, pid }) => ({ client: clientPort, pid }))[0],
   cassandra: { cql: cassandra.cqlPort, pid: cassandra.pid },
   nodes: nodes.map(({ c2s, http, pid }) => ({ c2s, http, pid })),
 });

@@ -1,4 +1,4 @@
-/** A real etcd of one member, with fsync, for tests and for `npm run cluster`. */
+/** A real etcd, with fsync, for tests and for `npm run cluster`: one member, alone or of several. */
 import path from "node:path";
 import { goBuild } from "./go-build.ts";
 import { freePort } from "./ports.ts";
@@ -11,6 +11,15 @@ import { isListening, waitFor } from "./wait.ts";
 export interface EtcdOptions extends ServerOptions {
   /** Client port; a free one if left out. */
   readonly port?: number;
+  /** Which one of several it is; alone if left out. */
+  readonly member?: EtcdMember;
+}
+
+export interface EtcdMember {
+  readonly name: string;
+  readonly peerPort: number;
+  /** All members, as etcd's --initial-cluster wants them. */
+  readonly initialCluster: string;
 }
 
 export interface Etcd extends Server {
@@ -37,18 +46,19 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const { folder } = place;
   const clientPort = options.port ?? (await freePort());
   const endpoint = `http://${address}:${clientPort}`;
-  const peer = `http://${address}:${await freePort()}`;
+  const { name = "etcd", peerPort = await freePort(), initialCluster } = options.member ?? {};
+  const peer = `http://${address}:${peerPort}`;
   const running = await startProcess({
     name: "etcd",
     command: program,
     args: [
-      "--name=etcd",
+      `--name=${name}`,
       `--data-dir=${path.join(folder, "data")}`,
       `--listen-client-urls=${endpoint}`,
       `--advertise-client-urls=${endpoint}`,
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=etcd=${peer}`,
+      `--initial-cluster=${initialCluster ?? `${name}=${peer}`}`,
       "--log-level=warn",
     ],
     log: options.log ?? path.join(folder, "etcd.log"),

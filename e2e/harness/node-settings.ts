@@ -15,7 +15,7 @@ export interface NodePlace {
 
 /** What all nodes of one cluster share. */
 export interface Shared {
-  readonly etcdEndpoint: string;
+  readonly etcdEndpoints: readonly string[];
   readonly cqlPort: number;
   readonly datacenter: string;
   /** PEM file of the authority of the mesh. */
@@ -40,7 +40,7 @@ export const nodeSettings = ({ name, folder, ports }: NodePlace, shared: Shared)
   data: `${folder}/data`,
   ...storeSettings(shared),
   "routes.engine": "etcd",
-  "routes.etcd.endpoints": [shared.etcdEndpoint],
+  "routes.etcd.endpoints": shared.etcdEndpoints,
   "c2s.host": "127.0.0.1",
   "c2s.port": ports.c2s,
   "http.host": "127.0.0.1",

@@ -9,8 +9,8 @@ import type { OwnConfig } from "./cluster-files.ts";
 import { makeDomainCertificate, readOwn, save, saveAdminConfig } from "./cluster-files.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import { startClusterNode } from "./cluster-node.ts";
-import type { Etcd } from "./etcd.ts";
-import { startEtcd } from "./etcd.ts";
+import type { EtcdMembers } from "./etcd-members.ts";
+import { startEtcdMembers } from "./etcd-members.ts";
 import { untilStopped } from "./lifetime.ts";
 import type { Shared } from "./node-settings.ts";
 import { freePort } from "./ports.ts";
@@ -27,11 +27,13 @@ export interface ClusterOptions {
   readonly onLine?: (node: string, line: string) => void;
   /** Each node runs as a user of its own, from this user id on; as we do if left out. */
   readonly firstUid?: number;
+  /** Members of etcd; 1 if left out. */
+  readonly etcdMembers?: number;
   readonly cassandra?: Pick<CassandraOptions, "heapMb" | "commitLog" | "dir">;
 }
 
 export interface Cluster {
-  readonly etcd: Etcd;
+  readonly etcd: EtcdMembers;
   readonly cassandra: Cassandra;
   /** Every node ever started, dead ones too. */
   readonly nodes: readonly ClusterNode[];
@@ -66,7 +68,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   };
   try {
     const starting = [
-      startEtcd().then(keep),
+      startEtcdMembers(options.etcdMembers ?? 1).then(keep),
       startCassandra(options.cassandra).then(keep),
     ] as const;
     await Promise.allSettled(starting); // If one fails, the other must still be known, to be ended.
@@ -92,11 +94,11 @@ async function letOthersRead(folder: string): Promise<void> {
   for (const file of await readdir(folder)) await chmod(path.join(folder, file), 0o644);
 }
 
-async function makeShared(folder: string, own: OwnConfig, etcd: Etcd, cassandra: Cassandra) {
+async function makeShared(folder: string, own: OwnConfig, etcd: EtcdMembers, cassandra: Cassandra) {
   const mesh = await makeAuthority("zonda mesh");
   const tls = own.hasCertificate ? undefined : await makeDomainCertificate(folder, own.domains);
   const shared: Shared = {
-    etcdEndpoint: etcd.endpoint,
+    etcdEndpoints: etcd.endpoints,
     cqlPort: cassandra.cqlPort,
     datacenter: cassandra.datacenter,
     meshAuthority: await save(folder, "mesh-authority.crt", mesh.certificate),
