@@ -103,6 +103,11 @@ export class Client implements AsyncDisposable {
   untilOnline = (ms?: number): Promise<void> =>
     this.until("online", ({ events }) => isReachable(events), ms);
 
+  /** SIGSTOP: it reads nothing any more, and acknowledges nothing. */
+  freeze(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
   #failure(what: string, why: string): Error {
     const last = this.events.slice(-10).map((event) => JSON.stringify(event));
     return new Error(
@@ -110,8 +115,15 @@ export class Client implements AsyncDisposable {
     );
   }
 
+  /** SIGKILL: it says good-bye to nobody. */
+  async crash(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await ended;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode !== null) return;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     this.do({ do: "close" });
     const killer = setTimeout(() => this.#process.kill("SIGKILL"), 3_000);

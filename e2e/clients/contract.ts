@@ -6,6 +6,8 @@
 export interface ClientConfig {
   /** Bare address "local@domain". */
   readonly address: string;
+  /** What it binds; left to the server if left out. Only slixmpp is asked. */
+  readonly resource?: string;
   readonly password: string;
   /** Tried in turn at each connection. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
@@ -27,6 +29,8 @@ export type Command =
   | { readonly do: "subscribe"; readonly to: string }
   | { readonly do: "presence"; readonly type?: string }
   | { readonly do: "ack" }
+  /** As when its network goes: the connection is over at once, and it comes back by itself. */
+  | { readonly do: "drop" }
   | { readonly do: "ping"; readonly to?: string }
   | { readonly do: "close" };
 

@@ -15,13 +15,15 @@ def emit(event, **fields):
 
 class Driver(slixmpp.ClientXMPP):
     def __init__(self, config):
-        super().__init__(config["address"], config["password"])
+        resource = config.get("resource")
+        address = config["address"] if resource is None else f"{config['address']}/{resource}"
+        super().__init__(address, config["password"])
         self.config = config
         self.closing = False
         self.online = False
         self.unsent = []
-        # What the server had not acknowledged when the connection broke.
-        self.unacked = []
+        # By id, in order: what the server has not acknowledged.
+        self.written = {}
         # slixmpp's defaults for roster requests: accept them, and ask back.
         self.auto_authorize = True
         self.auto_subscribe = True
@@ -68,27 +70,26 @@ class Driver(slixmpp.ClientXMPP):
         emit("authenticated", mechanism=self["feature_mechanisms"].mech.name)
 
     async def on_resumed(self, _):
-        # The library sends again what the server had not handled.
-        self.unacked = []
+        # The library sends again what the server had not handled, but for what was in its send
+        # queue when the connection broke: that is in no queue any more (COMPAT slixmpp 1.17).
+        queued = {stanza["id"] for _, stanza in self["xep_0198"].unacked_queue}
+        forgotten = [fields for id, fields in self.written.items() if id not in queued]
+        self.unsent = forgotten + self.unsent
         emit("resumed")
         self.write_unsent()
 
     def on_not_resumed(self, _):
-        self.send_later(self.unacked)
-        self.unacked = []
+        """What the server did not acknowledge is ours to send again."""
+        for id in self.written:
+            emit("resent", id=id)
+        self.unsent = [*self.written.values(), *self.unsent]
+        self.written = {}
 
     def write_unsent(self):
         self.online = True
         waiting, self.unsent = self.unsent, []
         for fields in waiting:
             self.message(fields)
-
-    def send_later(self, stanzas):
-        for stanza in stanzas:
-            if isinstance(stanza, slixmpp.Message) and stanza["body"]:
-                self.unsent.append(
-                    {"to": str(stanza["to"]), "body": stanza["body"], "id": stanza["id"]})
-                emit("resent", id=stanza["id"])
 
     def on_message(self, stanza):
         if stanza["type"] == "error":
@@ -110,6 +111,7 @@ class Driver(slixmpp.ClientXMPP):
 
     def on_acked(self, stanza):
         if isinstance(stanza, slixmpp.Message):
+            self.written.pop(stanza["id"], None)
             emit("acked", id=stanza["id"])
 
     def on_connection_failed(self, reason):
@@ -119,10 +121,7 @@ class Driver(slixmpp.ClientXMPP):
         emit("offline", reason=str(reason))
         self.online = False
         sm = self["xep_0198"]
-        if sm.unacked_queue:
-            self.unacked = [stanza for _, stanza in sm.unacked_queue]
         if sm.sm_id is None:
-            # Not resumable: what the server did not acknowledge is ours to send again.
             self.on_not_resumed(None)
             self.event("session_end")
         if self.closing:
@@ -133,6 +132,7 @@ class Driver(slixmpp.ClientXMPP):
     def message(self, fields):
         stanza = self.make_message(mto=fields["to"], mbody=fields["body"], mtype="chat")
         stanza["id"] = fields["id"]
+        self.written[fields["id"]] = fields
         stanza.send()
 
     async def command(self, fields):
@@ -148,6 +148,8 @@ class Driver(slixmpp.ClientXMPP):
             self.send_presence(ptype=fields.get("type"))
         elif do == "ack":
             self["xep_0198"].request_ack()
+        elif do == "drop":
+            self.abort()
         elif do == "ping":
             seconds = await self["xep_0199"].ping(fields.get("to"))
             emit("pong", seconds=seconds)

@@ -24,6 +24,8 @@ declare module "@xmpp/client" {
   }
   interface Entity extends Emitter {
     status: string;
+    /** Once it is secure, around that of Node. */
+    readonly socket: { readonly socket: { destroy(): void } } | null;
     readonly options: { service: string };
     readonly reconnect: { delay: number; stop(): void };
     readonly streamManagement: Emitter & {

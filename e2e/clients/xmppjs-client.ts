@@ -173,6 +173,8 @@ async function run(command: Command): Promise<void> {
       return send(xml("presence", command.type === undefined ? {} : { type: command.type }));
     case "ack":
       return send(xml("r", { xmlns: "urn:xmpp:sm:3" }));
+    case "drop":
+      return void xmpp.socket?.socket.destroy();
     case "ping": {
       const started = performance.now();
       await ask(xml("ping", { xmlns: "urn:xmpp:ping" }), command.to);
