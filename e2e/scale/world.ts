@@ -105,7 +105,7 @@ export class World {
       ...machineTicks(),
       ms: performance.now(),
       nodes: new Map(running.map(({ pid }) => [pid, cpuMs(pid)])),
-      etcdMs: cpuMs(etcd.pid),
+      etcdMs: cpuMs(etcd.members[0]?.pid as number),
       cassandraMs: cpuMs(cassandra.pid),
       loadMs: this.fleet.pids.reduce((sum, pid) => sum + cpuMs(pid), 0),
       ...(await this.#operations()),
@@ -113,7 +113,7 @@ export class World {
   }
 
   async #operations(): Promise<Operations> {
-    const page = await (await fetch(`${this.cluster.etcd.endpoint}/metrics`)).text();
+    const page = await (await fetch(`${this.cluster.etcd.endpoints[0]}/metrics`)).text();
     const value = (name: string) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(page)?.[1] ?? 0);
     const query = "SELECT name, value FROM system_views.cql_metrics";
     const { rows } = await this.#cql.execute(query);
