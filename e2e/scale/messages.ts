@@ -28,11 +28,13 @@ async function warmUp(world: World, sessions: number, bit: number): Promise<void
   await sleep(500);
 }
 
-async function measure(world: World, name: keyof typeof WAYS, settings: MessageSettings) {
+type Way = keyof typeof WAYS;
+
+async function measure(world: World, way: Way, column: string, settings: MessageSettings) {
   const { figures } = world;
   const { sessions, seconds, rate } = settings;
   const users = { group: "u", from: 0, to: sessions };
-  const partner = WAYS[name];
+  const partner = WAYS[way];
   await world.order({ kind: "chat", users, partners: partnersOf(sessions, partner) });
   await sleep(WARM_UP_SECONDS * 1_000);
   const before = await world.order({ kind: "counters" });
@@ -42,8 +44,8 @@ async function measure(world: World, name: keyof typeof WAYS, settings: MessageS
   const after = await world.order({ kind: "counters" });
   await world.order({ kind: "rest" });
   const count = after.counters.messages - before.counters.messages;
-  figures.put("Message, closed loop, CPU µs of the nodes", name, (cost.nodesMs * 1_000) / count);
-  figures.put("Messages, closed loop, 1/s", name, count / cost.seconds);
+  figures.put("Message, closed loop, CPU µs of the nodes", column, (cost.nodesMs * 1_000) / count);
+  figures.put("Messages, closed loop, 1/s", column, count / cost.seconds);
   await sleep(1_000);
   const stop = await world.meter();
   const { latenciesMs } = await world.order({
@@ -52,19 +54,24 @@ async function measure(world: World, name: keyof typeof WAYS, settings: MessageS
   });
   const { nodesMs } = await stop();
   const sent = rate * (seconds + WARM_UP_SECONDS);
-  figures.put(`Message, ${rate} a second, CPU µs of the nodes`, name, (nodesMs * 1_000) / sent);
-  figures.putTimes(`Message, ${rate} a second`, name, latenciesMs, [0.5, 0.99]);
+  figures.put(`Message, ${rate} a second, CPU µs of the nodes`, column, (nodesMs * 1_000) / sent);
+  figures.putTimes(`Message, ${rate} a second`, column, latenciesMs, [0.5, 0.99]);
 }
 
 export async function messages(settings: MessageSettings, figures: Figures): Promise<void> {
-  const { sets, sessions } = settings;
-  const accounts = crowd({ users: sessions, contacts: 2 });
-  await withWorld({ nodes: 2, accounts, loadProcesses: 2, sets, figures }, async (world) => {
-    const target = { ports: world.ports, tls: false };
-    const users = { group: "u", from: 0, to: sessions };
-    await world.order({ kind: "connect", target, users, inFlight: 8, acks: true });
-    for (const bit of Object.values(WAYS)) await warmUp(world, sessions, bit);
-    await measure(world, "within a node", settings);
-    await measure(world, "between nodes", settings);
-  });
+  const { sessions } = settings;
+  const accounts = [...crowd({ users: sessions, contacts: 2 })];
+  const users = { group: "u", from: 0, to: sessions };
+  for (const isMirrored of [true, false]) {
+    const sets = [...settings.sets, `c2s.mirrored=${isMirrored}`];
+    const options = { nodes: 2, accounts, loadProcesses: 2, sets, figures };
+    await withWorld(options, async (world) => {
+      const target = { ports: world.ports, tls: false };
+      await world.order({ kind: "connect", target, users, inFlight: 8, acks: true });
+      for (const bit of Object.values(WAYS)) await warmUp(world, sessions, bit);
+      for (const way of ["within a node", "between nodes"] as const) {
+        await measure(world, way, isMirrored ? way : `${way}, not mirrored`, settings);
+      }
+    });
+  }
 }

@@ -11,6 +11,7 @@ import { failover } from "./failover.ts";
 import { Figures, withSection } from "./figures.ts";
 import { messages } from "./messages.ts";
 import { presence } from "./presence.ts";
+import { registry } from "./registry.ts";
 import { rosters } from "./rosters.ts";
 import { sessions } from "./sessions.ts";
 
@@ -25,7 +26,8 @@ const HELP = `Usage: npm run scale -- --only LIST [options]
     presence        to 30 and 1,000 contacts, on one node and three: --rate 1000 --seconds 10
     sessions        over nodes: --nodes 4 --sessions 63000 --contacts 30 --rate 100 --seconds 20
     failover        one node is killed: --nodes 5 --sessions 2000 (on each) --contacts 10
-  --set OPTION=VALUE  of the nodes, in all but rosters
+    registry        etcd with many nodes and routes: --nodes 200 --routes 100000 --seconds 10
+  --set OPTION=VALUE  of the nodes, in all but rosters and registry
   --write           puts the figures into docs/scaling.md
 `;
 
@@ -36,7 +38,7 @@ function readArguments() {
   const { values } = parseArgs({
     options: {
       ...{ only: text, users: text, contacts: text, reads: text, data: text },
-      ...{ sessions: text, nodes: text, rate: text, seconds: text },
+      ...{ sessions: text, nodes: text, rate: text, seconds: text, routes: text },
       set: { type: "string", multiple: true, default: [] },
       ...{ write: flag, help: flag },
     },
@@ -49,7 +51,8 @@ type Values = ReturnType<typeof readArguments>;
 const even = (value: number): number => 2 * Math.ceil(value / 2);
 const contactsIn = ({ contacts }: Values, fallback: number) =>
   even(numberOf("contacts", contacts, fallback, 400));
-const nodesIn = ({ nodes }: Values, fallback: number) => numberOf("nodes", nodes, fallback, 20);
+const nodesIn = ({ nodes }: Values, fallback: number, max = 20) =>
+  numberOf("nodes", nodes, fallback, max);
 const sessionsIn = ({ sessions: count }: Values, fallback: number) =>
   numberOf("sessions", count, fallback, 200_000);
 /** How fast, how long and with what: the same everywhere but for the defaults. */
@@ -89,6 +92,15 @@ const PARTS = {
       {
         ...{ nodes: nodesIn(values, 5), sessions: sessionsIn(values, 2_000) },
         ...{ contacts: contactsIn(values, 10), sets: values.set },
+      },
+      figures,
+    ),
+  registry: (values: Values, figures: Figures) =>
+    registry(
+      {
+        nodes: nodesIn(values, 200, 1_000),
+        routes: numberOf("routes", values.routes, 100_000, 10_000_000),
+        seconds: paceIn(values, 1, 10).seconds,
       },
       figures,
     ),
