@@ -3,6 +3,7 @@
  * partition, with the columns and the statement that node/stores/cassandra/rosters.ts writes.
  */
 
+import { Unavailable } from "../../node/base/errors.ts";
 import { openCassandraStores } from "../../node/stores/cassandra/cassandra.ts";
 import type { Step } from "../../node/stores/cassandra/pool.ts";
 import { Pool, repeatable } from "../../node/stores/cassandra/pool.ts";
@@ -19,6 +20,7 @@ const UPDATE = repeatable(
 const INSERT = repeatable("INSERT INTO accounts (user, credentials) VALUES (?, ?)");
 
 const IN_FLIGHT = 32;
+const ATTEMPTS_MAX = 10;
 /** A batch of this many rows stays below the size that Cassandra warns of. */
 const BATCH_ROWS = 50;
 const PASSWORD_KEYS = encodeCredentials(CREDENTIALS);
@@ -45,6 +47,17 @@ const stepsOf = ({ name, contacts }: PeerAccount): readonly Step[] =>
       ...[`${name}@${DOMAIN}`, `${contact}@${DOMAIN}`],
     ],
   }));
+
+/** Once more while the store is busy: every write here may be repeated. */
+async function persistently(write: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof Unavailable) || attempt === ATTEMPTS_MAX) throw error;
+    }
+  }
+}
 
 async function store(pool: Pool, account: PeerAccount, withAccount: boolean): Promise<void> {
   const steps = stepsOf(account);
@@ -76,7 +89,8 @@ export async function seed(
   const queue = accounts[Symbol.iterator]();
   const lane = async () => {
     for (let next = queue.next(); !next.done; next = queue.next()) {
-      await store(pool, next.value, isUser(next.value.name));
+      const account = next.value;
+      await persistently(() => store(pool, account, isUser(account.name)));
     }
   };
   try {
