@@ -21,7 +21,6 @@ import type { Envelope } from "../stanza/contract.ts";
 import type { Carried } from "./carried.ts";
 import type { Endings } from "./ended.ts";
 import type { HandOver } from "./hand-over.ts";
-import type { Peers } from "./peers.ts";
 import type { Packed } from "./session-wire.ts";
 import { encodeWaiting, packSession } from "./session-wire.ts";
 import { decodeVerdicts, encodeChange, encodeMirror } from "./shadow-wire.ts";
@@ -38,7 +37,6 @@ export interface ShadowParts {
   readonly mesh: Mesh;
   readonly routes: Routes;
   readonly zone: string;
-  readonly peers: Peers;
   readonly handOver: HandOver;
   readonly carried: Carried;
   readonly clock: Clock;
@@ -176,8 +174,8 @@ export class Shadows implements Shadow {
 
   /** Never rejects. */
   async #renounce(node: string, term: number): Promise<void> {
-    const { routes, peers, clock, log } = this.#parts;
-    while (!peers.isDead(node)) {
+    const { routes, clock, log } = this.#parts;
+    for (;;) {
       try {
         await routes.renounce(node, term);
         return;

@@ -36,8 +36,8 @@ export interface MirrorParts {
   /** Items to one node arrive in the order of the calls. Rejects when they may not have. */
   send(node: string, term: number, items: readonly MirrorItem[]): Promise<readonly Verdict[]>;
   /**
-   * Resolves when the copies that `node` has, of that term and before, are void, or the node is
-   * dead. Never rejects.
+   * Resolves when the copies that `node` has, of that term and before, are void, or it is known now,
+   * and not only was once, that it is dead. Never rejects.
    */
   renounce(node: string, term: number): Promise<void>;
   /** Runs it at the end of this turn. */
@@ -154,12 +154,6 @@ export class Mirror {
     return mirrored.untilStored.wait(mirrored.changes);
   }
 
-  /** Another node has a copy, with all changes so far. */
-  isSafe(id: string): boolean {
-    const mirrored = this.#sessions.get(id);
-    return mirrored?.shadow !== undefined && mirrored.stored >= mirrored.changes;
-  }
-
   /** It is over: nothing is told any more, and nobody waits. Its copy stays until `end`. */
   close(id: string): void {
     const mirrored = this.#sessions.get(id);
@@ -183,7 +177,9 @@ export class Mirror {
     this.#drops.delete(node);
     this.#suspects.delete(node);
     this.#gone.add(node);
-    this.#terms.set(node, this.#termOf(node) + 1);
+    const term = this.#termOf(node);
+    this.#terms.set(node, term + 1);
+    this.#renounce(node, term); // It may be back already, with copies that are newer than that.
     this.#leave(node);
   }
 
@@ -217,6 +213,7 @@ export class Mirror {
   #again(id: string, mirrored: Mirrored): void {
     mirrored.epoch += 1;
     mirrored.isWholeDue = true;
+    mirrored.changes += 1; // Nobody else has it now, so that nothing new may be promised.
     this.#touch(id, mirrored);
   }
 

@@ -1,0 +1,249 @@
+import { expect, test } from "vitest";
+import { FakeClock } from "../base/fake-clock.ts";
+import type { MirrorItem, Verdict } from "./mirror.ts";
+import { Mirror, SUSPECT_MS } from "./mirror.ts";
+
+interface Sent {
+  readonly node: string;
+  readonly term: number;
+  readonly items: readonly MirrorItem[];
+  resolve(verdicts: readonly Verdict[]): void;
+  reject(error: Error): void;
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A mirror, and what it asks for; nodes are chosen in the order given. */
+class Bench {
+  readonly nodes: string[];
+  readonly sent: Sent[] = [];
+  readonly renounced: { readonly about: string; readonly resolve: () => void }[] = [];
+  readonly kept: string[] = [];
+  readonly clock = new FakeClock();
+  /** Whether what is encoded next is all there is. */
+  isComplete = true;
+  readonly mirror = new Mirror({
+    choose: (_id, isUsable) => this.nodes.find(isUsable),
+    encode: (id) => ({ payload: Buffer.from(id), isComplete: this.isComplete }),
+    send: (node, term, items) => {
+      const { promise, resolve, reject } = Promise.withResolvers<readonly Verdict[]>();
+      this.sent.push({ node, term, items, resolve, reject });
+      return promise;
+    },
+    renounce: (node, term) =>
+      new Promise((resolve) => this.renounced.push({ about: `${node} ${term}`, resolve })),
+    schedule: (work) => void setImmediate(work),
+    after: (ms, work) => void this.clock.after(ms, work),
+    nowMs: () => this.clock.monotonicMs(),
+    onKept: (id) => void this.kept.push(id),
+  });
+
+  constructor(...nodes: string[]) {
+    this.nodes = nodes;
+  }
+
+  /** Everything sent since the last call. */
+  async next(): Promise<readonly Sent[]> {
+    await turn();
+    await turn();
+    return this.sent.splice(0);
+  }
+
+  async one(): Promise<Sent> {
+    const [sent, ...others] = await this.next();
+    expect(others).toEqual([]);
+    if (sent === undefined) throw new Error("nothing was sent");
+    return sent;
+  }
+}
+
+const told = ({ node, term, items }: Sent): string =>
+  `${node} ${term}: ${items.map(({ kind, id, sequence }) => `${kind} ${id} ${sequence}`).join(", ")}`;
+
+/** What a wait has come to by now. */
+async function stateOf(wait: Promise<boolean> | undefined): Promise<boolean | "waits"> {
+  return await Promise.race([wait ?? true, turn().then(() => "waits" as const)]);
+}
+
+/** A session "s" whose whole its shadow has. */
+async function mirrored(...nodes: string[]): Promise<Bench> {
+  const bench = new Bench(...nodes);
+  bench.mirror.begin("s");
+  (await bench.one()).resolve(["stored"]);
+  await turn();
+  return bench;
+}
+
+test("a session is sent whole, then its changes, those of one turn in one frame", async () => {
+  const bench = new Bench("a");
+  bench.mirror.begin("s");
+  bench.mirror.begin("t");
+  expect(told(await bench.one())).toBe("a 1: whole s 1, whole t 1");
+  bench.mirror.changed("s");
+  bench.mirror.changed("s");
+  expect(told(await bench.one())).toBe("a 1: change s 2");
+});
+
+test("a promise waits until the shadow has all changes before it", async () => {
+  const bench = new Bench("a");
+  bench.mirror.begin("s");
+  const whole = await bench.one();
+  const first = bench.mirror.settled("s");
+  bench.mirror.changed("s");
+  const second = bench.mirror.settled("s");
+  const change = await bench.one();
+  whole.resolve(["stored"]);
+  expect(await stateOf(first)).toBe(true);
+  expect(await stateOf(second)).toBe("waits");
+  change.resolve(["stored"]);
+  expect(await stateOf(second)).toBe(true);
+  expect(bench.mirror.settled("s")).toBeUndefined();
+});
+
+test("what is sent in pieces is stored with the last of them", async () => {
+  const bench = new Bench("a");
+  bench.isComplete = false;
+  bench.mirror.begin("s");
+  await turn();
+  bench.isComplete = true;
+  const pieces = await bench.next();
+  const settled = bench.mirror.settled("s");
+  expect(pieces.map(told)).toEqual(["a 1: whole s 1", "a 1: change s 2"]);
+  pieces[0]?.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe("waits");
+  pieces[1]?.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe(true);
+});
+
+test("alone, a node goes on without; who comes later is sent everything", async () => {
+  const bench = new Bench();
+  bench.mirror.begin("s");
+  expect(await stateOf(bench.mirror.settled("s"))).toBe(true);
+  expect(bench.mirror.stats).toMatchObject({ shadowed: 0, unshadowed: 1 });
+  bench.nodes.push("a");
+  bench.mirror.nodeUp("a");
+  const whole = await bench.one();
+  expect(told(whole)).toBe("a 1: whole s 1");
+  expect(await stateOf(bench.mirror.settled("s"))).toBe("waits");
+  expect(bench.mirror.stats).toMatchObject({ shadowed: 1, unshadowed: 0 });
+});
+
+test("a node that joins takes nothing from a shadow that is there", async () => {
+  const bench = await mirrored("b");
+  bench.nodes.unshift("a");
+  bench.mirror.nodeUp("a");
+  bench.mirror.changed("s");
+  expect(told(await bench.one())).toBe("b 1: change s 2");
+});
+
+test("what a shadow does not know is sent whole again, and is not promised until then", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  (await bench.one()).resolve(["unknown"]);
+  const whole = await bench.one();
+  const settled = bench.mirror.settled("s");
+  expect(told(whole)).toBe("a 1: whole s 3");
+  expect(await stateOf(settled)).toBe("waits");
+  whole.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe(true);
+});
+
+test("a session that its shadow goes on with is told of", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.touchAll();
+  const touched = await bench.one();
+  expect(told(touched)).toBe("a 1: change s 2");
+  touched.resolve(["kept"]);
+  await turn();
+  expect(bench.kept).toEqual(["s"]);
+});
+
+test("a shadow that fails is renounced before another one counts, and comes back in a new term", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  const whole = await bench.one();
+  expect(told(whole)).toBe("b 1: whole s 3");
+  const settled = bench.mirror.settled("s");
+  whole.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe("waits");
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
+  bench.renounced[0]?.resolve();
+  expect(await stateOf(settled)).toBe(true);
+  bench.mirror.begin("t");
+  expect(told(await bench.one())).toBe("b 1: whole t 1");
+  bench.clock.advance(SUSPECT_MS);
+  bench.mirror.begin("u");
+  expect(told(await bench.one())).toBe("a 2: whole u 1");
+});
+
+test("nobody goes on without, either, before a shadow that failed is renounced", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  await turn();
+  const settled = bench.mirror.settled("s");
+  expect(await stateOf(settled)).toBe("waits");
+  bench.renounced[0]?.resolve();
+  expect(await stateOf(settled)).toBe(true);
+  bench.clock.advance(SUSPECT_MS);
+  expect(told(await bench.one())).toBe("a 2: whole s 3");
+});
+
+test("several frames that fail at once are one failure", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  const first = await bench.one();
+  bench.mirror.changed("s");
+  const second = await bench.one();
+  first.reject(new Error("mesh-timeout"));
+  second.reject(new Error("mesh-timeout"));
+  await turn();
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
+});
+
+test("nothing is promised on the strength of a copy that is known to be gone", async () => {
+  const bench = await mirrored("a", "b");
+  expect(bench.mirror.settled("s")).toBeUndefined();
+  bench.nodes.shift();
+  bench.mirror.nodeDown("a");
+  const settled = bench.mirror.settled("s");
+  const whole = await bench.one();
+  expect(told(whole)).toBe("b 1: whole s 2");
+  // It may be back before we see it, with what was sent to it meanwhile.
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
+  whole.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe("waits");
+  bench.renounced[0]?.resolve();
+  expect(await stateOf(settled)).toBe(true);
+});
+
+test("an answer from before a shadow was left says nothing", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.changed("s");
+  const late = await bench.one();
+  bench.nodes.shift();
+  bench.mirror.nodeDown("a");
+  bench.renounced[0]?.resolve();
+  const settled = bench.mirror.settled("s");
+  late.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe("waits");
+});
+
+test("a session that ends is dropped by its shadow, and who waits is told", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  const settled = bench.mirror.settled("s");
+  bench.mirror.end("s");
+  expect(await stateOf(settled)).toBe(false);
+  expect(told(await bench.one())).toBe("a 1: drop s 0");
+  expect(bench.mirror.settled("s")).toBeUndefined();
+});
+
+test("a large batch goes in several frames, in order", async () => {
+  const bench = new Bench("a");
+  for (let n = 0; n < 6_000; n += 1) bench.mirror.begin(`s${n}`);
+  const frames = await bench.next();
+  expect(frames.map(({ items }) => items.length)).toEqual([5_000, 1_000]);
+  expect(frames[1]?.items[0]?.id).toBe("s5000");
+});
