@@ -97,8 +97,9 @@ export class Keeping {
     if (this.#adoptions.has(owner)) {
       throw new Unavailable("mesh-failed", "Cannot say yet whose the sessions of this node are");
     }
-    if (this.#isOut) throw new Unavailable("mesh-failed", "Cannot keep sessions without a lease");
     const isAlive = await this.#parts.peers.ready(owner);
+    // It may have been lost meanwhile.
+    if (this.#isOut) throw new Unavailable("mesh-failed", "Cannot keep sessions without a lease");
     const verdicts = isAlive ? this.#keeper.take(owner, term, items) : [];
     return items.map(({ kind, payload }, at): Verdict => {
       if (kind === "whole" && this.#isOurs(copyOf(payload).state.route)) return "kept";
