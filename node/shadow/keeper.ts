@@ -54,15 +54,18 @@ export class Keeper<State> {
     }
   }
 
-  /**
-   * The copies of a node that is dead; they are the caller's now.
-   * @param voidTerm the last one that the owner renounced here
-   */
-  takeAll(owner: string, voidTerm: number): KeptCopies<State> {
-    const { term, byId } = this.#of(owner, 0);
-    this.#byOwner.delete(owner);
-    this.#size -= byId.size;
+  /** The copies of a node's sessions. @param voidTerm the last one that the owner renounced here */
+  copiesOf(owner: string, voidTerm: number): KeptCopies<State> {
+    const { term, byId } = this.#byOwner.get(owner) ?? { term: 0, byId: new Map() };
     return { term, byId: term > voidTerm ? byId : new Map() };
+  }
+
+  /** The copies of a node that is dead; they are the caller's now. */
+  takeAll(owner: string, voidTerm: number): KeptCopies<State> {
+    const copies = this.copiesOf(owner, voidTerm);
+    this.#size -= this.#byOwner.get(owner)?.byId.size ?? 0;
+    this.#byOwner.delete(owner);
+    return copies;
   }
 
   /** This node was, or may have been, taken for dead: what was renounced here is not known any more. */
@@ -102,7 +105,7 @@ export class Keeper<State> {
   }
 }
 
-/** What a dead node left here. */
+/** What a node left here. */
 export interface KeptCopies<State> {
   /** In which they were sent. */
   readonly term: number;
