@@ -32,8 +32,10 @@ export const register = defineModule({
         el("password"),
       ]);
     }
-    async function remove({ from }: Request) {
+    async function remove({ from }: Request, query: Element) {
       if (!options.removal) throw new StanzaError("not-allowed");
+      // Section 3.2: beside a password it may be that the client meant something else.
+      if (query.getChildElements().length > 1) throw new StanzaError("bad-request");
       await deleteAccount(host, from.bare);
     }
     async function changePassword({ from }: Request, query: Element) {
@@ -51,7 +53,7 @@ export const register = defineModule({
       const { payload, session } = request;
       if (session === undefined) throw new StanzaError("forbidden"); // Only over one's own stream.
       const isRemoval = child(payload, "remove", NS) !== undefined;
-      await (isRemoval ? remove(request) : changePassword(request, payload));
+      await (isRemoval ? remove(request, payload) : changePassword(request, payload));
       return undefined;
     }
     return [
