@@ -1,6 +1,6 @@
 /**
- * docs/reference/ and docs/compliance.md are generated: options, metrics, error codes, XEPs, resource
- * fields, compliance suites. Without an argument it compares, with --write it writes.
+ * docs/reference/, docs/compliance.md and docs/bad-input.md are generated: options, metrics, error codes,
+ * XEPs, resource fields, compliance suites, answers to bad input. Without an argument it compares, with --write it writes.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,6 +11,7 @@ import { schema } from "../node/configuration.ts";
 import { IMPLEMENTED } from "../node/implemented.ts";
 import { metricsOf } from "../node/metrics.ts";
 import { MODULES } from "../node/modules/index.ts";
+import { badInputs } from "./bad-input.ts";
 import { RFCS, ROWS, type Row } from "./compliance.ts";
 import { listSources, read, report, root } from "./sources.ts";
 
@@ -141,6 +142,17 @@ function compliance(): string {
   return `# Compliance\n\nThe server's rows of XEP-0479 (XMPP Compliance Suites 2023).\n\n${table(heads, ROWS.map(complianceRow))}\n`;
 }
 
+const bad = await badInputs();
+
+function badInput(): string {
+  const heads = ["feature", "bad input", "answer", "shown by"];
+  const rows = bad.map(({ feature, name, answer, file }) => [
+    ...[feature, name, answer],
+    `[${path.basename(file, ".dialogue")}](../e2e/dialogues/${file})`,
+  ]);
+  return `# Bad input\n\n${bad.length} inputs that a server must not take, and what it answers. Each is a step of a dialogue under a\ncomment "Bad input"; the dialogues run on one node and on three, and over WebSocket and BOSH.\n\n${table(heads, rows)}\n`;
+}
+
 const PAGES: Readonly<Record<string, () => string>> = {
   "reference/options.md": options,
   "reference/metrics.md": metrics,
@@ -148,6 +160,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "reference/xeps.md": xeps,
   "reference/resource.md": resource,
   "compliance.md": compliance,
+  "bad-input.md": badInput,
 };
 
 const folder = path.join(root, "docs");
