@@ -123,6 +123,7 @@ test("a contact whose node dies is not shown as available by what waited", async
   await say("<presence id='p1'/>");
   cluster.kill(first);
   cluster.expire(first);
+  cluster.clock.advance(4_000);
   await cluster.settle();
   expect(take(juliet)).toEqual([]);
   state(true);
