@@ -119,14 +119,14 @@ const EXPLANATION = `## How to read it
 
 ## Where it goes
 By \`perf record\` on the server, two cores, other work beside it: shares, not times.
-- *A login* is flat: 30 % in the kernel (half of it eight writes), 17 % in V8's built-ins, 15 % in our own compiled
-  code, 4 % in SQLite, 3 % in collecting garbage. By feature: answering the roster 11 %, SASL 9 %, presence 9 %,
+- *A login* is flat: 30 % in the kernel (half of it eight writes), 17 % in V8's built-ins, 15 % in compiled
+  JavaScript, Node's and ours, 4 % in SQLite, 3 % in collecting garbage. By feature: answering the roster 11 %, SASL 9 %, presence 9 %,
   stored messages 3 %.
 - *A message* is 41 % kernel, as much as the floor's whole message. Of our part the parser has 11 % of all, checking and
   stamping 8 %, delivery 8 %, blocklists 4 %.
-- *A TLS session* is mostly Node's: 45 to 47 KiB for a bare socket of which 7 are JavaScript. One arena for malloc, early
+- *A TLS session* is mostly Node's: 45 to 47 KiB for a bare socket, about 5 of them JavaScript. One arena for malloc, early
   trimming, another threshold for mmap, and no session tickets each left it between 45 and 48; TLS 1.2 costs 42.
   So none of these is set.
-- Larger and smaller young generations (4, 16 and 64 MiB) and a collector without helper threads made no
-  difference to a login or a message beyond the noise of a tenth; the default stays.
+- Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
+  message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency was not compared.
 `;
