@@ -109,6 +109,10 @@ export class Shadows implements Shadow {
     return this.#mirror.settled(id);
   }
 
+  isSafe({ id }: ClientSession): boolean {
+    return this.#mirror.isSafe(id);
+  }
+
   close({ id }: ClientSession): void {
     this.#mirror.changed(id); // Its shadow must know that.
     this.#mirror.close(id);

@@ -124,6 +124,8 @@ export interface Shadow {
    * with false when the session turns out to be another node's.
    */
   settled(session: ClientSession): Promise<boolean> | undefined;
+  /** Another node has a copy of all of it. */
+  isSafe(session: ClientSession): boolean;
   /** It has ended, and is being passed on: nobody waits for its copy any more, which stays. */
   close(session: ClientSession): void;
   /** It has ended, with everything that belongs to that, or is another node's. */

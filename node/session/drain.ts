@@ -18,6 +18,10 @@ const ACKNOWLEDGE_MS = 500;
 const CLOSING_SHARE = 0.6;
 /** Share of it that is left for the ends of sessions which nobody took over. */
 const ENDING_SHARE = 0.3;
+/** Share of it at which sessions end that no other node turned out to have a copy of. */
+const LAST_SHARE = 0.15;
+/** How long clients get to resume elsewhere before their sessions are left to their shadows. */
+const LINGER_MS = 10_000;
 
 const wait = (door: Door, ms: number): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -25,9 +29,16 @@ const wait = (door: Door, ms: number): Promise<void> => {
   return promise;
 };
 
+/** Another node has a copy of all of it, and goes on with it as soon as this one is gone. */
+const isLeft = (door: Door, session: Session): boolean =>
+  session.isDetached &&
+  session.moving === undefined &&
+  door.events.shadow?.isSafe(session) === true;
+
 /**
- * Closes all sessions with `system-shutdown` and waits until each has handed over what its client
- * had not acknowledged. Resolves at the deadline at the latest; what is left then is logged.
+ * Closes all streams with `system-shutdown` and waits until each session goes on elsewhere, is left
+ * to its shadow, or has handed over what its client had not acknowledged. Resolves at the deadline at
+ * the latest; what is left then is logged.
  */
 export async function drainSessions(door: Door, options: DrainOptions): Promise<void> {
   const { clock, log } = door;
@@ -40,9 +51,11 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   log.info({ sessions: door.sessions.size, perSecond }, "drain-started");
   await closePaced(door, perSecond, leftMs);
   await untilTakenOver(door, () => leftMs() - options.deadlineMs * ENDING_SHARE);
-  while (door.sessions.size > 0 || door.endings.size > 0) {
+  const open = () => [...door.sessions.all()].filter((session) => !isLeft(door, session));
+  while (open().length > 0 || door.endings.size > 0) {
     const remainingMs = leftMs();
     if (remainingMs === 0) break;
+    if (remainingMs < options.deadlineMs * LAST_SHARE) endDetached(open());
     const endings = Promise.allSettled([...door.endings]);
     const isNoneYet = door.endings.size === 0;
     await settledWithin(clock, Math.min(remainingMs, isNoneYet ? TICK_MS : 1_000), endings);
@@ -51,25 +64,35 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   door.givingUp.abort();
   // Nothing may be waited for any more, but what the attempts say when they stop is still heard.
   await Promise.resolve();
-  const unacknowledged = [...door.sessions.all()].reduce(
+  const failed = open();
+  const unacknowledged = failed.reduce(
     (sum, session) => sum + session.acks.outgoing.unacknowledgedCount,
     0,
   );
-  const left = { sessions: door.sessions.size, endings: door.endings.size, unacknowledged };
-  if (left.sessions + left.endings === 0) log.info({}, "drain-finished");
+  const shadowed = door.sessions.size - failed.length;
+  const left = { sessions: failed.length, endings: door.endings.size, unacknowledged, shadowed };
+  if (left.sessions + left.endings === 0) log.info({ shadowed }, "drain-finished");
   else log.error(left, "drain-deadline-passed");
 }
 
 /** Sessions that their clients may resume elsewhere are kept for that, as long as there is time. */
 async function untilTakenOver(door: Door, leftMs: () => number): Promise<void> {
+  const { clock, events, routes } = door;
   const all = () => [...door.sessions.all()];
-  while (leftMs() > 0 && door.routes.nodes.size > 0) {
+  const lingerMs = events.shadow === undefined ? Number.POSITIVE_INFINITY : LINGER_MS;
+  const untilMs = clock.monotonicMs() + Math.min(lingerMs, leftMs());
+  while (clock.monotonicMs() < untilMs && routes.nodes.size > 0) {
     if (!all().some(({ isResumable }) => isResumable)) break;
     await wait(door, TICK_MS);
   }
   door.isEnding = true;
-  for (const session of all()) {
-    // What is on its way is another node's, or ends when it turns out to be ours.
+  // Those that are not safe yet get a moment more for it.
+  if (events.shadow === undefined || routes.nodes.size === 0) endDetached(all());
+}
+
+/** But what is on its way is another node's, or ends when it turns out to be ours. */
+function endDetached(sessions: readonly Session[]): void {
+  for (const session of sessions) {
     if (session.isDetached && session.moving === undefined) session.close();
   }
 }

@@ -278,7 +278,7 @@ export class Session implements MovableSession, StreamOwner {
     this.#phase = "detached";
     this.#door.detached.add(this, this.acks.windowMs);
     this.#settleMove();
-    if (this.#door.isEnding) this.close();
+    if (this.#door.isEnding && this.#shadow === undefined) this.close();
   }
 
   forget(): readonly Envelope[] {
