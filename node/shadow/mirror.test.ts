@@ -247,3 +247,17 @@ test("a large batch goes in several frames, in order", async () => {
   expect(frames.map(({ items }) => items.length)).toEqual([5_000, 1_000]);
   expect(frames[1]?.items[0]?.id).toBe("s5000");
 });
+
+test("a session is safe while another node has all of it", async () => {
+  const bench = await mirrored("a");
+  expect(bench.mirror.isSafe("s")).toBe(true);
+  bench.mirror.changed("s");
+  expect(bench.mirror.isSafe("s")).toBe(false);
+  (await bench.one()).resolve(["stored"]);
+  await bench.mirror.settled("s");
+  expect(bench.mirror.isSafe("s")).toBe(true);
+  bench.nodes.shift();
+  bench.mirror.nodeDown("a");
+  expect(bench.mirror.isSafe("s")).toBe(false);
+  expect(bench.mirror.isSafe("nobody")).toBe(false);
+});

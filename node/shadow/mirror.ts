@@ -154,6 +154,13 @@ export class Mirror {
     return mirrored.untilStored.wait(mirrored.changes);
   }
 
+  /** Another node has a copy with all changes so far. */
+  isSafe(id: string): boolean {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored?.shadow === undefined || mirrored.isWholeDue) return false;
+    return mirrored.stored >= mirrored.changes;
+  }
+
   /** It is over: nothing is told any more, and nobody waits. Its copy stays until `end`. */
   close(id: string): void {
     const mirrored = this.#sessions.get(id);
