@@ -129,4 +129,11 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   So none of these is set.
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
   message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency was not compared.
+
+## Beyond capacity
+![Logins, messages, latency and memory over time](overload.svg)
+
+\`npm run overload\` draws it: what one node does under twice the messages and twice the logins that it can
+do alone, on the machine as it then is. The load shares its processors. It fails when a message that was
+written has not arrived in the end.
 `;

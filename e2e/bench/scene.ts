@@ -88,11 +88,10 @@ export class Scene {
     const took = (performance.now() - startedMs) / 1_000;
     const after = await this.order({ kind: "counters" });
     this.#noteOthers(machine, used + after.cpuMs - before.cpuMs);
-    const since = (key: keyof Counters) => after.counters[key] - before.counters[key];
-    const counters = {
-      ...{ messages: since("messages"), presences: since("presences") },
-      ...{ pushes: since("pushes"), answers: since("answers"), resumed: since("resumed") },
-    };
+    const counters = { ...after.counters };
+    for (const key of Object.keys(counters) as (keyof Counters)[]) {
+      counters[key] -= before.counters[key];
+    }
     return { cpuMs: used, seconds: took, counters };
   }
 

@@ -78,6 +78,15 @@ export type Order =
       readonly seconds: number;
       readonly warmUpSeconds: number;
     }
+  /** Members write to members, so many in a second, until "rest"; "counters" tells how it goes. */
+  | { readonly kind: "pour"; readonly users: Group; readonly perSecond: number }
+  /** Members of the group log in and out, so many in a second, however long each takes, until "rest". */
+  | {
+      readonly kind: "arrive";
+      readonly target: Target;
+      readonly users: Group;
+      readonly perSecond: number;
+    }
   /** Short sessions: login, roster, a message to a present user, one to an absent one, logout. */
   | {
       readonly kind: "visits";
@@ -93,6 +102,11 @@ export type Order =
 
 /** How many of what the server sent has arrived since the process began. */
 export interface Counters {
+  /** Messages of "pour" that were written. */
+  sent: number;
+  /** Logins of "arrive" that came online, and those that did not. */
+  online: number;
+  failed: number;
   messages: number;
   presences: number;
   pushes: number;
@@ -110,6 +124,7 @@ export interface Report {
   /**
    * Milliseconds, sorted. Of "pace": from writing a message or presence to reading it. Of what logs
    * in: from dialling to being online; of "recover": from the break to being online.
+   * Of "counters" during "pour": of messages, since they were told last.
    */
   readonly latenciesMs: Float64Array;
   /** The process's own CPU use since it began. */

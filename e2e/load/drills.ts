@@ -31,6 +31,7 @@ const CHORES: Readonly<Record<Chore, (session: LoadSession, id: string) => strin
 
 export class Drills {
   readonly counters: Counters = {
+    ...{ sent: 0, online: 0, failed: 0 },
     ...{ messages: 0, presences: 0, pushes: 0, answers: 0, resumed: 0 },
   };
   readonly #latencies: Latencies;

@@ -55,14 +55,11 @@ function ask(child: ChildProcess, order: Order): Promise<Report> {
 }
 
 function merge(reports: readonly Report[]): Report {
-  const counters: Counters = { messages: 0, presences: 0, pushes: 0, answers: 0, resumed: 0 };
-  for (const { counters: own } of reports) {
-    counters.messages += own.messages;
-    counters.presences += own.presences;
-    counters.pushes += own.pushes;
-    counters.answers += own.answers;
-    counters.resumed += own.resumed;
-  }
+  const keys = Object.keys(reports[0]?.counters ?? {}) as (keyof Counters)[];
+  const sums = keys.map((key) => {
+    return [key, reports.reduce((sum, { counters: own }) => sum + own[key], 0)] as const;
+  });
+  const counters = Object.fromEntries(sums) as Record<keyof Counters, number>;
   const latencies = reports.flatMap(({ latenciesMs }) => [...latenciesMs]);
   return {
     done: reports.reduce((sum, { done }) => sum + done, 0),

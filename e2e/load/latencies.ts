@@ -42,4 +42,11 @@ export class Latencies {
   sorted(): Float64Array {
     return this.#samples.slice(0, this.#count).sort();
   }
+
+  /** What was taken since it was asked last. */
+  drain(): Float64Array {
+    const all = this.sorted();
+    this.#count = 0;
+    return all;
+  }
 }

@@ -18,6 +18,8 @@ const sessions = new Map<string, LoadSession>();
 const withToken = new Map<string, LoadSession>();
 const waiting = new Map<LoadSession, (why: string | undefined) => void>();
 let failures: string[] = [];
+/** "counters" tells latencies; otherwise they are those of another order, which goes on. */
+let isPouring = false;
 /** Told of each session that breaks, while clients come back by themselves. */
 let onBreak: ((session: LoadSession) => void) | undefined;
 
@@ -131,6 +133,32 @@ async function pace(order: Order & { kind: "pace" }): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, order.seconds * 1_000));
   drills.rest();
   return senders.length;
+}
+
+function pour({ users, perSecond }: Order & { kind: "pour" }): number {
+  const senders = ownSessions(users);
+  isPouring = true;
+  drills.pace(() => {
+    const sender = senders[Math.floor(Math.random() * senders.length)] as LoadSession;
+    sender.write(timedMessage(randomOf(users)));
+    drills.counters.sent += 1;
+  }, perSecond / processes);
+  return senders.length;
+}
+
+function arrive({ target, users, perSecond }: Order & { kind: "arrive" }): number {
+  const away = [...own(users)];
+  const visitOnce = async (user: string): Promise<void> => {
+    const session = await open({ user, target, acks: false });
+    drills.counters[session === undefined ? "failed" : "online"] += 1;
+    if (session !== undefined) await closed(session);
+    away.push(user);
+  };
+  drills.pace(() => {
+    const user = away.shift(); // Nobody left: all of them are trying to log in.
+    if (user !== undefined) void visitOnce(user);
+  }, perSecond / processes);
+  return away.length;
 }
 
 function connect({ target, users, inFlight, acks, wantsToken }: Order & { kind: "connect" }) {
@@ -252,9 +280,14 @@ function perform(order: Order): number | Promise<number> {
     }
     case "rest":
       drills.rest();
+      isPouring = false;
       return 0;
     case "pace":
       return pace(order);
+    case "pour":
+      return pour(order);
+    case "arrive":
+      return arrive(order);
     case "visits":
       return visits(order);
     case "recover":
@@ -262,6 +295,11 @@ function perform(order: Order): number | Promise<number> {
     case "counters":
       return sessions.size;
   }
+}
+
+function timesFor({ kind }: Order): Float64Array {
+  if (kind !== "counters") return latencies.sorted();
+  return isPouring ? latencies.drain() : new Float64Array(0);
 }
 
 process.on("message", async (order: Order) => {
@@ -273,7 +311,7 @@ process.on("message", async (order: Order) => {
     done,
     failures,
     counters: { ...drills.counters },
-    latenciesMs: order.kind === "counters" ? new Float64Array(0) : latencies.sorted(),
+    latenciesMs: timesFor(order),
     cpuMs: (user + system) / 1_000,
   };
   process.send?.(report);
