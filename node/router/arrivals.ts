@@ -91,7 +91,10 @@ export class Arrivals {
   async #mirror(from: string, payload: Buffer): Promise<Buffer> {
     const { keeping } = this.#parts.succession;
     if (keeping === undefined) throw new BadFrame("this node keeps no copies");
-    return encodeVerdicts(await keeping.take(from, decodeMirror(payload)));
+    const frame = decodeMirror(payload);
+    if (frame.term > 0) return encodeVerdicts(await keeping.take(from, frame));
+    this.#parts.succession.shadows?.forgottenBy(from);
+    return encodeVerdicts([]);
   }
 
   #close(payload: Buffer): Promise<Buffer> {

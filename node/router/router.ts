@@ -143,6 +143,7 @@ export class Router implements SessionEvents {
     this.#succession = new Succession({
       ...{ routes, mesh, peers: this.#peers, sessions, handOver, clock, log },
       endings: this.#endings,
+      asks: this.#asks,
       carried: new Carried(states, counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",

@@ -27,9 +27,12 @@ export const ITEMS_MAX = 20_000;
 
 /** Frame "mirror": items for the copies of the sender's sessions. */
 export interface MirrorFrame {
+  /** 0: there are no items, and the sender has forgotten all copies that it had. */
   readonly term: number;
   readonly items: readonly MirrorItem[];
 }
+
+export const FORGOTTEN: MirrorFrame = { term: 0, items: [] };
 
 export function encodeMirror({ term, items }: MirrorFrame): Buffer {
   const bytes = items.reduce((sum, { payload }) => sum + payload.length + 64, 32);

@@ -146,6 +146,11 @@ export class Shadows implements Shadow {
     this.#mirror.nodeDown(incarnation);
   }
 
+  /** See Mirror. */
+  forgottenBy(node: string): void {
+    this.#mirror.forgottenBy(node);
+  }
+
   /** Until it is regained others may take sessions over, and we must learn it soon. */
   leaseLost(): void {
     this.#doubtTimer ??= this.#parts.clock.after(DOUBT_MS, () => {

@@ -4,12 +4,15 @@
  * others).
  */
 import type { Mesh } from "../mesh/contract.ts";
+import { FrameKind } from "../mesh/contract.ts";
 import type { NodeRecord, Route } from "../routes/contract.ts";
 import { shadowsOf } from "../shadow/choose.ts";
+import type { Asks } from "./asks.ts";
 import type { Endings } from "./ended.ts";
 import type { Adopt, KeepingParts, KeptAnswer } from "./keeping.ts";
 import { Keeping } from "./keeping.ts";
 import { Moves } from "./moves.ts";
+import { encodeMirror, FORGOTTEN } from "./shadow-wire.ts";
 import { Shadows } from "./shadows.ts";
 
 /** How long a new session waits for what a dead node left of the one before it. */
@@ -22,6 +25,7 @@ export interface SuccessionParts extends Omit<KeepingParts, "adopt"> {
   /** Undefined for a single node. */
   readonly mesh: Mesh | undefined;
   readonly endings: Endings;
+  readonly asks: Asks;
   /** Goes on with a session of a dead node. Undefined: sessions have no shadows. */
   readonly adopt: Adopt | undefined;
   /** Where this node is. */
@@ -80,6 +84,11 @@ export class Succession {
   leaseRegained(): void {
     this.shadows?.leaseRegained();
     this.keeping?.leaseRegained();
+    if (this.keeping === undefined) return;
+    // To those who never took this node for dead.
+    const payload = encodeMirror(FORGOTTEN);
+    const { routes, asks } = this.#parts;
+    for (const node of routes.nodes.keys()) void asks.tell(node, FrameKind.mirror, payload);
   }
 
   stats(): Readonly<Record<string, number>> {

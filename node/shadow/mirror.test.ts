@@ -261,3 +261,11 @@ test("a session is safe while another node has all of it", async () => {
   expect(bench.mirror.isSafe("s")).toBe(false);
   expect(bench.mirror.isSafe("nobody")).toBe(false);
 });
+
+test("what a shadow has forgotten is sent to it whole again", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.forgottenBy("b");
+  bench.mirror.forgottenBy("a");
+  expect(bench.mirror.isSafe("s")).toBe(false);
+  expect(told(await bench.one())).toBe("a 1: whole s 2");
+});

@@ -190,6 +190,13 @@ export class Mirror {
     this.#leave(node);
   }
 
+  /** It says that it has no copies any more: it could not prove its lease for a while. */
+  forgottenBy(node: string): void {
+    for (const [id, mirrored] of this.#sessions) {
+      if (mirrored.shadow === node) this.#again(id, mirrored);
+    }
+  }
+
   /** Sessions that had nobody to mirror them may have somebody now. */
   nodeUp(node: string): void {
     // It was only thought dead, and may have got what was on its way to it then.
