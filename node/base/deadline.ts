@@ -26,3 +26,19 @@ export async function withDeadline<T>(
     timer?.cancel();
   }
 }
+
+/** Resolves when `work` settles, however, or after `ms`. */
+export async function settledWithin(
+  clock: Clock,
+  ms: number,
+  work: Promise<unknown>,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(ms, resolve);
+  work.then(
+    () => resolve(),
+    () => resolve(),
+  );
+  await promise;
+  timer.cancel();
+}

@@ -3,6 +3,7 @@
  * sessions. They go on here without a stream, until their clients resume them or their windows close.
  */
 import type { Clock } from "../base/clock.ts";
+import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
@@ -19,7 +20,7 @@ import { incomingOf } from "./incoming.ts";
 import { BadFrame } from "./octets.ts";
 import type { Peers } from "./peers.ts";
 import type { SessionRecord } from "./session-wire.ts";
-import { decodeWaiting } from "./session-wire.ts";
+import { decodeWaiting, routeIn } from "./session-wire.ts";
 import type { Copy, MirrorFrame } from "./shadow-wire.ts";
 import { changeCopy, copyOf } from "./shadow-wire.ts";
 
@@ -93,7 +94,9 @@ export class Keeping {
   /** Another node says how its sessions stand. */
   async take(owner: string, { term, items }: MirrorFrame): Promise<readonly Verdict[]> {
     const adoption = this.#adoptions.get(owner);
-    if (adoption !== undefined) await this.#within(ANSWER_MS, adoption.done);
+    if (adoption !== undefined) {
+      await settledWithin(this.#parts.clock, ANSWER_MS, adoption.done);
+    }
     if (this.#adoptions.has(owner)) {
       throw new Unavailable("mesh-failed", "Cannot say yet whose the sessions of this node are");
     }
@@ -102,7 +105,7 @@ export class Keeping {
     if (this.#isOut) throw new Unavailable("mesh-failed", "Cannot keep sessions without a lease");
     const verdicts = isAlive ? this.#keeper.take(owner, term, items) : [];
     return items.map(({ kind, payload }, at): Verdict => {
-      if (kind === "whole" && this.#isOurs(copyOf(payload).state.route)) return "kept";
+      if (kind === "whole" && this.#isOurs(routeIn(payload))) return "kept";
       const verdict = verdicts[at] ?? (kind === "whole" ? undefined : "unknown");
       if (verdict !== undefined) return verdict;
       // Nobody would take it over: its node is dead to everybody already.
@@ -218,14 +221,6 @@ export class Keeping {
     }
     log.error({ attempts: ATTEMPTS_MAX }, "cannot take over sessions of a dead node");
     return undefined;
-  }
-
-  async #within(ms: number, work: Promise<void>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#parts.clock.after(ms, resolve);
-    void work.then(resolve);
-    await promise;
-    timer.cancel();
   }
 }
 

@@ -84,8 +84,7 @@ export interface PackedSession extends Omit<SessionRecord, "waiting" | "held"> {
 /** @throws BadFrame */
 export function unpackSession(payload: Buffer): PackedSession {
   const reader = new OctetReader(payload);
-  reader.skipExtension();
-  const route: Route = readRoute(reader, reader.text());
+  const route = readHead(reader);
   const flags = reader.u8();
   const lang = reader.text();
   const inherited = reader.u48();
@@ -106,6 +105,14 @@ export function unpackSession(payload: Buffer): PackedSession {
     recent.push({ session: reader.text(), count: reader.u48() });
   }
   return { state, waiting, held, carried, recent };
+}
+
+/** Whose session it is, without reading the rest. @throws BadFrame */
+export const routeIn = (payload: Buffer): Route => readHead(new OctetReader(payload));
+
+function readHead(reader: OctetReader): Route {
+  reader.skipExtension();
+  return readRoute(reader, reader.text());
 }
 
 /** One stanza that waits, as nodes exchange it. */

@@ -1,10 +1,11 @@
 /** A session that another node has given away, or left when it died, goes on at this one. */
+
+import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { RouteSet } from "../routes/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Incoming } from "./contract.ts";
 import type { Door } from "./door-context.ts";
-import { settledWithin } from "./ending.ts";
 import { Session } from "./session.ts";
 
 /** How long it waits for a shadow of its own before it goes on without one. */

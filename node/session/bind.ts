@@ -1,4 +1,6 @@
 /** Resource binding (RFC 6120, section 7): the route is committed before the client is told. */
+
+import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import { randomId } from "../base/random.ts";
 import type { BindResult, Route } from "../routes/contract.ts";
@@ -9,7 +11,7 @@ import type { ParsedStanza } from "../xml/contract.ts";
 import { child, text } from "../xml/names.ts";
 import { escapeText } from "../xml/write.ts";
 import type { Door } from "./door-context.ts";
-import { release, settledWithin } from "./ending.ts";
+import { release } from "./ending.ts";
 import { iqResult } from "./replies.ts";
 import { Session } from "./session.ts";
 

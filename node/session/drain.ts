@@ -1,7 +1,7 @@
 /** Sends the clients of a node elsewhere, at a set rate, and waits until nothing is left here. */
 
+import { settledWithin } from "../base/deadline.ts";
 import type { Door } from "./door-context.ts";
-import { settledWithin } from "./ending.ts";
 import type { Session } from "./session.ts";
 
 export interface DrainOptions {

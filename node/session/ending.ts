@@ -1,27 +1,10 @@
 /** What happens after a session: its rest is handed over, then its route is withdrawn. */
-import type { Clock } from "../base/clock.ts";
 import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { ClientSession } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 
 const FIRST_PAUSE_MS = 250;
-
-/** Resolves when `work` settles, however, or after `ms`. */
-export async function settledWithin(
-  clock: Clock,
-  ms: number,
-  work: Promise<unknown>,
-): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = clock.after(ms, resolve);
-  work.then(
-    () => resolve(),
-    () => resolve(),
-  );
-  await promise;
-  timer.cancel();
-}
 
 /**
  * Gives the session's unacknowledged stanzas back and withdraws its route after that, so that

@@ -1,9 +1,10 @@
 /** Where a session is that a client wants to resume; one of another node is brought here. */
+
+import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Jid } from "../stanza/jid.ts";
 import { adoptSession } from "./adopt.ts";
 import type { Door } from "./door-context.ts";
-import { settledWithin } from "./ending.ts";
 import type { Session } from "./session.ts";
 
 /** "later": it is somewhere, and cannot be had at this moment. */

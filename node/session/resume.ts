@@ -1,8 +1,9 @@
 /** XEP-0198, section 5: a client that has logged in goes on with a session whose stream broke. */
+
+import { settledWithin } from "../base/deadline.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { Door } from "./door-context.ts";
-import { settledWithin } from "./ending.ts";
 import type { Found } from "./find.ts";
 import { findSession } from "./find.ts";
 import { acksFailed, countTooHigh, readCount, resumed } from "./nonzas.ts";

@@ -1,4 +1,6 @@
 /** One bound client session: stanzas in and out, XEP-0198, its end, and going on after a break. */
+
+import { settledWithin } from "../base/deadline.ts";
 import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
@@ -11,7 +13,7 @@ import { Backlog } from "./backlog.ts";
 import { lookAfter } from "./care.ts";
 import type { MovableSession, SessionProgress, SessionState, Shadow } from "./contract.ts";
 import type { Door } from "./door-context.ts";
-import { handOver, settledWithin } from "./ending.ts";
+import { handOver } from "./ending.ts";
 import { acksFailed } from "./nonzas.ts";
 import { streamAnswer } from "./replies.ts";
 import { mayResumeAfter } from "./resumption.ts";
