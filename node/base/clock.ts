@@ -21,3 +21,7 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(handle) };
   },
 };
+
+/** Settles after so long. */
+export const pause = (clock: Pick<Clock, "after">, ms: number): Promise<void> =>
+  new Promise((resolve) => void clock.after(ms, resolve));

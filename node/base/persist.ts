@@ -1,5 +1,7 @@
 /** Opening what may not be there yet: a node often starts before its dependencies answer. */
+
 import type { Clock } from "./clock.ts";
+import { pause } from "./clock.ts";
 import { Unavailable } from "./errors.ts";
 import type { Logger } from "./log.ts";
 
@@ -30,6 +32,6 @@ export async function persist<T>(
       if (!(error instanceof Unavailable) || clock.monotonicMs() + pauseMs > untilMs) throw error;
       log.warn({ what, code: error.code, reason: error.message }, "not available yet");
     }
-    await new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
+    await pause(clock, pauseMs);
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import type { Timer } from "../base/clock.ts";
+import { pause } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import { envelopeOf } from "../router/envelopes.ts";
 import { withDelay } from "../stanza/delay.ts";
@@ -72,7 +73,7 @@ export class Drains {
           this.#later(user);
           break;
         }
-        await new Promise<void>((resolve) => this.#host.clock.after(RETRY_MS, resolve));
+        await pause(this.#host.clock, RETRY_MS);
       }
     } finally {
       this.#arriving.delete(session);

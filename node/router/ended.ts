@@ -2,7 +2,9 @@
  * What happens to the stanzas of a session that is over: messages that its client did not
  * acknowledge go on in order, and whoever waits for an answer is told that none will come.
  */
+
 import type { Clock } from "../base/clock.ts";
+import { pause } from "../base/clock.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession, MovableSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -107,6 +109,6 @@ async function passOn(
   const origin = handOver.originOf(envelope) ?? parts.newOrigin();
   while (!(await line.passOn(envelope, origin, patience.audience, set, patience.retries === 0))) {
     patience.retries -= 1;
-    await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve));
+    await pause(clock, RETRY_MS);
   }
 }

@@ -2,7 +2,9 @@
  * What this node keeps for others: copies of their sessions, and when a node dies, those of its
  * sessions. They go on here without a stream, until their clients resume them or their windows close.
  */
+
 import type { Clock } from "../base/clock.ts";
+import { pause } from "../base/clock.ts";
 import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -216,7 +218,7 @@ export class Keeping {
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
         log.warn({ err: error, attempt }, "cannot take over sessions of a dead node yet");
-        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+        await pause(clock, RETRY_MS);
       }
     }
     log.error({ attempts: ATTEMPTS_MAX }, "cannot take over sessions of a dead node");

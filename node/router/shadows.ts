@@ -2,8 +2,10 @@
  * The shadows of this node's sessions: what each is to know, sent in batches, and what waits for it.
  * The machine that keeps track is shadow/mirror.ts; the other half, on the shadow, is in keeping.ts.
  */
+
 import { crc32 } from "node:zlib";
 import type { Clock, Timer } from "../base/clock.ts";
+import { pause } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
@@ -190,7 +192,7 @@ export class Shadows implements Shadow {
         return;
       } catch (error) {
         log.warn({ err: error, node }, "cannot make the copies of a shadow void yet");
-        await new Promise<void>((resolve) => clock.after(RENOUNCE_PAUSE_MS, resolve));
+        await pause(clock, RENOUNCE_PAUSE_MS);
       }
     }
   }

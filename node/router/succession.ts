@@ -3,6 +3,7 @@
  * node dies, the shadow that has its copy (shadows.ts for our sessions, keeping.ts for those of
  * others).
  */
+import { pause } from "../base/clock.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { NodeRecord, Route } from "../routes/contract.ts";
@@ -62,7 +63,7 @@ export class Succession {
   async passedOn({ user, session }: Route): Promise<void> {
     for (let look = 0; look < LOOKS_MAX; look += 1) {
       if ((await this.isKept(user, session)) === "gone") return;
-      await new Promise<void>((resolve) => this.#parts.clock.after(PAUSE_MS, resolve));
+      await pause(this.#parts.clock, PAUSE_MS);
     }
   }
 

@@ -1,5 +1,7 @@
 /** Writes this node's own routes, one thing at a time per full address, and keeps them its own. */
+
 import type { Clock } from "../base/clock.ts";
+import { pause } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Locks } from "../base/locks.ts";
 import type { Book, OwnRoute } from "./book.ts";
@@ -131,7 +133,7 @@ export class Publisher {
       } catch (error) {
         if (attempt >= TAKE_OVER_ATTEMPTS_MAX) throw error;
         if (error instanceof Unavailable && error.code === "routes-lost-lease") throw error;
-        await new Promise<void>((resolve) => clock.after(TAKE_OVER_PAUSE_MS, resolve));
+        await pause(clock, TAKE_OVER_PAUSE_MS);
       }
     }
   }

@@ -1,5 +1,6 @@
 /** Sends the clients of a node elsewhere, at a set rate, and waits until nothing is left here. */
 
+import { pause } from "../base/clock.ts";
 import { settledWithin } from "../base/deadline.ts";
 import type { Door } from "./door-context.ts";
 import type { Session } from "./session.ts";
@@ -22,12 +23,6 @@ const ENDING_SHARE = 0.3;
 const LAST_SHARE = 0.15;
 /** How long clients get to resume elsewhere before their sessions are left to their shadows. */
 const LINGER_MS = 10_000;
-
-const wait = (door: Door, ms: number): Promise<void> => {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  door.clock.after(ms, resolve);
-  return promise;
-};
 
 /** Another node has a copy of all of it, and goes on with it as soon as this one is gone. */
 const isLeft = (door: Door, session: Session): boolean =>
@@ -59,7 +54,7 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
     const endings = Promise.allSettled([...door.endings]);
     const isNoneYet = door.endings.size === 0;
     await settledWithin(clock, Math.min(remainingMs, isNoneYet ? TICK_MS : 1_000), endings);
-    if (isNoneYet) await wait(door, TICK_MS);
+    if (isNoneYet) await pause(clock, TICK_MS);
   }
   door.givingUp.abort();
   // Nothing may be waited for any more, but what the attempts say when they stop is still heard.
@@ -83,7 +78,7 @@ async function untilTakenOver(door: Door, leftMs: () => number): Promise<void> {
   const untilMs = clock.monotonicMs() + Math.min(lingerMs, leftMs());
   while (clock.monotonicMs() < untilMs && routes.nodes.size > 0) {
     if (!all().some(({ isResumable }) => isResumable)) break;
-    await wait(door, TICK_MS);
+    await pause(clock, TICK_MS);
   }
   door.isEnding = true;
   // Those that are not safe yet get a moment more for it.
@@ -106,7 +101,7 @@ async function closePaced(door: Door, perSecond: number, leftMs: () => number): 
     for (; budget >= 1 && next < waiting.length; budget -= 1, next += 1) {
       void dismiss(door, waiting[next] as Session);
     }
-    if (next < waiting.length) await wait(door, TICK_MS);
+    if (next < waiting.length) await pause(door.clock, TICK_MS);
   }
 }
 

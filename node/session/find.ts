@@ -1,5 +1,6 @@
 /** Where a session is that a client wants to resume; one of another node is brought here. */
 
+import { pause } from "../base/clock.ts";
 import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Jid } from "../stanza/jid.ts";
@@ -38,7 +39,7 @@ export async function findSession(
     const lookedMs = clock.monotonicMs() - startMs;
     if (found === "perhaps" && lookedMs >= PERHAPS_MS) return "nowhere";
     if (!isWanted() || door.isDraining || lookedMs >= limits.findMs) return "later";
-    await new Promise<void>((resolve) => clock.after(PAUSE_MS, resolve));
+    await pause(clock, PAUSE_MS);
   }
 }
 

@@ -2,6 +2,7 @@
  * XEP-0313 Message Archive Management, with XEP-0359, XEP-0334 and XEP-0441: a user's conversations,
  * kept by the node that a message enters, and read page by page.
  */
+import { pause } from "../../base/clock.ts";
 import { choice, flag, integer } from "../../config/options.ts";
 import { StanzaError } from "../../stanza/error.ts";
 import type { ClientSession, Envelope, HistoryService, Host, Request } from "../contract.ts";
@@ -129,7 +130,7 @@ class Answerer {
       forget(session, there);
       missing = ids.length - there.length;
       if (missing === 0) return true;
-      await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
+      await pause(clock, LOOK_AGAIN_MS);
     }
   }
 

@@ -2,6 +2,7 @@
  * Whom sessions of this node were shown. What could not be told in time, because a node died or was
  * cut off, is found by comparing that with the routes.
  */
+import { pause } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
@@ -219,7 +220,7 @@ export class Sightings {
           return undefined;
         }
       }
-      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+      await pause(clock, RETRY_MS);
     }
   }
 }
