@@ -12,6 +12,18 @@ function newCluster(nodes = 2) {
   return cluster;
 }
 
+/** Romeo on the first node and Juliet on the other have shown themselves to each other. */
+async function friendsOnTwoNodes() {
+  const cluster = newCluster(2);
+  cluster.stores.befriend(ROMEO, JULIET);
+  const [first, doomed] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await doomed.login(`${JULIET}/balcony`);
+  await first.send(romeo, "<presence/>");
+  await doomed.send(juliet, "<presence/>");
+  return { cluster, first, doomed, romeo };
+}
+
 describe.each([1, 2])("on %i node(s)", (nodes) => {
   test("contacts see each other come, change and go, and everybody sees themselves", async () => {
     const cluster = newCluster(nodes);
@@ -226,13 +238,7 @@ test("when a node dies, its sessions go unavailable for all who saw them, exactl
 });
 
 test("who said that he is gone, or is back, before the end of the grace is not told gone", async () => {
-  const cluster = newCluster(2);
-  cluster.stores.befriend(ROMEO, JULIET);
-  const [first, doomed] = [cluster.node(0), cluster.node(1)];
-  const romeo = await first.login(`${ROMEO}/orchard`);
-  const juliet = await doomed.login(`${JULIET}/balcony`);
-  await first.send(romeo, "<presence/>");
-  await doomed.send(juliet, "<presence/>");
+  const { cluster, first, doomed, romeo } = await friendsOnTwoNodes();
   await cluster.settle();
   take(romeo);
   cluster.kill(doomed);
@@ -245,13 +251,7 @@ test("who said that he is gone, or is back, before the end of the grace is not t
 });
 
 test("routes that cannot be read at the end of the grace are read later", async () => {
-  const cluster = newCluster(2);
-  cluster.stores.befriend(ROMEO, JULIET);
-  const [first, doomed] = [cluster.node(0), cluster.node(1)];
-  const romeo = await first.login(`${ROMEO}/orchard`);
-  const juliet = await doomed.login(`${JULIET}/balcony`);
-  await first.send(romeo, "<presence/>");
-  await doomed.send(juliet, "<presence/>");
+  const { cluster, doomed, romeo } = await friendsOnTwoNodes();
   await cluster.settle();
   take(romeo);
   cluster.kill(doomed);
@@ -267,13 +267,7 @@ test("routes that cannot be read at the end of the grace are read later", async 
 });
 
 test("a session that says nothing of it sees no ghost when it comes back to itself", async () => {
-  const cluster = newCluster(2);
-  cluster.stores.befriend(ROMEO, JULIET);
-  const [first, doomed] = [cluster.node(0), cluster.node(1)];
-  const romeo = await first.login(`${ROMEO}/orchard`);
-  const juliet = await doomed.login(`${JULIET}/balcony`);
-  await first.send(romeo, "<presence/>");
-  await doomed.send(juliet, "<presence/>");
+  const { cluster, first, doomed, romeo } = await friendsOnTwoNodes();
   await first.send(romeo, "<presence type='unavailable'/>");
   await cluster.settle();
   take(romeo);
