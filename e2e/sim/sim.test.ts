@@ -29,6 +29,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     544,
     ["kill", "kill-at-step", "power-off", "drop", "silence"],
   ],
+  [
+    "what a node could not take over is not taken there for something that its client has",
+    1795643637,
+    FAULT_KINDS,
+  ],
 ];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);

@@ -1,6 +1,8 @@
 /** Sessions that their clients resume on another node. */
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
+import type { Route } from "../routes/contract.ts";
+import type { Incoming } from "../session/contract.ts";
 import { until } from "../session/testing/door-kit.ts";
 import type { Resumable } from "./testing/door-cluster.ts";
 import { DoorCluster } from "./testing/door-cluster.ts";
@@ -128,6 +130,28 @@ test("what another node never commits is given back to the node that had it", as
   const { client, answer } = await cluster.resume(1, "juliet", juliet.id, 2);
   expect(answer).toContain("<resumed");
   await client.read("m1</body>");
+});
+
+test("what is said of a session's stanzas goes along with it, and stays with a node that keeps it", async () => {
+  const { cluster, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  const remembered = () => cluster.nodes.map(({ router }) => router.stats().repeatsRemembered);
+  romeo.client.send(message("juliet@localhost", "m1"));
+  await juliet.client.read("m1</body>");
+  juliet.client.destroy();
+  await until(() => isDetached(cluster, 1, juliet), "detached");
+  const { kit, router, routes } = cluster.node(2);
+  const [route] = (await routes.read("juliet@localhost")).routes;
+  const incoming = await router.fetchSession(route as Route);
+  const seenBefore = { revision: 0, routes: [route as Route] };
+  const before = remembered();
+  expect(await kit.door.adopt(incoming as Incoming, seenBefore)).toBe("again");
+  expect(remembered()).toEqual(before);
+  const [, ofHers = 0, ofOthers = 0] = before;
+  const { client } = await cluster.resume(2, "juliet", juliet.id, 2);
+  await client.read("m1</body>");
+  await until(() => cluster.node(1).kit.door.sessions.size === 0, "it has gone");
+  expect(remembered().slice(1)).toEqual([ofHers - 1, ofOthers + 1]);
 });
 
 test("stored messages that were given before the move are not given again after it", async () => {

@@ -341,9 +341,12 @@ export class HandOver {
     return this.#held.of(session);
   }
 
-  /** The same; it is ours no more. */
-  takeHeld(session: ClientSession): readonly Envelope[] {
-    return this.#held.take(session);
+  /**
+   * It goes on elsewhere with all of this, and another session may be given that here: no word of ours
+   * is left that its client has it.
+   */
+  forget(session: ClientSession, unacknowledged: readonly Envelope[]): void {
+    this.takeLeft(session, unacknowledged, true);
   }
 
   /** Of what the session was given lately. */

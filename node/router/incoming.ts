@@ -26,6 +26,7 @@ export function incomingOf(record: SessionRecord, parts: IncomingParts): Incomin
       }
       carried.import(session, record.carried);
     },
+    undo: (session, left) => handOver.forget(session, left),
     onTaken: (session) => onTakenOver(session, record.state.route.node),
   };
 }

@@ -189,8 +189,7 @@ export class Moves {
       this.#parts.endings.displaced(session);
       return;
     }
-    this.#parts.handOver.takeHeld(session);
-    session.forget();
+    this.#parts.handOver.forget(session, session.forget());
   }
 
   /** It has ended here. */

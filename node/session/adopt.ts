@@ -20,7 +20,7 @@ const SHADOW_MS = 2_000;
  */
 export async function adoptSession(
   door: Door,
-  { state, copy, install, onTaken }: Incoming,
+  { state, copy, install, undo, onTaken }: Incoming,
   seen: RouteSet,
 ): Promise<Session | "again" | "never"> {
   const route = { ...state.route, node: door.selfIncarnation };
@@ -38,7 +38,7 @@ export async function adoptSession(
     if (safe !== undefined) await settledWithin(door.clock, SHADOW_MS, safe);
     session.revision = (await door.routes.takeOver(route, seen, copy)).revision;
   } catch (error) {
-    session.forget();
+    undo(session, session.forget());
     if (error instanceof Unavailable && error.code === "routes-moved") return "again";
     throw error;
   }

@@ -110,6 +110,8 @@ export interface Incoming {
   readonly copy?: CopyOrigin | undefined;
   /** Gives our session what its modules and the router knew of it. */
   install(session: ClientSession): void;
+  /** It is not ours after all: what was installed says nothing of what its client has. */
+  undo(session: ClientSession, left: readonly Envelope[]): void;
   /** It is ours now: the modules may go on with it. */
   onTaken(session: ClientSession): void;
 }
