@@ -34,6 +34,7 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     1795643637,
     FAULT_KINDS,
   ],
+  ["nodes that drain at once leave nothing to each other", 300339, FAULT_KINDS],
 ];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);

@@ -200,3 +200,59 @@ test("a drained node keeps its sessions until they are resumed elsewhere", async
   client.send(message(romeo.address, "j1"));
   expect(await romeo.client.read("j1</body>")).not.toContain("unavailable");
 });
+
+/** Juliet is away, and a message for her waits on the first of two nodes; the other has its copy. */
+async function julietAway() {
+  const clock = new FakeClock();
+  const cluster = await DoorCluster.open(2, clock);
+  await cluster.addUser("juliet");
+  cluster.stores.addUser("romeo@localhost");
+  const juliet = await cluster.online(0, "juliet");
+  const romeo = await cluster.online(1, "romeo");
+  juliet.client.destroy();
+  await until(() => isDetached(cluster, 0, juliet), "detached");
+  romeo.client.send(message("juliet@localhost", "m1"));
+  await cluster.settle();
+  let drained = 0;
+  const drain = (index: number) => {
+    const { door } = cluster.node(index).kit;
+    void door.drain({ perSecond: 1_000, deadlineMs: 60_000 }).then(() => {
+      drained += 1;
+    });
+  };
+  const pass = (isSo: () => boolean, what: string) =>
+    until(() => {
+      clock.advance(50);
+      return isSo();
+    }, what);
+  const stored = () => cluster.stores.storedFor("juliet@localhost").length;
+  return { cluster, romeo, drain, pass, stored, drained: () => drained };
+}
+
+test("a node that drains leaves nothing to another that is about to go", async () => {
+  const { cluster, romeo, drain, pass, stored, drained } = await julietAway();
+  await using _ = cluster;
+  romeo.client.send("</stream:stream>");
+  await romeo.client.closed();
+  drain(1);
+  await pass(() => drained() === 1, "the other has gone");
+  drain(0);
+  await pass(() => drained() === 2, "both have gone");
+  expect(stored()).toBe(1);
+});
+
+test("a node that is about to go passes on what a dead one left to it", async () => {
+  const { cluster, romeo, drain, pass, stored, drained } = await julietAway();
+  await using _ = cluster;
+  romeo.client.send("</stream:stream>");
+  await romeo.client.closed();
+  const { door } = cluster.node(1).kit;
+  cluster.kill(0);
+  // It seems to be alone already, and has not begun to take over.
+  cluster.node(1).routes.forget("node-1");
+  drain(1);
+  cluster.expire(0);
+  await pass(() => drained() === 1, "it has gone");
+  expect(stored()).toBe(1);
+  expect(door.sessions.size).toBe(0);
+});

@@ -66,6 +66,7 @@ export class Keeping {
   readonly #adoptions = new Map<string, Adoption>();
   /** Without a lease that could be proven. */
   #isOut = false;
+  #isLeaving = false;
 
   constructor(parts: KeepingParts) {
     this.#parts = parts;
@@ -93,8 +94,19 @@ export class Keeping {
     return owners.every((owner) => nodes.has(owner)) ? "perhaps" : "kept";
   }
 
+  /** This node goes soon: it takes no more copies, and what it has counts until they are elsewhere. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
+  /** Settles when nothing is on its way to become ours. */
+  async adopted(): Promise<void> {
+    await Promise.all([...this.#adoptions.values()].map(({ done }) => done));
+  }
+
   /** Another node says how its sessions stand. */
   async take(owner: string, { term, items }: MirrorFrame): Promise<readonly Verdict[]> {
+    if (this.#isLeaving) throw new Unavailable("mesh-failed", "Cannot keep sessions: it goes soon");
     const adoption = this.#adoptions.get(owner);
     if (adoption !== undefined) {
       await settledWithin(this.#parts.clock, ANSWER_MS, adoption.done);

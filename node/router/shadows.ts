@@ -44,6 +44,8 @@ export interface ShadowParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly endings: Endings;
+  /** See Shadow. */
+  readonly leave: () => Promise<void>;
 }
 
 /** How much of a session its shadow has been sent. */
@@ -124,6 +126,10 @@ export class Shadows implements Shadow {
     if (this.#followed.get(session.id)?.session !== session) return;
     this.#followed.delete(session.id);
     this.#mirror.end(session.id);
+  }
+
+  leave(): Promise<void> {
+    return this.#parts.leave();
   }
 
   /** A stanza of its client, at that place, may change what modules keep of it. */

@@ -19,6 +19,8 @@ import { Shadows } from "./shadows.ts";
 /** How long a new session waits for what a dead node left of the one before it. */
 const LOOKS_MAX = 60;
 const PAUSE_MS = 500;
+/** How soon this node learns that another has left. */
+const GONE_MS = 1_000;
 /** Of several answers the first of these counts. */
 const ANSWERS: readonly KeptAnswer[] = ["kept", "perhaps"];
 
@@ -45,7 +47,7 @@ export class Succession {
     const isKept = (id: string) => this.keeping?.isKept(id) ?? "gone";
     this.moves = new Moves({ ...parts, isKept });
     if (mesh === undefined || adopt === undefined) return;
-    this.shadows = new Shadows({ ...parts, mesh, zone });
+    this.shadows = new Shadows({ ...parts, mesh, zone, leave: () => this.#leave() });
     this.keeping = new Keeping({ ...parts, adopt });
   }
 
@@ -85,11 +87,25 @@ export class Succession {
   leaseRegained(): void {
     this.shadows?.leaseRegained();
     this.keeping?.leaseRegained();
-    if (this.keeping === undefined) return;
     // To those who never took this node for dead.
+    if (this.keeping !== undefined) void this.#sayForgotten();
+  }
+
+  /** Never rejects. @returns whether all have heard it */
+  async #sayForgotten(): Promise<boolean> {
     const payload = encodeMirror(FORGOTTEN);
     const { routes, asks } = this.#parts;
-    for (const node of routes.nodes.keys()) void asks.tell(node, FrameKind.mirror, payload);
+    const tell = (node: string) => asks.tell(node, FrameKind.mirror, payload);
+    const heard = await Promise.all([...routes.nodes.keys()].map(tell));
+    return heard.every((one) => one);
+  }
+
+  /** See Shadow. */
+  async #leave(): Promise<void> {
+    this.keeping?.leave();
+    // Who did not hear it may be gone, and we about to learn that.
+    if (!(await this.#sayForgotten())) await pause(this.#parts.clock, GONE_MS);
+    await this.keeping?.adopted();
   }
 
   stats(): Readonly<Record<string, number>> {

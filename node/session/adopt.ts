@@ -25,7 +25,7 @@ export async function adoptSession(
 ): Promise<Session | "again" | "never"> {
   const route = { ...state.route, node: door.selfIncarnation };
   const jid = Jid.prepared(`${route.user}/${route.resource}`);
-  if (door.isEnding) return "never";
+  if (door.givingUp.signal.aborted) return "never";
   if (door.sessions.get(jid.full) !== undefined) return "again";
   const session = new Session(door, undefined, { jid, route, revision: 0 });
   session.restore(state);

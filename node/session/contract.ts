@@ -132,6 +132,11 @@ export interface Shadow {
   close(session: ClientSession): void;
   /** It has ended, with everything that belongs to that, or is another node's. */
   end(session: ClientSession): void;
+  /**
+   * This node goes soon. Resolves when no other node relies on the copies that are here, and all that
+   * dead nodes left here is ours. Never rejects.
+   */
+  leave(): Promise<void>;
 }
 
 /** What main.ts hands to the client door: upward traffic goes through these. */

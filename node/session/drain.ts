@@ -3,6 +3,7 @@
 import { pause } from "../base/clock.ts";
 import { settledWithin } from "../base/deadline.ts";
 import type { Door } from "./door-context.ts";
+import { tracked } from "./ending.ts";
 import type { Session } from "./session.ts";
 
 export interface DrainOptions {
@@ -81,6 +82,8 @@ async function untilTakenOver(door: Door, leftMs: () => number): Promise<void> {
     await pause(clock, TICK_MS);
   }
   door.isEnding = true;
+  const { shadow } = events;
+  if (shadow !== undefined) void tracked(door, () => shadow.leave());
   // Those that are not safe yet get a moment more for it.
   if (events.shadow === undefined || routes.nodes.size === 0) endDetached(all());
 }

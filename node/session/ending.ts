@@ -42,7 +42,7 @@ const withdraw = async (door: Door, route: Route): Promise<void> => {
 };
 
 /** Counts the work among those that a drain waits for. */
-function tracked(door: Door, work: () => Promise<void>): Promise<void> {
+export function tracked(door: Door, work: () => Promise<void>): Promise<void> {
   const ending = work().finally(() => door.endings.delete(ending));
   door.endings.add(ending);
   return ending;

@@ -280,7 +280,9 @@ export class Session implements MovableSession, StreamOwner {
     this.#phase = "detached";
     this.#door.detached.add(this, this.acks.windowMs);
     this.#settleMove();
-    if (this.#door.isEnding && this.#shadow === undefined) this.close();
+    // Nobody is left to leave it to.
+    const { isEnding, routes } = this.#door;
+    if (isEnding && (this.#shadow === undefined || routes.nodes.size === 0)) this.close();
   }
 
   forget(): readonly Envelope[] {
