@@ -12,6 +12,15 @@ export type Accepted =
   /** The sender is answered with this error, unless its kind forbids an answer. */
   | { readonly kind: "refused"; readonly envelope: Envelope; readonly condition: StanzaCondition };
 
+/** Whom a session wrote to last: people write to the same one again and again. */
+export interface Peer {
+  /** As the client wrote it. */
+  written: string;
+  jid: Jid | undefined;
+}
+
+const PEER_LENGTH_MAX = 256;
+
 const PRESENCE_TYPES: ReadonlySet<string> = new Set([
   "available",
   "unavailable",
@@ -38,10 +47,13 @@ export class Acceptance {
     return this.#lastMs;
   }
 
-  /** Undefined for what is no stanza at all; the door closes such streams before. */
-  accept(session: ClientSession, parsed: ParsedStanza): Accepted | undefined {
+  /**
+   * Undefined for what is no stanza at all; the door closes such streams before.
+   * @param peer whom the session wrote to last
+   */
+  accept(session: ClientSession, parsed: ParsedStanza, peer?: Peer): Accepted | undefined {
     if (!isStanzaKind(parsed.name)) return undefined;
-    const to = recipient(session, parsed.attributes.to);
+    const to = recipient(session, parsed.attributes.to, peer);
     const envelope = makeEnvelope(parsed, {
       from: session.jid,
       // RFC 6120, 10.3: without `to` the server handles it on behalf of the sender's account.
@@ -78,8 +90,17 @@ function addressOf(text: string | undefined): Jid | undefined {
   }
 }
 
-function recipient(session: ClientSession, to: string | undefined): Jid | undefined {
-  return to === undefined ? session.jid.toBare() : addressOf(to);
+function recipient(session: ClientSession, to: string | undefined, peer?: Peer): Jid | undefined {
+  if (to === undefined) return session.jid.toBare();
+  if (peer === undefined) return addressOf(to);
+  if (peer.jid !== undefined && peer.written === to) return peer.jid;
+  const jid = addressOf(to);
+  // What is long is rare, and would be kept for each session.
+  if (jid !== undefined && to.length <= PEER_LENGTH_MAX) {
+    peer.written = to;
+    peer.jid = jid;
+  }
+  return jid;
 }
 
 function fault(envelope: Envelope, parsed: ParsedStanza): StanzaCondition | undefined {

@@ -62,13 +62,13 @@ export class Exits {
 
   /** @param revision of the set that named this route, for the exit node to compare. */
   send(consignment: Consignment, route: Route, revision: number): ExitAnswer | Promise<ExitAnswer> {
-    const full = `${route.user}/${route.resource}`;
+    const { node, user, resource, session } = route;
     if (this.isLocal(route)) {
       const { handOver, self } = this.#parts;
-      const taken = handOver.take(consignment, full, route.session, self);
+      const taken = handOver.take(consignment, handOver.addressOf(route), session, self);
       return taken instanceof Promise ? taken.then(answerOf) : answerOf(taken);
     }
-    const { node, user, session } = route;
+    const full = `${user}/${resource}`;
     return this.#sendTo(node, consignment, { user, full, session, revision });
   }
 

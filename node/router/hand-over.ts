@@ -3,6 +3,7 @@
  * Repeats are cut, and nothing overtakes what an ending session still has to pass on.
  */
 import type { ComponentConnection, ComponentTable } from "../components/contract.ts";
+import type { Route } from "../routes/contract.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { CopyRules, CopySide } from "./copies.ts";
@@ -78,6 +79,12 @@ export class HandOver {
 
   get remembered(): number {
     return this.#repeats.size;
+  }
+
+  /** The full address of a route of this node, as its session has it: a new string is a slow key. */
+  addressOf({ user, resource, session }: Route): string {
+    const all = this.#parts.sessions().ofUser(user);
+    return all.find(({ id }) => id === session)?.jid.full ?? `${user}/${resource}`;
   }
 
   /**

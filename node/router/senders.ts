@@ -3,7 +3,7 @@ import type { Logger } from "../base/log.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
-import type { Acceptance } from "./accept.ts";
+import type { Acceptance, Peer } from "./accept.ts";
 import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { Line } from "./line.ts";
@@ -11,7 +11,7 @@ import type { Origin } from "./origin.ts";
 import type { Shadows } from "./shadows.ts";
 import type { Stages, Verdict } from "./stages.ts";
 
-interface SenderState {
+interface SenderState extends Peer {
   /** Settles when the decision on the last one is made; undefined when all are. Never rejects. */
   tail: Promise<void> | undefined;
 }
@@ -39,10 +39,10 @@ export class Senders {
   submit(session: ClientSession, parsed: ParsedStanza, count: number): void | Promise<void> {
     const { counters, acceptance, line } = this.#parts;
     counters.stanzasIn += 1;
-    const accepted = acceptance.accept(session, parsed);
+    const sender = this.#stateOf(session);
+    const accepted = acceptance.accept(session, parsed, sender);
     if (accepted === undefined) return;
     if (accepted.kind === "refused") return line.reject(accepted.envelope, accepted.condition);
-    const sender = this.#stateOf(session);
     const { envelope } = accepted;
     const { id, mayRepeat } = session;
     const origin: Origin =
@@ -58,7 +58,7 @@ export class Senders {
   #stateOf(session: ClientSession): SenderState {
     let state = this.#states.get(session);
     if (state === undefined) {
-      state = { tail: undefined };
+      state = { tail: undefined, written: "", jid: undefined };
       this.#states.set(session, state);
     }
     return state;

@@ -23,16 +23,26 @@ export function detach(text: string): string {
 /** The same, kept for the next asker: for names and namespaces. The table is bounded. */
 export function intern(text: string): string {
   if (text.length < SLICE_LENGTH_MIN) return text;
-  const known = table.get(text);
-  if (known !== undefined) return known;
+  const slot = slotOf(text, 0, text.length);
+  const last = lately[slot];
+  if (last === text) return last;
+  const known = table.get(text) ?? remembered(text);
+  lately[slot] = known;
+  return known;
+}
+
+function remembered(text: string): string {
   if (table.size >= TABLE_MAX) table.clear();
   const copy = detach(text);
   table.set(copy, copy);
   return copy;
 }
 
-/** Names that most tags and attributes have, by a number that tells nearly all of them apart. */
+/** A number that tells nearly all names apart. */
 const COMMON_SLOTS = 256;
+/** What was asked for last, by that number: comparing costs less than looking up a new string. */
+const lately: (string | undefined)[] = new Array(COMMON_SLOTS).fill(undefined);
+/** Names that most tags and attributes have, by the same. */
 const common: (string | undefined)[] = new Array(COMMON_SLOTS).fill(undefined);
 const slotOf = (text: string, from: number, to: number): number =>
   ((to - from) * 37 + text.charCodeAt(from) * 5 + text.charCodeAt(to - 1)) % COMMON_SLOTS;

@@ -5,6 +5,8 @@ import { NS_LENGTH_MAX, PREFIXES_MAX } from "./limits.ts";
 import { XML_NS, XMLNS_NS } from "./names.ts";
 import { malformed } from "./scanner.ts";
 
+const NONE: ReadonlyMap<string, string> = new Map();
+
 export class Namespaces {
   readonly #outer: Scope;
   #default: string;
@@ -13,12 +15,16 @@ export class Namespaces {
   /** Per open element: the default namespace and the count of prefixes before it. */
   readonly #defaults: string[] = [];
   readonly #counts: number[] = [];
-  /** Prefixes that were resolved outside of the stanza. */
-  readonly outerUsed = new Map<string, string>();
+  #outerUsed: Map<string, string> | undefined;
 
   constructor(outer: Scope) {
     this.#outer = outer;
     this.#default = outer.get("") ?? "";
+  }
+
+  /** Prefixes that were resolved outside of the stanza. */
+  get outerUsed(): ReadonlyMap<string, string> {
+    return this.#outerUsed ?? NONE;
   }
 
   get default(): string {
@@ -39,6 +45,7 @@ export class Namespaces {
   leave(): void {
     this.#default = this.#defaults.pop() as string;
     const count = this.#counts.pop() as number;
+    if (count === this.#prefixes.length) return; // Setting it, even to the same, is slow.
     this.#prefixes.length = count;
     this.#names.length = count;
   }
@@ -75,7 +82,8 @@ export class Namespaces {
       // RFC 6120, 4.9.3.13: what violates [XML-NAMES] is not well-formed.
       throw new XmlError("not-well-formed", "a prefix that is not declared");
     }
-    this.outerUsed.set(prefix, name);
+    this.#outerUsed ??= new Map();
+    this.#outerUsed.set(prefix, name);
     return name;
   }
 }

@@ -73,25 +73,22 @@ export class Blocklists {
 
   /** Whether the user has cut off this address, at once where that is known. Never rejects. */
   covers(user: string, peer: Jid): boolean | Promise<boolean> {
-    const list = this.#known(user);
-    if (list instanceof Promise) return list.then((read) => read.covers(peer));
-    if (list.isExact || !list.list.covers(peer)) return list.list.covers(peer);
+    const exact = this.#exact(user);
+    if (exact !== undefined) return exact.covers(peer);
+    const known = this.#cache.get(user);
+    const isFresh = known !== undefined && known.untilMs > this.#host.clock.monotonicMs();
     // What is remembered lets through, but refuses nobody: they may have been unblocked.
+    if (isFresh && !known.list.covers(peer)) return false;
     return this.#once(user).then((read) => read.covers(peer));
   }
 
-  #known(user: string): { list: Blocklist; isExact: boolean } | Promise<Blocklist> {
+  /** As a session of the user that is here knows it. */
+  #exact(user: string): Blocklist | undefined {
     for (const session of this.#host.sessions().ofUser(user)) {
       const followed = followedBy(session);
-      if (followed !== undefined && !followed.isReading) {
-        return { list: followed.list, isExact: true };
-      }
+      if (followed !== undefined && !followed.isReading) return followed.list;
     }
-    const known = this.#cache.get(user);
-    if (known !== undefined && known.untilMs > this.#host.clock.monotonicMs()) {
-      return { list: known.list, isExact: false };
-    }
-    return this.#once(user);
+    return undefined;
   }
 
   /** Reads it, once for all who ask meanwhile. */

@@ -146,18 +146,23 @@ class Blocking implements BlockingService {
 
   outbound({ to }: Envelope, session: ClientSession): Verdict | Promise<Verdict> {
     if (this.#isOwn(to, session.jid)) return PASS;
-    const judge = (isBlocked: boolean) => (isBlocked ? this.#refused(REFUSED) : PASS);
     const list = this.#lists.followed(session);
     const isBlocked = list?.covers(to) ?? this.#lists.covers(session.jid.bare, to);
-    return isBlocked instanceof Promise ? isBlocked.then(judge) : judge(isBlocked);
+    return this.#judged(isBlocked, REFUSED);
   }
 
   inbound({ from, to }: Envelope): Verdict | Promise<Verdict> {
     if (this.#isOwn(from, to)) return PASS;
-    const judge = (isBlocked: boolean) => (isBlocked ? this.#refused(HIDDEN) : PASS);
-    const isBlocked = this.#lists.covers(to.bare, from);
-    this.#host.counts.listsRemembered = this.#lists.remembered;
-    return isBlocked instanceof Promise ? isBlocked.then(judge) : judge(isBlocked);
+    return this.#judged(this.#lists.covers(to.bare, from), HIDDEN);
+  }
+
+  #judged(isBlocked: boolean | Promise<boolean>, refusal: Verdict): Verdict | Promise<Verdict> {
+    if (isBlocked === false) return PASS;
+    if (isBlocked === true) return this.#refused(refusal);
+    return isBlocked.then((late) => {
+      this.#host.counts.listsRemembered = this.#lists.remembered;
+      return this.#judged(late, refusal);
+    });
   }
 
   delivery(envelope: Envelope, session: ClientSession) {
