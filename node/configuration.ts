@@ -4,7 +4,7 @@ import { ConfigError } from "./base/errors.ts";
 import { loadConfiguration } from "./config/load.ts";
 import { configurationSchema, externalSchema } from "./config/schema.ts";
 import { modulesWith } from "./external-modules.ts";
-import { proxyList } from "./http/web.ts";
+import { proxyList } from "./http/proxies.ts";
 import { MODULES, optionsOf } from "./modules/index.ts";
 import { prepareDomain } from "./stanza/domain.ts";
 
@@ -38,8 +38,10 @@ export async function readConfiguration(source: Source): Promise<Whole> {
 
 /** Domains in the one form that is compared, wherever they are named. */
 function withPrepared(configuration: Whole): Whole {
-  const { tls, auth, components, web } = configuration;
-  proxyList(web.trustedProxies); // `zonda config check` must find what would end the start.
+  const { tls, auth, c2s, components, web } = configuration;
+  // `zonda config check` must find what would end the start.
+  proxyList("web.trustedProxies", web.trustedProxies);
+  proxyList("c2s.proxied.trustedProxies", c2s.proxied.trustedProxies);
   const domains = configuration.domains.map((domain) => prepared(domain, "domains"));
   if (new Set(domains).size < domains.length) {
     throw new ConfigError("Cannot use the configuration: domains: two mean the same");

@@ -72,6 +72,10 @@ describe("the command", () => {
     [["user", "add"], /write it as zonda user add <address>/],
     [["config", "check", "--set", "c2s.prot=1"], /did you mean c2s\.port/],
     [["config", "check", "--set", "web.trustedProxies=10.0.0.0/99"], /is no address or network/],
+    [
+      ["config", "check", "--set", "c2s.proxied.trustedProxies=everybody"],
+      /c2s\.proxied\.trustedProxies: everybody is no address or network/,
+    ],
   ])("%j fails and says what to do", async (words, reason) => {
     const { code, stderr } = await zonda(words, words[1] === "passwd" ? "x\n" : "\n");
     expect(code).not.toBe(0);

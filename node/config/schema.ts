@@ -104,6 +104,24 @@ const c2s = section("The door for clients.", {
   directTls: section("XEP-0368: TLS from the first byte.", {
     port: optionalInteger({ about: "Port; not offered when left out.", min: 0, max: 65_535 }),
   }),
+  proxied: section(
+    "Clients that come through a TCP proxy which speaks the PROXY protocol, 1 or 2.",
+    {
+      port: optionalInteger({
+        about:
+          "Port for STARTTLS, TLS from the first byte, or TLS that the proxy has ended; not offered when left out.",
+        min: 0,
+        max: 65_535,
+      }),
+      trustedProxies: list({
+        about:
+          "Addresses and networks of those proxies; others are turned away. What they say of a client's address and TLS is believed.",
+        min: 0,
+        max: 100,
+        default: ["127.0.0.1", "::1"],
+      }),
+    },
+  ),
   tls: choice(["required", "offered"], {
     about: "required: nothing is said before TLS. offered: a client on loopback may go without.",
     default: "required",

@@ -4,12 +4,13 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createHttpServer } from "node:http";
-import type { AddressInfo, Server as NetServer, Socket } from "node:net";
-import { BlockList, createServer, isIP, isIPv6 } from "node:net";
+import type { AddressInfo, BlockList, Server as NetServer, Socket } from "node:net";
+import { createServer, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContext } from "node:tls";
 import { TLSSocket } from "node:tls";
 import { ConfigError } from "../base/errors.ts";
+import { isTrusted, proxyList } from "./proxies.ts";
 
 /** Who is at the other end, behind all proxies that are trusted. */
 export interface WebPeer {
@@ -80,7 +81,7 @@ const HEADER_BYTES_MAX = 8_192;
 
 /** @throws ConfigError for a proxy that is no address, or when the port cannot be listened on */
 export async function openWeb(options: WebOptions): Promise<WebServer> {
-  const proxies = proxyList(options.trustedProxies);
+  const proxies = proxyList("web.trustedProxies", options.trustedProxies);
   const http = openHandlers(options, proxies);
   const sockets = new Set<Socket>();
   let refused = 0;
@@ -202,27 +203,6 @@ function sendText(response: ServerResponse, status: number, text: string): void 
 export function refuseUpgrade(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
-
-const family = (address: string): "ipv4" | "ipv6" => (isIPv6(address) ? "ipv6" : "ipv4");
-
-/** @throws ConfigError for an entry that is no address or network */
-export function proxyList(entries: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address = "", bits] = entry.split("/");
-    const bitsMax = isIPv6(address) ? 128 : 32;
-    const prefix = bits === undefined ? bitsMax : Number(bits);
-    const isPrefix = /^\d{1,3}$/.test(bits ?? "0") && prefix <= bitsMax;
-    if (isIP(address) === 0 || !isPrefix) {
-      throw new ConfigError(`Cannot use web.trustedProxies: ${entry} is no address or network`);
-    }
-    list.addSubnet(address, prefix, family(address));
-  }
-  return list;
-}
-
-const isTrusted = (proxies: BlockList, address: string): boolean =>
-  isIP(address) !== 0 && proxies.check(address, family(address));
 
 const headerOf = ({ headers }: IncomingMessage, name: string): string => {
   const value = headers[name];

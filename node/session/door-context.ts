@@ -26,6 +26,10 @@ export interface ClientDoorConfig {
   readonly port: number;
   /** XEP-0368; not offered when left out. */
   readonly directTls?: { readonly port?: number | undefined } | undefined;
+  /** Clients that come through a proxy which speaks the PROXY protocol; not offered without a port. */
+  readonly proxied?:
+    | { readonly port?: number | undefined; readonly trustedProxies: readonly string[] }
+    | undefined;
   /** `required`: nothing is said before TLS. */
   readonly tls: "required" | "offered";
   /** With `offered`: clients on loopback may log in without TLS. */

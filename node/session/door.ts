@@ -14,11 +14,12 @@ import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
 import { Admission } from "../guard/admission.ts";
 import { FailedLogins } from "../guard/failed-logins.ts";
+import { proxyList } from "../http/proxies.ts";
 import type { RouteSet } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
 import { streamLimits } from "../stream/features.ts";
-import type { Listener } from "../stream/listener.ts";
+import type { Listener, ListenerOptions } from "../stream/listener.ts";
 import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
@@ -94,6 +95,7 @@ export interface ClientDoorOptions {
 export interface ClientDoor extends AsyncDisposable {
   readonly port: number;
   readonly directTlsPort: number | undefined;
+  readonly proxiedPort: number | undefined;
   readonly sessions: SessionTable;
   /** Sessions whose clients may still resume them. */
   readonly detached: number;
@@ -206,7 +208,7 @@ class OpenDoor implements ClientDoor, Gate {
   readonly #settings: StreamSettings;
   readonly #streams = new Set<ServerStream>();
   readonly #negotiations: Negotiations;
-  #listeners: Listener[] = [];
+  readonly #ports: { clients?: Listener; directTls?: Listener; proxied?: Listener } = {};
   #drained: Promise<void> | undefined;
   #isClosed = false;
 
@@ -230,22 +232,30 @@ class OpenDoor implements ClientDoor, Gate {
   }
 
   async open(): Promise<void> {
-    const { config } = this.#door;
-    const directPort = config.directTls?.port;
+    const { port, directTls: { port: directPort } = {}, proxied } = this.#door.config;
     const { tls } = this.#options;
-    this.#listeners.push(await this.#listen(config.port, undefined));
+    const ports = this.#ports;
+    ports.clients = await this.#listen({ port });
     if (directPort !== undefined && tls !== undefined) {
-      this.#listeners.push(await this.#listen(directPort, tls));
+      ports.directTls = await this.#listen({ port: directPort, directTls: tls });
+    }
+    if (proxied?.port !== undefined) {
+      const trustedProxies = proxyList("c2s.proxied.trustedProxies", proxied.trustedProxies);
+      ports.proxied = await this.#listen({ port: proxied.port, directTls: tls, trustedProxies });
     }
     this.#sweepLater();
   }
 
   get port(): number {
-    return this.#listeners[0]?.port ?? 0;
+    return this.#ports.clients?.port ?? 0;
   }
 
   get directTlsPort(): number | undefined {
-    return this.#listeners[1]?.port;
+    return this.#ports.directTls?.port;
+  }
+
+  get proxiedPort(): number | undefined {
+    return this.#ports.proxied?.port;
   }
 
   get sessions(): SessionTable {
@@ -313,18 +323,18 @@ class OpenDoor implements ClientDoor, Gate {
     this.#negotiations.closeAll("system-shutdown");
     await drainSessions(this.#door, options);
     this.#isClosed = true;
-    for (const listener of this.#listeners) listener.close();
+    for (const listener of Object.values(this.#ports)) listener.close();
     this.#negotiations.stop();
     this.#door.detached.stop();
     for (const stream of this.#streams) stream.destroy();
   }
 
-  #listen(port: number, directTls: TlsContexts | undefined): Promise<Listener> {
+  #listen(port: Pick<ListenerOptions, "port"> & Partial<ListenerOptions>): Promise<Listener> {
     const { config, log, random } = this.#door;
     return (this.#options.listen ?? listen)({
+      directTls: undefined,
+      ...port,
       host: config.host,
-      port,
-      directTls,
       limits: this.limits,
       gate: this,
       random,

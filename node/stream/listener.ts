@@ -1,24 +1,33 @@
-/** A listening socket for streams, with STARTTLS or with TLS from the first byte (XEP-0368). */
+/**
+ * A listening socket for streams, with STARTTLS or with TLS from the first byte (XEP-0368), of clients
+ * or of proxies on their behalf.
+ */
 
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo, BlockList, Socket } from "node:net";
 import { createServer } from "node:net";
 import { ConfigError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
 import type { Gate, TransportLimits } from "./contract.ts";
 import { writeFailure, writeHeader } from "./header.ts";
-import { Connection, Flusher } from "./tcp.ts";
+import { takeFromProxy } from "./proxied.ts";
+import type { Origin } from "./tcp.ts";
+import { Connection, Flusher, originOf } from "./tcp.ts";
 import { TcpTransport } from "./tcp-transport.ts";
 import type { TlsContexts } from "./tls.ts";
 
 const BACKLOG = 4_096;
 const KEEPALIVE_MS = 60_000;
+/** Between two words about proxies: a flood of connections must not become a flood of log lines. */
+const COMPLAINT_MS = 1_000;
 
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
-  /** Given on a direct TLS port. */
+  /** Given on a direct TLS port, and where proxies may pass such connections on. */
   readonly directTls: TlsContexts | undefined;
+  /** Given where only they connect, and say for whom (PROXY protocol). */
+  readonly trustedProxies?: BlockList | undefined;
   readonly limits: TransportLimits;
   readonly gate: Gate;
   readonly random: Random;
@@ -36,21 +45,37 @@ export interface Listener {
 
 /** @throws ConfigError when the address cannot be listened on. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { directTls, limits, gate } = options;
+  const { directTls, limits, gate, trustedProxies } = options;
   const flusher = new Flusher();
-  const onSocket = (socket: Socket): void => {
-    const condition = gate.admit(socket.remoteAddress ?? "");
+  const begin = (socket: Socket, origin: Origin, contexts: TlsContexts | undefined): void => {
+    const condition = gate.admit(origin.address);
     if (condition !== undefined) {
       const header = { from: options.domain(), id: randomId(options.random), to: undefined };
       const words = Buffer.concat([writeHeader(header), writeFailure({ condition })]);
-      refuse(socket, directTls === undefined ? words : undefined);
+      refuse(socket, contexts === undefined ? words : undefined);
       return;
     }
-    const connection = new Connection(socket, flusher, limits.waitingBytesMax);
+    const connection = new Connection(socket, flusher, limits.waitingBytesMax, origin);
     gate.onTransport(new TcpTransport(connection, limits));
-    if (directTls !== undefined) connection.startTls(directTls);
+    if (contexts !== undefined) connection.startTls(contexts);
+    else connection.resume();
   };
-  return await openSocket({ ...options, whom: "clients" }, onSocket);
+  let complainedMs = Number.NEGATIVE_INFINITY;
+  const fromProxy = async (socket: Socket, proxies: BlockList): Promise<void> => {
+    try {
+      const taken = await takeFromProxy(socket, proxies);
+      if (taken === undefined) return;
+      begin(socket, taken.origin, taken.beginsTls ? directTls : undefined);
+    } catch (error) {
+      if (performance.now() - complainedMs < COMPLAINT_MS) return;
+      complainedMs = performance.now();
+      options.onAcceptError(error as Error);
+    }
+  };
+  return await openSocket({ ...options, whom: "clients" }, (socket) => {
+    if (trustedProxies === undefined) begin(socket, originOf(socket), directTls);
+    else void fromProxy(socket, trustedProxies);
+  });
 }
 
 export interface ConnectionsOptions {

@@ -23,6 +23,18 @@ const ALPN_CLIENT = "xmpp-client";
 
 const NO_BINDINGS: ReadonlyMap<ChannelBindingType, Buffer> = new Map();
 
+/** Where a connection comes from. */
+export interface Origin {
+  readonly address: string;
+  /** Whether a proxy speaks TLS with the client, and plainly with us. */
+  readonly isTls: boolean;
+}
+
+export const originOf = (socket: Socket): Origin => ({
+  address: socket.remoteAddress ?? "",
+  isTls: false,
+});
+
 interface Upgrade {
   readonly contexts: TlsContexts;
   readonly domain: string | undefined;
@@ -56,6 +68,7 @@ export class Flusher {
 
 export class Connection {
   readonly remoteAddress: string;
+  readonly #isTlsAtProxy: boolean;
   #socket: OwnedSocket;
   #owner: ConnectionOwner | undefined;
   readonly #flusher: Flusher;
@@ -72,11 +85,17 @@ export class Connection {
   /** TLS begins as soon as everything before it is written. */
   #upgrade: Upgrade | undefined;
 
-  constructor(socket: Socket, flusher: Flusher, waitingBytesMax: number) {
+  constructor(
+    socket: Socket,
+    flusher: Flusher,
+    waitingBytesMax: number,
+    origin = originOf(socket),
+  ) {
     this.#socket = socket;
     this.#flusher = flusher;
     this.#waitingBytesMax = waitingBytesMax;
-    this.remoteAddress = socket.remoteAddress ?? "";
+    this.remoteAddress = origin.address;
+    this.#isTlsAtProxy = origin.isTls;
     this.#attach(socket);
   }
 
@@ -86,7 +105,7 @@ export class Connection {
   }
 
   get isSecure(): boolean {
-    return this.#socket instanceof TLSSocket;
+    return this.#isTlsAtProxy || this.#socket instanceof TLSSocket;
   }
 
   /** Whether bytes wait behind a write that the system has not taken yet. */

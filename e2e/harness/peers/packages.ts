@@ -1,6 +1,6 @@
 /**
- * Debian's Prosody and ejabberd with all they need, unpacked into the cache: nothing is installed
- * on the machine and no service of it is started.
+ * Debian's Prosody and ejabberd, a proxy and another malloc, with all they need, unpacked into the
+ * cache: nothing is installed on the machine and no service of it is started.
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
@@ -8,7 +8,10 @@ import { cached } from "../cache.ts";
 import { run } from "../run.ts";
 import { find } from "../tools.ts";
 
-const PACKAGES = ["ejabberd", "prosody", "lua-event", "lua-unbound"];
+const PACKAGES = [
+  ...["ejabberd", "prosody", "lua-event", "lua-unbound"],
+  ...["haproxy", "liblua5.3-0", "libjemalloc2"],
+];
 
 /** Changes when the packages of the machine's release do. */
 async function versions(): Promise<string> {
@@ -22,12 +25,14 @@ export const hasPeerPackages = (): boolean =>
 /** @returns the folder that stands for "/" @throws Error where there is no Debian */
 export async function peerPackages(): Promise<string> {
   if (!hasPeerPackages()) {
-    throw new Error("Cannot get ejabberd and Prosody: apt-get, dpkg-deb and root are needed");
+    throw new Error(
+      "Cannot get ejabberd, Prosody and HAProxy: apt-get, dpkg-deb and root are needed",
+    );
   }
   if (!/\d/.test(await versions())) await run("apt-get", ["update", "-qq"]);
   const folder = await cached({
     name: "peers",
-    about: "ejabberd and Prosody (Debian packages, unpacked)",
+    about: "ejabberd, Prosody and HAProxy (Debian packages, unpacked)",
     inputs: [PACKAGES.join(" "), await versions()],
     make: async (draft) => {
       const archives = path.join(draft, "archives");
@@ -36,6 +41,7 @@ export async function peerPackages(): Promise<string> {
         "-y",
         "-qq",
         "--no-install-recommends",
+        "--reinstall", // Else what this machine has already would not come.
         "-o",
         `Dir::Cache::archives=${archives}`,
       ];
@@ -51,7 +57,7 @@ export async function peerPackages(): Promise<string> {
 }
 
 /** The version that a Debian package in the unpacked folder has. */
-export async function packageVersion(name: "ejabberd" | "prosody"): Promise<string> {
+export async function packageVersion(name: "ejabberd" | "prosody" | "haproxy"): Promise<string> {
   const output = await run("apt-cache", ["policy", name]);
   return /Candidate: (?:\d+:)?([\d.]+)/.exec(output)?.[1] ?? "unknown";
 }
