@@ -54,6 +54,7 @@ const ROUTER = {
   mirroredWhole: "Sessions sent whole to their shadows.",
   mirroredChanges: "Changes of sessions sent to their shadows.",
   mirrorFailures: "Frames to shadows that were not answered: other shadows were chosen.",
+  notWithheld: "Sessions whose clients did not wait any longer for their shadows.",
   stanzasIn: "Stanzas that clients of this node sent.",
   stanzasHandedOver: "Stanzas handed to sessions of this node.",
   copiesHandedOver: "Copies of messages handed to other resources of this node (XEP-0280).",

@@ -26,6 +26,7 @@ import type { HandOver } from "./hand-over.ts";
 import type { Packed } from "./session-wire.ts";
 import { encodeWaiting, packSession } from "./session-wire.ts";
 import { decodeVerdicts, encodeChange, encodeMirror } from "./shadow-wire.ts";
+import { Withheld } from "./withheld.ts";
 
 /** Of stanzas in one item: a large outbox goes in pieces. */
 const PIECE_BYTES = 512 * 1024;
@@ -71,6 +72,7 @@ interface Followed {
 export class Shadows implements Shadow {
   readonly #parts: ShadowParts;
   readonly #mirror: Mirror;
+  readonly #withheld: Withheld;
   readonly #followed = new Map<string, Followed>();
   /** Sessions whose state may have changed by what they were told. */
   #told = new Set<Followed>();
@@ -92,11 +94,13 @@ export class Shadows implements Shadow {
       after: (ms, work) => void clock.after(ms, work),
       nowMs: () => clock.monotonicMs(),
       onKept: (id) => this.#onKept(id),
+      onStored: (id, until) => this.#onStored(id, until),
     });
+    this.#withheld = new Withheld(clock);
   }
 
-  get stats(): MirrorStats {
-    return this.#mirror.stats;
+  get stats(): MirrorStats & { readonly notWithheld: number } {
+    return { ...this.#mirror.stats, notWithheld: this.#withheld.givenUp };
   }
 
   begin(session: MovableSession): void {
@@ -107,6 +111,10 @@ export class Shadows implements Shadow {
 
   changed({ id }: ClientSession): void {
     this.#mirror.changed(id);
+  }
+
+  withholds(session: MovableSession): boolean {
+    return this.#mirror.isMirrored(session.id) && this.#withheld.mustWait(session);
   }
 
   settled({ id }: ClientSession): Promise<boolean> | undefined {
@@ -123,8 +131,10 @@ export class Shadows implements Shadow {
   }
 
   end(session: ClientSession): void {
-    if (this.#followed.get(session.id)?.session !== session) return;
+    const followed = this.#followed.get(session.id);
+    if (followed?.session !== session) return;
     this.#followed.delete(session.id);
+    this.#withheld.end(followed.session);
     this.#mirror.end(session.id);
   }
 
@@ -210,6 +220,11 @@ export class Shadows implements Shadow {
     this.#parts.endings.displaced(session);
   }
 
+  #onStored(id: string, until: number): void {
+    const session = this.#followed.get(id)?.session;
+    if (session !== undefined) this.#withheld.letOut(session, until);
+  }
+
   #encode(id: string, isWhole: boolean): Encoded | undefined {
     const followed = this.#followed.get(id);
     if (followed === undefined) return undefined;
@@ -246,8 +261,8 @@ export class Shadows implements Shadow {
       carried: fingerprints(carried),
     };
     this.#stateSent(followed, progress.received);
-    const isComplete = followed.sent.sent === sentTotal && held.isComplete;
-    return { payload, isComplete };
+    const { sent: until } = followed.sent;
+    return { payload, isComplete: until === sentTotal && held.isComplete, until };
   }
 
   #change(followed: Followed, sent: Sent, progress: SessionProgress): Encoded {
@@ -279,7 +294,8 @@ export class Shadows implements Shadow {
     sent.held = held.until;
     sent.route = session.route;
     if (isStateDue) this.#stateSent(followed, received);
-    return { payload, isComplete: sent.sent === sentTotal && held.isComplete };
+    const { sent: until } = sent;
+    return { payload, isComplete: until === sentTotal && held.isComplete, until };
   }
 
   /** What waits for its client from that place on, as much as fits. */
@@ -357,7 +373,7 @@ function overAfter(sent: Sent | undefined): Encoded | undefined {
     carried: NOTHING,
     isOver: true,
   });
-  return { payload, isComplete: true };
+  return { payload, isComplete: true, until: 0 };
 }
 
 const NO_BYTES = Buffer.alloc(0);

@@ -87,6 +87,11 @@ export interface MovableSession extends ClientSession {
   readonly progress: SessionProgress | undefined;
   /** What was sent and not acknowledged, by its place: see SessionProgress. */
   sentAt(place: number): Envelope | Buffer | undefined;
+  /**
+   * Its client may have what is for it up to that place (see SessionProgress), if that was withheld.
+   * False when there is more that is.
+   */
+  letOut(until: number): boolean;
   /** All that another node would need, as it is now. */
   snapshot(): SessionState;
   /**
@@ -121,6 +126,8 @@ export interface Shadow {
   begin(session: MovableSession): void;
   /** Something that its next node must know. */
   changed(session: ClientSession): void;
+  /** Whether what is for its client waits until the copy has it: see MovableSession.letOut. */
+  withholds(session: MovableSession): boolean;
   /**
    * Undefined when the copy has all of it; otherwise settles as soon as it has all that there is now,
    * with false when the session turns out to be another node's.

@@ -111,3 +111,13 @@ test("it cannot have got any number of stanzas from a dead node", () => {
   expect(outbox.fits(10_001)).toBe(true);
   expect(outbox.fits(10_002)).toBe(false);
 });
+
+test("a client is asked about what it was sent, and again about the rest", () => {
+  const outbox = filled(3);
+  expect(outbox.takeRequest(0)).toBe(false);
+  expect(outbox.takeRequest(1)).toBe(true);
+  outbox.acknowledge(1);
+  expect(outbox.hasUnasked).toBe(true);
+  expect(outbox.takeRequest(2)).toBe(true);
+  expect(outbox.hasUnasked).toBe(false);
+});

@@ -87,11 +87,12 @@ export class Outbox {
   /**
    * Whether to ask for an acknowledgement now. There is at most one open request, so a busy client
    * is asked once a round trip and a quiet one at every stanza.
+   * @param written how many of those that wait it has been sent
    */
-  takeRequest(): boolean {
-    if (this.#isAsked || this.size === 0) return false;
+  takeRequest(written = this.size): boolean {
+    if (this.#isAsked || written <= 0) return false;
     this.#isAsked = true;
-    this.#askedAbout = this.size;
+    this.#askedAbout = written;
     return true;
   }
 

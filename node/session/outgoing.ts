@@ -32,6 +32,8 @@ export class Outgoing {
   #isResumable = false;
   /** How many of the outbox's last stanzas have not been written to the present stream. */
   #unwritten = 0;
+  /** The place (see SessionProgress) from which on it is withheld: its shadow does not have it yet. */
+  #withheldFrom = Number.POSITIVE_INFINITY;
   #held: Held[] | undefined;
   /** Without acknowledgements: written behind a blocked write, so certainly not sent yet. */
   #unflushed: Unflushed[] | undefined;
@@ -109,19 +111,27 @@ export class Outgoing {
     return true;
   }
 
-  /** The client knows its address: what was held goes out. */
-  release(stream: ServerStream): void {
+  /** The client knows its address: what was held goes out, unless it is to be withheld. */
+  release(stream: ServerStream, isWithheld: boolean): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const { bytes, envelope } of held) this.write(stream, bytes, envelope);
+    for (const { bytes, envelope } of held) this.write(stream, bytes, envelope, isWithheld);
     this.#untilLive?.reach(0);
     this.#untilLive = undefined;
   }
 
-  /** The caller has seen that it is not full. False when the stream did not take it. */
-  write(stream: ServerStream, bytes: Buffer, envelope: Envelope | undefined): boolean {
+  /**
+   * The caller has seen that it is not full. False when the stream did not take it.
+   * @param isWithheld until `letOut`; only for a session that can be resumed
+   */
+  write(
+    stream: ServerStream,
+    bytes: Buffer,
+    envelope: Envelope | undefined,
+    isWithheld: boolean,
+  ): boolean {
     if (this.#isResumable) {
-      this.keep(bytes, envelope);
+      this.keep(bytes, envelope, isWithheld);
       // Unless others are still to be written again, which then goes on by itself.
       if (this.#unwritten === 1) this.writeAgain(stream);
       return true; // Whatever becomes of this stream.
@@ -139,9 +149,21 @@ export class Outgoing {
   }
 
   /** Remembers a stanza for the stream that resumes the session. */
-  keep(bytes: Buffer, envelope: Envelope | undefined): void {
+  keep(bytes: Buffer, envelope: Envelope | undefined, isWithheld: boolean): void {
+    if (isWithheld && this.#withheldFrom === Number.POSITIVE_INFINITY) {
+      this.#withheldFrom = this.#outbox?.sentTotal ?? 0;
+    }
     this.#outbox?.add(envelope ?? bytes);
     this.#unwritten += 1;
+  }
+
+  /** See MovableSession. */
+  letOut(stream: ServerStream | undefined, until: number): boolean {
+    const isAll = until >= (this.#outbox?.sentTotal ?? 0);
+    if (isAll) this.#withheldFrom = Number.POSITIVE_INFINITY;
+    else this.#withheldFrom = Math.max(this.#withheldFrom, until);
+    if (stream !== undefined && this.#unwritten > 0) this.writeAgain(stream);
+    return this.#withheldFrom === Number.POSITIVE_INFINITY;
   }
 
   /** The stream is gone: nothing that it did not acknowledge can be relied on. */
@@ -155,8 +177,9 @@ export class Outgoing {
     const outbox = this.#outbox;
     if (outbox === undefined) return;
     this.#unwritten = Math.min(this.#unwritten, outbox.size);
+    const withheld = Math.max(0, outbox.sentTotal - this.#withheldFrom);
     let bytes = 0;
-    while (this.#unwritten > 0 && bytes < AGAIN_BYTES) {
+    while (this.#unwritten > withheld && bytes < AGAIN_BYTES) {
       const next = bytesOf(outbox.at(outbox.size - this.#unwritten));
       if (next === undefined || !stream.write(next)) return;
       bytes += next.length;
@@ -176,7 +199,8 @@ export class Outgoing {
 
   /** Sends `<r/>` unless nothing waits or an answer is owed already. */
   ask(stream: ServerStream): void {
-    if (this.#outbox?.takeRequest()) stream.write(REQUEST);
+    const outbox = this.#outbox;
+    if (outbox?.takeRequest(outbox.size - this.#unwritten)) stream.write(REQUEST);
   }
 
   /** Asks again a client that was asked long ago. */

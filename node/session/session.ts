@@ -113,6 +113,7 @@ export class Session implements MovableSession, StreamOwner {
       stream.close(failure);
       return;
     }
+    this.letOut(Number.POSITIVE_INFINITY); // It is told that this is all.
     this.acks.outgoing.ask(stream);
     this.#phase = mayResume ? "leaving" : "closing";
     stream.closeGently(failure);
@@ -148,7 +149,8 @@ export class Session implements MovableSession, StreamOwner {
     stream.owner = this;
     this.#phase = "live";
     for (const answer of answers) stream.write(answer);
-    this.acks.outgoing.release(stream);
+    this.acks.outgoing.release(stream, this.#shadow?.withholds(this) === true);
+    this.#shadow?.changed(this);
   }
 
   /** Ends a session that could not be bound after all. */
@@ -238,6 +240,11 @@ export class Session implements MovableSession, StreamOwner {
 
   sentAt(place: number): Envelope | Buffer | undefined {
     return this.acks.outgoing.sentAt(place);
+  }
+
+  letOut(until: number): boolean {
+    const stream = this.#phase === "live" ? this.#stream : undefined;
+    return this.acks.outgoing.letOut(stream, until);
   }
 
   snapshot(): SessionState {
@@ -338,8 +345,10 @@ export class Session implements MovableSession, StreamOwner {
       this.close("policy-violation", "Too many stanzas without an acknowledgement");
       return false;
     }
-    if (phase !== "live" || this.#stream === undefined) outgoing.keep(bytes, envelope);
-    else if (outgoing.write(this.#stream, bytes, envelope)) this.#door.stats.stanzasOut += 1;
+    const isWithheld = this.#shadow?.withholds(this) === true;
+    const stream = phase === "live" ? this.#stream : undefined;
+    if (stream === undefined) outgoing.keep(bytes, envelope, isWithheld);
+    else if (outgoing.write(stream, bytes, envelope, isWithheld)) this.#door.stats.stanzasOut += 1;
     else return false;
     this.#shadow?.changed(this);
     return true;

@@ -22,9 +22,16 @@ class Bench {
   readonly clock = new FakeClock();
   /** Whether what is encoded next is all there is. */
   isComplete = true;
+  /** As far as that goes. */
+  until = 0;
+  readonly stored: string[] = [];
   readonly mirror = new Mirror({
     choose: (_id, isUsable) => this.nodes.find(isUsable),
-    encode: (id) => ({ payload: Buffer.from(id), isComplete: this.isComplete }),
+    encode: (id) => ({
+      payload: Buffer.from(id),
+      isComplete: this.isComplete,
+      until: this.until,
+    }),
     send: (node, term, items) => {
       const { promise, resolve, reject } = Promise.withResolvers<readonly Verdict[]>();
       this.sent.push({ node, term, items, resolve, reject });
@@ -36,6 +43,7 @@ class Bench {
     after: (ms, work) => void this.clock.after(ms, work),
     nowMs: () => this.clock.monotonicMs(),
     onKept: (id) => void this.kept.push(id),
+    onStored: (id, until) => void this.stored.push(`${id} ${until}`),
   });
 
   constructor(...nodes: string[]) {
@@ -268,4 +276,42 @@ test("what a shadow has forgotten is sent to it whole again", async () => {
   bench.mirror.forgottenBy("a");
   expect(bench.mirror.isSafe("s")).toBe(false);
   expect(told(await bench.one())).toBe("a 1: whole s 2");
+});
+
+test("how far a shadow has a session is told when nothing of it is on its way", async () => {
+  const bench = await mirrored("a");
+  bench.stored.splice(0);
+  const change = async (until: number, isComplete: boolean) => {
+    Object.assign(bench, { until, isComplete });
+    bench.mirror.changed("s");
+    return await bench.one();
+  };
+  const [first, second] = [await change(3, true), await change(4, true)];
+  expect(bench.stored).toEqual([]);
+  first.resolve(["stored"]);
+  await turn();
+  expect(bench.stored).toEqual(["s 3"]);
+  second.resolve(["unknown"]);
+  bench.isComplete = false;
+  const piece = await bench.one();
+  Object.assign(bench, { until: 5, isComplete: true });
+  const rest = await bench.one();
+  for (const { resolve } of [piece, rest]) resolve(["stored"]);
+  await turn();
+  expect(bench.stored).toEqual(["s 3", "s 5"]);
+});
+
+test("what nobody can have a copy of waits for nobody", async () => {
+  const bench = new Bench();
+  bench.mirror.begin("s");
+  expect(bench.mirror.isMirrored("s")).toBe(true); // It is not known yet.
+  expect(await bench.next()).toEqual([]);
+  expect(bench.mirror.isMirrored("s")).toBe(false);
+  expect(bench.stored).toEqual(["s Infinity"]);
+  bench.nodes.push("a");
+  bench.mirror.nodeUp("a");
+  await bench.one();
+  expect(bench.mirror.isMirrored("s")).toBe(true);
+  bench.mirror.close("s");
+  expect(bench.mirror.isMirrored("s")).toBe(false);
 });

@@ -26,6 +26,8 @@ export interface Encoded {
   readonly payload: Buffer;
   /** There is no more to be sent; otherwise the rest goes with the next change. */
   readonly isComplete: boolean;
+  /** How many stanzas for its client there were when nothing more was to be sent. */
+  readonly until: number;
 }
 
 export interface MirrorParts {
@@ -46,6 +48,8 @@ export interface MirrorParts {
   after(ms: number, work: () => void): void;
   nowMs(): number;
   onKept(id: string): void;
+  /** The shadow has all up to `until` (see Encoded), or there is no shadow that could. */
+  onStored(id: string, until: number): void;
 }
 
 /** How long a node that did not answer is left alone. */
@@ -72,8 +76,9 @@ interface Mirrored {
 interface Sent extends MirrorItem {
   readonly mirrored: Mirrored | undefined;
   readonly epoch: number;
-  /** How many changes the shadow has when it has stored this. */
+  /** How many changes the shadow has when it has stored this, and see Encoded. */
   readonly changes: number;
+  readonly until: number;
 }
 
 export interface MirrorStats {
@@ -152,6 +157,12 @@ export class Mirror {
     if (mirrored.stored >= mirrored.changes) return undefined;
     mirrored.untilStored ??= new Waiters();
     return mirrored.untilStored.wait(mirrored.changes);
+  }
+
+  /** Another node has a copy of it, or is to have one. */
+  isMirrored(id: string): boolean {
+    const mirrored = this.#sessions.get(id);
+    return mirrored !== undefined && !mirrored.isClosed && !this.#unshadowed.has(id);
   }
 
   /** Another node has a copy with all changes so far. */
@@ -265,7 +276,7 @@ export class Mirror {
     for (const [node, ids] of this.#drops) {
       for (const id of ids) {
         const item = { kind: "drop", id, sequence: 0, payload: NOTHING } as const;
-        add(node, { ...item, mirrored: undefined, epoch: 0, changes: 0 });
+        add(node, { ...item, mirrored: undefined, epoch: 0, changes: 0, until: 0 });
       }
     }
     this.#drops.clear();
@@ -294,11 +305,12 @@ export class Mirror {
     mirrored.sequence += 1;
     if (isWhole) this.#whole += 1;
     else this.#changes += 1;
-    const { payload, isComplete } = encoded;
+    const { payload, isComplete, until } = encoded;
     if (!isComplete) this.#touch(id, mirrored);
     const { epoch, sequence } = mirrored;
+    const kind = isWhole ? "whole" : "change";
     const changes = isComplete ? mirrored.changes : 0;
-    return { kind: isWhole ? "whole" : "change", id, sequence, payload, mirrored, epoch, changes };
+    return { kind, id, sequence, payload, mirrored, epoch, changes, until };
   }
 
   /** Never in place of another that lives: it may have taken the session over, and would not say so. */
@@ -315,6 +327,7 @@ export class Mirror {
     await Promise.all(this.#renouncing);
     if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
       this.#stored(mirrored, changes);
+      this.#parts.onStored(id, Number.POSITIVE_INFINITY);
     }
   }
 
@@ -387,12 +400,13 @@ export class Mirror {
     this.#renouncing.add(renounced);
   }
 
-  #take({ id, mirrored, epoch, changes }: Sent, verdict: Verdict): void {
+  #take({ id, mirrored, epoch, changes, until }: Sent, verdict: Verdict): void {
     if (mirrored === undefined || this.#sessions.get(id) !== mirrored) return;
     if (mirrored.epoch !== epoch) return;
     switch (verdict) {
       case "stored":
         this.#stored(mirrored, changes);
+        if (changes > 0) this.#parts.onStored(id, until);
         return;
       case "unknown":
         this.#again(id, mirrored);

@@ -92,6 +92,8 @@ export class TestRouter implements SessionEvents {
   part: (ended: Ended) => Promise<void> = async () => {};
   /** Set by tests of sessions that are on another node. */
   fetchSession?: NonNullable<SessionEvents["fetchSession"]>;
+  /** Set by tests of sessions that another node has copies of. */
+  shadow?: NonNullable<SessionEvents["shadow"]>;
 
   onStanza(session: ClientSession, stanza: ParsedStanza, count: number): void | Promise<void> {
     this.stanzas.push(stanza);

@@ -78,6 +78,7 @@ export class Owner {
       after: (ms, work) => parts.after(ms, work),
       nowMs: () => parts.nowMs(),
       onKept: (id) => parts.onBroken(`${id} is said to be kept by another`),
+      onStored: (id, until) => this.#onStored(id, until),
     });
   }
 
@@ -142,6 +143,12 @@ export class Owner {
     session.sent = Math.min(version, from + PIECE);
     const piece: Piece = { from, to: session.sent, due: session.due };
     const payload = Buffer.from(JSON.stringify(piece));
-    return { payload, isComplete: session.sent === version };
+    return { payload, isComplete: session.sent === version, until: session.sent };
+  }
+
+  /** Its client is given as much, and tells that it has it. */
+  #onStored(id: string, until: number): void {
+    const session = this.sessions.get(id);
+    if (session !== undefined) this.#promise(session, Math.min(until, session.version));
   }
 }

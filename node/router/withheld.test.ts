@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { FakeClock } from "../base/fake-clock.ts";
+import type { MovableSession } from "../session/contract.ts";
+import { WITHHELD_MS, Withheld } from "./withheld.ts";
+
+/** Its client is given `sent` stanzas in all. */
+function bench() {
+  const clock = new FakeClock();
+  const withheld = new Withheld(clock);
+  const told = { out: [] as number[], sent: 0 };
+  const session = {
+    letOut(until: number) {
+      told.out.push(until);
+      return until >= told.sent;
+    },
+  } as MovableSession;
+  return { clock, withheld, session, told };
+}
+
+test("a client waits for its shadow, each time for so long at most", () => {
+  const { clock, withheld, session, told } = bench();
+  told.sent = 1;
+  expect(withheld.mustWait(session)).toBe(true);
+  clock.advance(WITHHELD_MS - 1);
+  told.sent = 3;
+  expect(withheld.mustWait(session)).toBe(true);
+  withheld.letOut(session, 1); // There is a word of it: the rest may take as long again.
+  clock.advance(WITHHELD_MS - 1);
+  expect(told.out).toEqual([1]);
+  withheld.letOut(session, 3);
+  clock.advance(2 * WITHHELD_MS);
+  expect(told.out).toEqual([1, 3]);
+  expect(withheld.givenUp).toBe(0);
+});
+
+test("a client whose shadow is silent is not kept waiting until it speaks again", () => {
+  const { clock, withheld, session, told } = bench();
+  told.sent = 1;
+  withheld.mustWait(session);
+  clock.advance(WITHHELD_MS);
+  expect(told.out).toEqual([Number.POSITIVE_INFINITY]);
+  expect(withheld.mustWait(session)).toBe(false);
+  clock.advance(10 * WITHHELD_MS);
+  expect(withheld.givenUp).toBe(1);
+  withheld.letOut(session, 1);
+  expect(withheld.mustWait(session)).toBe(true);
+});
+
+test("a session that is over is not waited for", () => {
+  const { clock, withheld, session, told } = bench();
+  withheld.mustWait(session);
+  withheld.end(session);
+  clock.advance(2 * WITHHELD_MS);
+  expect(told.out).toEqual([]);
+  expect(withheld.givenUp).toBe(0);
+});

@@ -1,0 +1,68 @@
+/**
+ * Sessions whose clients are to have nothing that their shadows do not have: it might be given to them
+ * again after a death. Not for long, since a node that does not answer must not keep anybody waiting.
+ */
+import type { Clock, Timer } from "../base/clock.ts";
+import type { MovableSession } from "../session/contract.ts";
+
+/** Many round trips between nodes that are busy; the repeats of a death within it are the price. */
+export const WITHHELD_MS = 1_000;
+
+export class Withheld {
+  readonly #clock: Clock;
+  /** Since when each has waited for a word of its shadow, the longest first. */
+  readonly #sinceMs = new Map<MovableSession, number>();
+  /** Those that have waited long enough, until their shadows answer again. */
+  readonly #late = new Set<MovableSession>();
+  #timer: Timer | undefined;
+  #givenUp = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How often a client was not kept waiting any longer. */
+  get givenUp(): number {
+    return this.#givenUp;
+  }
+
+  /** Something is for its client: whether that waits until `letOut`. */
+  mustWait(session: MovableSession): boolean {
+    if (this.#late.has(session)) return false;
+    if (!this.#sinceMs.has(session)) this.#begin(session);
+    return true;
+  }
+
+  /** Its shadow has what is for its client up to that place, or it has none. */
+  letOut(session: MovableSession, until: number): void {
+    this.#late.delete(session);
+    const isWaiting = this.#sinceMs.delete(session);
+    if (!session.letOut(until) && isWaiting) this.#begin(session);
+  }
+
+  end(session: MovableSession): void {
+    this.#sinceMs.delete(session);
+    this.#late.delete(session);
+  }
+
+  #begin(session: MovableSession): void {
+    this.#sinceMs.set(session, this.#clock.monotonicMs());
+    this.#timer ??= this.#clock.after(WITHHELD_MS, () => this.#expire());
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    for (const [session, sinceMs] of this.#sinceMs) {
+      const leftMs = sinceMs + WITHHELD_MS - nowMs;
+      if (leftMs > 0) {
+        this.#timer = this.#clock.after(leftMs, () => this.#expire());
+        return;
+      }
+      this.#sinceMs.delete(session);
+      this.#late.add(session);
+      this.#givenUp += 1;
+      session.letOut(Number.POSITIVE_INFINITY);
+    }
+  }
+}
