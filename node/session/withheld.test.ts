@@ -21,6 +21,7 @@ class TestShadow implements Shadow {
   }
   close(): void {}
   end(): void {}
+  async leave(): Promise<void> {}
 }
 
 /** Romeo, whose session has a shadow. */
