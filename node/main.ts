@@ -71,6 +71,8 @@ const STOP_MS = 5_000;
 
 /** What is built later than the callbacks that lead to it. */
 interface Upper {
+  /** Resolves when there is a router. */
+  readonly isReady: PromiseWithResolvers<Router>;
   router?: Router;
   door?: ClientDoor;
   components?: ComponentDoor | undefined;
@@ -82,7 +84,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   // Whoever is given the domains sees them change: see reload.ts.
   const configuration = { ...started, domains: domains.list };
   await using starting = new AsyncDisposableStack();
-  const upper: Upper = {};
+  const upper: Upper = { isReady: Promise.withResolvers() };
   const modules = await modulesWith(externalIn(configuration));
   const certificate = await readDomainCertificate(configuration);
   const tls = new TlsContexts(certificate);
@@ -108,6 +110,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const opened = connectRouter({ ...parts, modules, served: domains.set, mesh, upper });
   const { router } = opened;
   upper.router = router;
+  upper.isReady.resolve(router);
   const openSecretOnce = () =>
     openClusterSecret(stores, configuration.domains, (count) => random.bytes(count));
   const secret = await persist("secrets", openSecretOnce, patience);
@@ -204,9 +207,10 @@ async function openClusterMesh(
     clock,
     log,
     onFrame(from, kind, payload) {
-      // Nobody routes to a node that has not finished starting: it has no session yet.
-      if (upper.router === undefined) throw new Error("this node is starting");
-      return upper.router.onFrame(from, kind, payload);
+      const { router, isReady } = upper;
+      if (router !== undefined) return router.onFrame(from, kind, payload);
+      // Others know of this node as soon as its record is there: to refuse would be to look broken.
+      return isReady.promise.then((late) => late.onFrame(from, kind, payload));
     },
   });
 }

@@ -63,6 +63,7 @@ export class SimNode implements Place {
   #door: ClientDoor | undefined;
   #gate: Gate | undefined;
   #opened: OpenedRouter | undefined;
+  readonly #isReady = Promise.withResolvers<OpenedRouter["router"]>();
   #mesh: CountedMesh | undefined;
   #routes: EtcdRoutes | undefined;
   #onMeshPeer: ((socket: MeshSocket) => void) | undefined;
@@ -145,12 +146,13 @@ export class SimNode implements Place {
       log: this.#log,
       wires: this.#meshWires,
       onFrame: (from, kind, payload) => {
-        if (this.#opened === undefined) throw new Error("this node is starting");
-        return this.#opened.router.onFrame(from, kind, payload);
+        if (this.#opened !== undefined) return this.#opened.router.onFrame(from, kind, payload);
+        return this.#isReady.promise.then((router) => router.onFrame(from, kind, payload));
       },
     });
     this.#routes = await this.#openRoutes(self);
     this.#opened = this.#openRouter();
+    this.#isReady.resolve(this.#opened.router);
     this.#door = await this.#openDoor(this.#opened);
     this.#isServing = this.#isAlive;
     if (this.#isAlive) world.say(`${this.machine} is serving`);
