@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { ClientConfig, ClientEvent, Command } from "./contract.ts";
-import { pythonWithSlixmpp } from "./python.ts";
+import { pythonWith } from "./python.ts";
 
 export type Library = "slixmpp" | "xmpp.js";
 type Of<E extends ClientEvent["event"]> = ClientEvent & { readonly event: E };
@@ -27,7 +27,7 @@ export class Client implements AsyncDisposable {
   ): Promise<Client> {
     const program =
       library === "slixmpp"
-        ? [await pythonWithSlixmpp(), path.join(import.meta.dirname, "slixmpp_client.py")]
+        ? [await pythonWith("slixmpp"), path.join(import.meta.dirname, "slixmpp_client.py")]
         : [process.execPath, path.join(import.meta.dirname, "xmppjs-client.ts")];
     return new Client([...prefix, ...program, JSON.stringify(config)], config);
   }

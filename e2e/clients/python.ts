@@ -1,28 +1,34 @@
-/** A Python virtual environment with the third-party clients, made once and kept in the cache. */
+/** Python virtual environments with third-party clients, each made once and kept in the cache. */
 import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { cached } from "../harness/cache.ts";
 
-const REQUIREMENTS = ["slixmpp==1.17.0"];
+const REQUIREMENTS = {
+  slixmpp: ["slixmpp==1.17.0"],
+} as const;
 
-let made: Promise<string> | undefined;
+export type PythonLibrary = keyof typeof REQUIREMENTS;
 
-/** The path of a Python interpreter that can import slixmpp. */
-export function pythonWithSlixmpp(): Promise<string> {
-  made ??= make();
-  return made;
+const made = new Map<PythonLibrary, Promise<string>>();
+
+/** The path of a Python interpreter that can import the library. */
+export function pythonWith(library: PythonLibrary): Promise<string> {
+  const known = made.get(library) ?? make(library);
+  made.set(library, known);
+  return known;
 }
 
-async function make(): Promise<string> {
+async function make(library: PythonLibrary): Promise<string> {
+  const requirements = REQUIREMENTS[library];
   const folder = await cached({
-    name: "python-clients",
-    about: "slixmpp in a Python environment (about 10 seconds)",
-    inputs: REQUIREMENTS,
+    name: `python-${library}`,
+    about: `${library} in a Python environment (about 10 seconds)`,
+    inputs: requirements,
     make: async (target) => {
       execFileSync("python3", ["-m", "venv", target], { stdio: ["ignore", 2, 2] });
       const python = path.join(target, "bin", "python");
       const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-      execFileSync(python, [...install, ...REQUIREMENTS], { stdio: ["ignore", 2, 2] });
+      execFileSync(python, [...install, ...requirements], { stdio: ["ignore", 2, 2] });
     },
   });
   return path.join(folder, "bin", "python");

@@ -1,9 +1,10 @@
-/** A Python script that does with slixmpp what clients do, and says what each step came to. */
+/** Programs that do with a library what clients do, and say what each step came to. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { pythonWithSlixmpp } from "./python.ts";
+import { pythonWith } from "./python.ts";
+import { strictClient } from "./rust.ts";
 
 export interface ScriptConfig {
   readonly domain: string;
@@ -16,16 +17,31 @@ export interface ScriptConfig {
   readonly component?: { readonly domain: string; readonly secret: string; readonly port: number };
 }
 
-/** The steps in order, as [step, outcome]. @param name of a file beside this one */
-export async function runScript(name: string, config: ScriptConfig): Promise<[string, unknown][]> {
-  const words = [path.join(import.meta.dirname, name), JSON.stringify(config)];
-  const script = spawn(await pythonWithSlixmpp(), words, {
+type Steps = [step: string, outcome: unknown][];
+
+/** The steps of a Python script in order. @param name of a file beside this one */
+export async function runScript(name: string, config: ScriptConfig): Promise<Steps> {
+  return stepsOf(await pythonWith("slixmpp"), [path.join(import.meta.dirname, name)], config);
+}
+
+/** The steps of the client in rust/, which is built when it is not there yet. */
+export async function runStrictClient(config: ScriptConfig): Promise<Steps> {
+  return stepsOf(await strictClient(), [], config);
+}
+
+async function stepsOf(
+  command: string,
+  words: readonly string[],
+  config: ScriptConfig,
+): Promise<Steps> {
+  const program = spawn(command, [...words, JSON.stringify(config)], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, SSL_CERT_FILE: config.authority },
     timeout: 90_000,
   });
-  const ended = once(script, "exit");
-  const said: [string, unknown][] = [];
-  for await (const line of createInterface(script.stdout)) {
+  const ended = once(program, "exit");
+  const said: Steps = [];
+  for await (const line of createInterface(program.stdout)) {
     const { step, outcome } = JSON.parse(line) as { step: string; outcome: unknown };
     said.push([step, outcome]);
   }
