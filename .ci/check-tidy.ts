@@ -27,7 +27,11 @@ const BANNED: readonly { readonly pattern: RegExp; readonly why: string }[] = [
 function banned(): readonly string[] {
   const faults: string[] = [];
   for (const file of listFiles()) {
-    if (/\.(png|ico|sum)$|package-lock\.json$|Cargo\.lock$|^LICENSE$|^\.ci\/check-tidy\.ts$/.test(file))
+    if (
+      /\.(png|ico|sum)$|package-lock\.json$|Cargo\.lock$|^LICENSE$|^\.ci\/check-tidy\.ts$/.test(
+        file,
+      )
+    )
       continue;
     for (const [index, line] of read(file).split("\n").entries()) {
       for (const { pattern, why } of BANNED) {
