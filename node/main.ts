@@ -103,7 +103,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const uploads = await persist("uploads", openUploadsOnce, patience);
   if (uploads !== undefined) starting.use(uploads);
   const failedLogins = new FailedLogins(configuration.c2s, clock, (report) =>
-    upper.router?.tellFailedLogins(report),
+    upper.router?.errands.tellFailedLogins(report),
   );
   const own = { failedLogins, incarnation, passwords, loopDelay, uploads, log };
   const parts = { configuration, stores, routes, ...own };
@@ -227,6 +227,8 @@ function openNodeRoutes(
       mesh?.addPeer(node);
       upper.router?.onNodeUp(node);
     },
+    onNodeLapsed: (node) => upper.router?.onNodeLapsed(node),
+    onNodeBack: (node) => upper.router?.onNodeBack(node),
     onNodeDown(node) {
       mesh?.removePeer(node.incarnation);
       upper.router?.onNodeDown(node);
@@ -246,7 +248,9 @@ function openNodeRoutes(
     clock,
     log,
     events,
-    notifySiblings: (to, user, set) => upper.router?.notifySiblings(to, user, set),
+    notifySiblings: (to, user, set) => upper.router?.errands.notifySiblings(to, user, set),
+    askOwnRoutes: async (node, user) =>
+      (await upper.router?.errands.ownRoutes(node, user)) ?? "gone",
   });
 }
 

@@ -161,6 +161,11 @@ const NODE_METRICS: readonly NodeMetric[] = [
   gauge("mesh_unanswered", "Frames not answered yet.", ({ mesh }) => mesh?.stats.unanswered ?? 0),
   gauge("nodes", "Other nodes of the cluster.", (s) => s.routes.nodes.size),
   gauge(
+    "nodes_lapsed",
+    "Other nodes whose lease has lapsed and that are asked whether they go on.",
+    ({ router }) => router.stats().lapsed ?? 0,
+  ),
+  gauge(
     "sessions_shadowed",
     "Sessions that another node has a copy of.",
     ({ router }) => router.stats().shadowed ?? 0,

@@ -32,6 +32,8 @@ function join(etcd: Etcd, at: number): Promise<EtcdRoutes> {
     ...{ leaseSeconds: 30, clock: systemClock, cacheUsersMax: 1_000 },
     events: {
       onNodeUp: () => undefined,
+      onNodeLapsed: () => undefined,
+      onNodeBack: () => undefined,
       onNodeDown: () => undefined,
       onRouteLost: () => undefined,
       onLeaseLost: () => undefined,

@@ -246,10 +246,6 @@ const LEASE: readonly Unheld[] = [
     invariant: "order",
     reason: "what is stored while routes are gone comes later than what is sent then",
   },
-  {
-    invariant: "repeated",
-    reason: "what a node without a lease gave to its clients may be given again by its shadow",
-  },
 ];
 
 /**

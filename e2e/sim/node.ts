@@ -280,6 +280,8 @@ export class SimNode implements Place {
         mesh?.addPeer(node);
         this.#opened?.router.onNodeUp(node);
       },
+      onNodeLapsed: (node) => this.#opened?.router.onNodeLapsed(node),
+      onNodeBack: (node) => this.#opened?.router.onNodeBack(node),
       onNodeDown: (node) => {
         mesh?.removePeer(node.incarnation);
         this.#opened?.router.onNodeDown(node);
@@ -307,7 +309,9 @@ export class SimNode implements Place {
       events,
       connect: () => this.etcd.face,
       notifySiblings: (to: string, user: string, set: RouteSet) =>
-        this.#opened?.router.notifySiblings(to, user, set),
+        this.#opened?.router.errands.notifySiblings(to, user, set),
+      askOwnRoutes: async (node, user) =>
+        (await this.#opened?.router.errands.ownRoutes(node, user)) ?? "gone",
     });
     return this.#watchClaims(routes);
   }

@@ -13,6 +13,7 @@ export const FrameKind = {
   mirror: 6,
   task: 7,
   failedLogins: 8,
+  ownRoutes: 9,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

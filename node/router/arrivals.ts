@@ -14,9 +14,11 @@ import {
   decodeFailedLogins,
   decodeMove,
   decodeOffline,
+  decodeOwnRoutesQuery,
   decodeRoutes,
   encodeDeliverAnswer,
   encodeMoveAnswer,
+  encodeOwnRoutes,
 } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -69,6 +71,8 @@ export class Arrivals {
           return this.#parts.succession.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
         case FrameKind.task:
           return this.#parts.cluster.answer(from, decodeTask(payload));
+        case FrameKind.ownRoutes:
+          return encodeOwnRoutes(routes.own(decodeOwnRoutesQuery(payload)));
         case FrameKind.failedLogins:
           this.#parts.onFailedLogins(decodeFailedLogins(payload));
           return NOTHING;

@@ -6,12 +6,14 @@ import {
   decodeDeliverAnswer,
   decodeFailedLogins,
   decodeOffline,
+  decodeOwnRoutes,
   decodeRoutes,
   encodeConflict,
   encodeDeliver,
   encodeDeliverAnswer,
   encodeFailedLogins,
   encodeOffline,
+  encodeOwnRoutes,
   encodeRoutes,
 } from "./frames.ts";
 import { BadFrame } from "./octets.ts";
@@ -104,6 +106,8 @@ test("what a later version adds is skipped", () => {
     fc.property(deliver, userRoutes, (frame, made) => {
       expect(decodeDeliver(extended(encodeDeliver(frame)))).toEqual(frame);
       expect(decodeRoutes(extended(encodeRoutes(made)))).toEqual(made);
+      const own = { isPublished: made.set.routes.length > 1, routes: made.set.routes };
+      expect(decodeOwnRoutes(extended(encodeOwnRoutes(own)), made.user)).toEqual(own);
     }),
   );
 });
@@ -114,6 +118,7 @@ describe("what is not valid is refused", () => {
     decodeRoutes,
     decodeConflict,
     decodeOffline,
+    (payload: Buffer) => decodeOwnRoutes(payload, "a@b"),
     (payload: Buffer) => decodeDeliverAnswer(payload, 1),
   ];
 

@@ -4,7 +4,7 @@
  */
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import { REPORTED_MAX } from "../guard/failed-logins.ts";
-import type { Route, RouteSet } from "../routes/contract.ts";
+import type { OwnRoutes, Route, RouteSet } from "../routes/contract.ts";
 import type { CopySide } from "./copies.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
 import type { Origin } from "./origin.ts";
@@ -170,6 +170,34 @@ export function decodeOffline(payload: Buffer): string {
   const reader = new OctetReader(payload);
   reader.skipExtension();
   return reader.text();
+}
+
+/** Frame "ownRoutes": what does the node asked hold of that user? "" for nothing but an answer. */
+export const encodeOwnRoutesQuery = encodeOffline;
+
+/** @throws BadFrame */
+export const decodeOwnRoutesQuery = decodeOffline;
+
+export function encodeOwnRoutes({ isPublished, routes }: OwnRoutes): Buffer {
+  const some = routes.slice(0, ROUTES_MAX);
+  const writer = new OctetWriter()
+    .extension()
+    .u8(isPublished ? 1 : 0)
+    .u16(some.length);
+  for (const route of some) writeRoute(writer, route);
+  return writer.done();
+}
+
+/** @throws BadFrame */
+export function decodeOwnRoutes(payload: Buffer, user: string): OwnRoutes {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const isPublished = (reader.u8() & 1) !== 0;
+  const routes: Route[] = [];
+  for (let left = reader.count(ROUTES_MAX, 8); left > 0; left -= 1) {
+    routes.push(readRoute(reader, user));
+  }
+  return { isPublished, routes };
 }
 
 function writeUserRoutes(writer: OctetWriter, { user, set }: UserRoutes): void {

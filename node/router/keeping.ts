@@ -115,8 +115,6 @@ export class Keeping {
       throw new Unavailable("mesh-failed", "Cannot say yet whose the sessions of this node are");
     }
     const isAlive = await this.#parts.peers.ready(owner);
-    // It may have been lost meanwhile.
-    if (this.#isOut) throw new Unavailable("mesh-failed", "Cannot keep sessions without a lease");
     const verdicts = isAlive ? this.#keeper.take(owner, term, items) : [];
     return items.map(({ kind, payload }, at): Verdict => {
       if (kind === "whole" && this.#isOurs(routeIn(payload))) return "kept";
@@ -127,14 +125,18 @@ export class Keeping {
     });
   }
 
-  /** This node may be taken for dead from now on: others have copies elsewhere then. */
+  /**
+   * Who sees that may have copies elsewhere from now on. Who does not, because it has no lease, either,
+   * goes on with these: nobody can take anything over without a lease.
+   */
   leaseLost(): void {
     this.#isOut = true;
-    this.#keeper.forgetAll();
   }
 
+  /** What was renounced here was noted on the lease that is gone. */
   leaseRegained(): void {
     this.#isOut = false;
+    this.#keeper.forgetAll();
   }
 
   /** A node is dead, or has left: what it left here is ours, unless somebody was quicker. */
@@ -153,8 +155,10 @@ export class Keeping {
   /** Never rejects. */
   async #adoptAll(owner: string, ids: Set<string>): Promise<void> {
     const { routes, log } = this.#parts;
-    const voidTerm = await this.#firmly(() => routes.renounced(owner));
+    let voidTerm = await this.#firmly(() => routes.renounced(owner));
     if (voidTerm === undefined) return;
+    // What was renounced here may not be noted any more: nothing may be used.
+    if (this.#isOut) voidTerm = Number.POSITIVE_INFINITY;
     const { term, byId: copies } = this.#keeper.takeAll(owner, voidTerm);
     if (copies.size === 0) return;
     log.info({ node: owner, sessions: copies.size }, "taking over the sessions of a dead node");

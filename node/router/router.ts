@@ -5,7 +5,7 @@ import type { ComponentEvents } from "../components/contract.ts";
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import type { FrameKind, Mesh } from "../mesh/contract.ts";
 import { FrameKind as Frames } from "../mesh/contract.ts";
-import type { Claim, NodeRecord, Route, RouteSet, Routes } from "../routes/contract.ts";
+import type { Claim, NodeRecord, Route, Routes } from "../routes/contract.ts";
 import type {
   ClientSession,
   Incoming,
@@ -29,9 +29,10 @@ import { Copies, copyRules } from "./copies.ts";
 import { newCounters } from "./counters.ts";
 import { Deliverer } from "./deliver.ts";
 import { Endings } from "./ended.ts";
+import { Errands } from "./errands.ts";
 import { Exits } from "./exits.ts";
 import { FanOut } from "./fan-out.ts";
-import { encodeConflict, encodeFailedLogins, encodeOffline, encodeRoutes } from "./frames.ts";
+import { encodeConflict, encodeOffline } from "./frames.ts";
 import { HandOver } from "./hand-over.ts";
 import { IqTable } from "./iq.ts";
 import type { Adopt, KeptAnswer } from "./keeping.ts";
@@ -84,6 +85,8 @@ export class Router implements SessionEvents {
   /** For the door of components. */
   readonly components: ComponentEvents;
   readonly cluster: ClusterView;
+  /** For the routes and the guard. */
+  readonly errands: Errands;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
   readonly #endings: Endings;
@@ -113,6 +116,7 @@ export class Router implements SessionEvents {
     this.#handOver = new HandOver({ ...told, shadows });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
+    this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
     this.#wakes = new Wakes(clock, (user) => this.#wake(user));
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const deliverer = new Deliverer({ routes, exits, counters });
@@ -134,8 +138,7 @@ export class Router implements SessionEvents {
     });
     const acceptance = this.#acceptance;
     const [line, lanes, newOrigin] = [this.#line, this.#lanes, this.#newOrigin];
-    const out = { components, line, routes, lanes, deliverer, exits, counters, log };
-    this.#fanOut = new FanOut(out);
+    this.#fanOut = new FanOut({ components, line, routes, lanes, deliverer, exits, counters, log });
     this.components = new FromComponents({ acceptance, line, handOver, counters, newOrigin });
     this.#senders = new Senders({ acceptance, stages, line, copies, counters, log, shadows });
     this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, clock });
@@ -243,6 +246,16 @@ export class Router implements SessionEvents {
     this.#succession.nodeUp(node);
   }
 
+  /** Its lease has lapsed, and it may go on. */
+  onNodeLapsed(node: NodeRecord): void {
+    this.#succession.nodeLapsed(node);
+  }
+
+  /** It went on, and has a lease again. */
+  onNodeBack(node: NodeRecord): void {
+    this.#succession.nodeUp(node);
+  }
+
   onNodeDown(node: NodeRecord): void {
     this.#peers.down(node.incarnation);
     this.cluster.nodesChanged();
@@ -268,24 +281,6 @@ export class Router implements SessionEvents {
   onLeaseRegained(): void {
     this.#succession.leaseRegained();
     this.#logged(this.#lifecycle.tell("restored"));
-  }
-
-  /**
-   * Tells a node that holds sessions of `user` how that user's routes stand now.
-   * @throws Unavailable when it may not have heard
-   */
-  async notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<void> {
-    await this.#asks.once(incarnation, Frames.routes, encodeRoutes({ user, set }));
-  }
-
-  /** Tells the other nodes, once: who does not hear it counts less. */
-  tellFailedLogins(report: FailedLoginReport): void {
-    const payload = encodeFailedLogins(report);
-    for (const node of this.#options.routes.nodes.keys()) {
-      this.#asks.once(node, Frames.failedLogins, payload).catch((error: unknown) => {
-        this.#options.log.debug({ err: error, node }, "cannot tell node of failed logins");
-      });
-    }
   }
 
   // For the modules.

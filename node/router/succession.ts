@@ -40,6 +40,8 @@ export class Succession {
   readonly shadows: Shadows | undefined;
   readonly keeping: Keeping | undefined;
   readonly #parts: SuccessionParts;
+  /** Nodes without a lease that go on. */
+  readonly #lapsed = new Set<string>();
 
   constructor(parts: SuccessionParts) {
     this.#parts = parts;
@@ -70,10 +72,18 @@ export class Succession {
   }
 
   nodeUp(node: NodeRecord): void {
+    this.#lapsed.delete(node.incarnation);
     this.shadows?.nodeUp(node);
   }
 
+  /** It may go on with its sessions, and be no shadow for others: it will forget its copies. */
+  nodeLapsed(node: NodeRecord): void {
+    this.#lapsed.add(node.incarnation);
+    this.shadows?.nodeDown(node);
+  }
+
   nodeDown(node: NodeRecord): void {
+    this.#lapsed.delete(node.incarnation);
     this.shadows?.nodeDown(node);
     this.keeping?.nodeDown(node.incarnation);
   }
@@ -110,6 +120,6 @@ export class Succession {
 
   stats(): Readonly<Record<string, number>> {
     const { copies = 0, adopting = 0 } = this.keeping ?? {};
-    return { ...this.shadows?.stats, copies, adopting };
+    return { ...this.shadows?.stats, copies, adopting, lapsed: this.#lapsed.size };
   }
 }

@@ -54,17 +54,24 @@ export class Book {
     return page.set;
   }
 
+  /** Our routes of a user, as they should be in etcd. */
+  ownOf(user: string): readonly Route[] {
+    return [...(this.#pages.get(user)?.own.values() ?? [])].map(({ route }) => route);
+  }
+
   /** Takes a newer set of a user. @returns our routes that are not in it though they should be */
   learn(user: string, set: RouteSet): readonly Route[] {
     const page = this.#pages.get(user);
     if (page === undefined) return [];
     if (page.set.revision < set.revision) page.set = set;
-    const sessions = new Set(page.set.routes.map(({ session, node }) => `${session} ${node}`));
+    const holders = new Map(page.set.routes.map((route) => [route.resource, route]));
     const lost: Route[] = [];
     for (const { route, writtenAt, isPublished } of page.own.values()) {
-      const isOlder = writtenAt <= page.set.revision;
-      const isThere = sessions.has(`${route.session} ${route.node}`);
-      if (isPublished && isOlder && !isThere) lost.push(route);
+      if (writtenAt > page.set.revision) continue;
+      const holder = holders.get(route.resource);
+      const isOurs = holder?.session === route.session && holder.node === route.node;
+      // Without a lease it is fine that nobody has it.
+      if (!isOurs && (isPublished || holder !== undefined)) lost.push(route);
     }
     return lost;
   }

@@ -59,6 +59,9 @@ test("the book finds out which of our routes a newer set has lost", () => {
   expect(book.learn(USER, { revision: 11, routes: [theirs] })).toEqual([ours]);
   book.unpublish(); // What is on no lease cannot be missing.
   expect(book.learn(USER, { revision: 12, routes: [theirs] })).toEqual([]);
+  // But what another has by now is lost.
+  const another = { ...ours, node: "other", session: "another" };
+  expect(book.learn(USER, { revision: 13, routes: [another] })).toEqual([ours]);
 });
 
 test("the book keeps a user's set until the last session here is gone", () => {

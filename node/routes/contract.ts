@@ -45,6 +45,13 @@ export interface BindResult {
   readonly replaced: Route | undefined;
 }
 
+/** What a node says of its own sessions of one user. */
+export interface OwnRoutes {
+  readonly routes: readonly Route[];
+  /** They are all in etcd, on a lease that it holds. */
+  readonly isPublished: boolean;
+}
+
 /** Whose session a copy was made of. */
 export interface CopyOrigin {
   readonly owner: string;
@@ -98,13 +105,21 @@ export interface Routes extends AsyncDisposable {
   /** The newest set known for a user who has a session on this node: exact, for corrections. */
   known(user: string): RouteSet | undefined;
   /**
+   * This node's own routes of that user, be they in etcd or not: for nodes that see its lease lapsed.
+   * @throws Unavailable when it leaves
+   */
+  own(user: string): OwnRoutes;
+  /**
    * The users who have sessions anywhere, each once, in pages, as of about now: for people.
    * @throws Unavailable
    */
   users(): AsyncIterable<string>;
   /** The node this is. */
   readonly self: NodeRecord;
-  /** The other live nodes, by incarnation, kept current by a watch. */
+  /**
+   * The other live nodes, by incarnation, kept current by a watch. One whose lease has lapsed and that
+   * answers is alive.
+   */
   readonly nodes: ReadonlyMap<string, NodeRecord>;
   /**
    * A short-lived right to act alone, held by this node's lease, e.g. to drain one user's offline
@@ -152,7 +167,14 @@ export interface Holder {
 export interface RoutesEvents {
   /** A node joined or was seen at the start. */
   onNodeUp(node: NodeRecord): void;
-  /** A node's lease lapsed or it left: its routes are gone. */
+  /**
+   * A node's lease lapsed: its routes are in etcd no more. It is asked whether it goes on; until
+   * `onNodeBack` or `onNodeDown` its sessions are its own, and lookups find them.
+   */
+  onNodeLapsed(node: NodeRecord): void;
+  /** A node that had lapsed has a lease again. */
+  onNodeBack(node: NodeRecord): void;
+  /** A node that had lapsed does not answer, left, or has gone without a lease for too long. */
   onNodeDown(node: NodeRecord): void;
   /**
    * Our route of this session was taken by another node, or is gone: close it with `conflict`, unless

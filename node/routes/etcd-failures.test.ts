@@ -51,7 +51,7 @@ test("a killed node is gone for the others within the lease time, and its routes
   expect(set.routes.map(({ node }) => node).sort()).toEqual(["doomed", "one"]);
   child.kill("SIGKILL");
   await until(() => one.diary.lines.includes("down doomed"));
-  expect(one.diary.lines).toEqual(["up doomed", "down doomed"]);
+  expect(one.diary.lines).toEqual(["up doomed", "lapsed doomed", "down doomed"]);
   expect(one.routes.known(phone.user)?.routes).toEqual([phone]);
   expect((await one.routes.read(phone.user)).routes).toEqual([phone]);
 });
@@ -94,6 +94,45 @@ test("a frozen node loses what others took meanwhile, and publishes the rest aga
   expect(frozen.diary.lines.filter((line) => line.startsWith("lost"))).toEqual(["lost taken"]);
   expect((await other.routes.read(kept.user)).routes).toEqual([changed, thief]);
   await until(() => other.diary.lines.filter((line) => line === "up frozen").length === 2);
+});
+
+test("a node that answers without a lease is found, and gives up what another binds", async () => {
+  const cluster = startCluster();
+  const clock = new FakeClock();
+  const cut = await cluster.start("cut", {}, clock); // Its lease is never renewed.
+  const isAsked: string[] = [];
+  const askOwnRoutes = async (node: string, user: string) => {
+    isAsked.push(node);
+    return cut.routes.own(user);
+  };
+  const other = await cluster.start("other", { askOwnRoutes });
+  const kept = makeRoute({ node: "cut", resource: "kept", session: "kept" });
+  const taken = makeRoute({ node: "cut", resource: "taken", session: "taken" });
+  await cut.routes.bind(kept);
+  await cut.routes.bind(taken);
+  await until(() => other.diary.lines.includes("lapsed cut"));
+  expect((await other.routes.read(kept.user)).routes).toEqual([kept, taken]);
+  clock.advance(LEASE_SECONDS * 1_000);
+  expect(cut.routes.own(kept.user)).toEqual({ routes: [kept, taken], isPublished: false });
+  const next = makeRoute({ node: "other", resource: "taken", session: "next" });
+  const { replaced } = await other.routes.bind(next);
+  expect(replaced).toEqual(taken);
+  expect(cut.diary.lines).toContain("lost taken");
+  // The same session, resumed elsewhere.
+  const seen = await other.routes.read(kept.user);
+  expect(seen.routes).toEqual([next, kept]);
+  await other.routes.takeOver({ ...kept, node: "other" }, seen);
+  expect(cut.diary.lines).toContain("moved kept");
+  clock.advance(1_000);
+  await until(() => other.diary.lines.includes("back cut"));
+  expect(other.diary.lines).not.toContain("down cut");
+  expect(new Set(isAsked)).toEqual(new Set(["cut"]));
+});
+
+test("a node that leaves does not say what it holds", async () => {
+  const one = await startCluster().start("one");
+  await one.routes[Symbol.asyncDispose]();
+  expect(() => one.routes.own("juliet@example.com")).toThrow("this node is leaving");
 });
 
 test("a lease is given up before it can lapse, counted from when its proof was asked for", async () => {
@@ -220,7 +259,7 @@ test("etcd killed, restarted and compacted: nodes still see who comes and goes",
   expect((await two.routes.read(route.user)).routes).toEqual([route]);
   await two.routes[Symbol.asyncDispose]();
   await until(() => !one.routes.nodes.has("two"));
-  expect(one.diary.lines).toEqual(["up two", "down two"]);
+  expect(one.diary.lines).toEqual(["up two", "lapsed two", "down two"]);
 });
 
 test("with a login, a node goes on after etcd has forgotten the login's token", async () => {

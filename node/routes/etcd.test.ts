@@ -31,7 +31,7 @@ test("nodes see each other come and go", async () => {
   expect(one.routes.nodes.get("two")).toMatchObject({ meshPort: 5280, name: "zonda-two" });
   await two.routes[Symbol.asyncDispose]();
   await until(() => !one.routes.nodes.has("two"));
-  expect(one.diary.lines).toEqual(["up two", "down two"]);
+  expect(one.diary.lines).toEqual(["up two", "lapsed two", "down two"]);
 });
 
 test("a node that leaves takes everything of its own with it at once", async () => {

@@ -23,6 +23,7 @@ import type {
   CopyOrigin,
   Holder,
   NodeRecord,
+  OwnRoutes,
   Route,
   RouteSet,
   Routes,
@@ -31,6 +32,8 @@ import type {
 import { encodeNode, Keys } from "./keys.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { ROUTES_MAX } from "./limits.ts";
+import type { AskOwnRoutes } from "./members.ts";
+import { Members } from "./members.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { Publisher } from "./publisher.ts";
 import type { NotifySiblings } from "./siblings.ts";
@@ -52,6 +55,8 @@ export interface EtcdRoutesOptions extends EtcdClientOptions {
   /** Users without a session here whose routes are remembered at most. */
   readonly cacheUsersMax: number;
   readonly notifySiblings: NotifySiblings;
+  /** How a node is asked whose lease has lapsed; such a node counts as dead if left out. */
+  readonly askOwnRoutes?: AskOwnRoutes;
   /** 1,000 if left out, which is the most. */
   readonly sessionsPerUserMax?: number;
   readonly log?: Logger;
@@ -96,6 +101,7 @@ class Engine implements EtcdRoutes {
   readonly #reads: Transactions;
   readonly #writes: Transactions;
   readonly #watch: NodeWatch;
+  readonly #members: Members;
   readonly #publisher: Publisher;
   readonly #siblings: Siblings;
   readonly #cache: RouteCache;
@@ -104,6 +110,7 @@ class Engine implements EtcdRoutes {
   readonly #voids: VoidCopies;
   readonly #book = new Book();
   readonly #locks = new Locks();
+  #isLeaving = false;
 
   constructor(options: EtcdRoutesOptions) {
     const { clock, requestTimeoutMs, events, self } = options;
@@ -163,6 +170,7 @@ class Engine implements EtcdRoutes {
       requestTimeoutMs,
     });
     this.#voids = new VoidCopies({ ...common, self: self.incarnation, lease: this.#lease });
+    this.#members = this.#newMembers(log);
     this.#watch = new NodeWatch({
       client,
       keys,
@@ -170,7 +178,20 @@ class Engine implements EtcdRoutes {
       clock,
       log,
       requestTimeoutMs,
+      onUp: (node) => this.#members.up(node),
+      onDown: (node, revision) => this.#members.gone(node, revision),
+    });
+  }
+
+  #newMembers(log: Logger): Members {
+    const { events, clock, askOwnRoutes } = this.#options;
+    return new Members({
+      clock,
+      log,
+      ask: askOwnRoutes,
       onUp: (node) => events.onNodeUp(node),
+      onLapsed: (node) => events.onNodeLapsed(node),
+      onBack: (node) => events.onNodeBack(node),
       onDown: (node, revision) => this.#onNodeDown(node, revision),
     });
   }
@@ -185,7 +206,7 @@ class Engine implements EtcdRoutes {
   }
 
   get nodes(): ReadonlyMap<string, NodeRecord> {
-    return this.#watch.nodes;
+    return this.#members.nodes;
   }
 
   get gauges(): RoutesGauges {
@@ -198,9 +219,11 @@ class Engine implements EtcdRoutes {
   }
 
   async bind(route: Route): Promise<BindResult> {
-    const before = this.#newest(route.user);
-    const { replaced, set } = await this.#publisher.bind(route);
-    await this.#tell(route.user, set, [...(before?.routes ?? []), ...(replaced ? [replaced] : [])]);
+    const { user } = route;
+    const before = this.#newest(user);
+    const { replaced: inEtcd, set } = await this.#publisher.bind(route);
+    const replaced = inEtcd ?? (await this.#members.holder(route, before));
+    await this.#tell(user, set, [...(before?.routes ?? []), ...(replaced ? [replaced] : [])]);
     return { set, replaced };
   }
 
@@ -220,7 +243,7 @@ class Engine implements EtcdRoutes {
 
   async takeOver(route: Route, seen: RouteSet, copy?: CopyOrigin): Promise<RouteSet> {
     const before = this.#newest(route.user);
-    const set = await this.#publisher.takeOver(route, seen, copy);
+    const set = await this.#publisher.takeOver(route, this.#members.inEtcd(seen), copy);
     await this.#tell(route.user, set, [...(before?.routes ?? []), ...seen.routes]);
     return set;
   }
@@ -236,7 +259,7 @@ class Engine implements EtcdRoutes {
 
   async read(user: string): Promise<RouteSet> {
     const { set } = await this.#reads.run({ user });
-    return this.#learn(user, set);
+    return this.#learn(user, await this.#members.complete(user, set, this.#newest(user)), true);
   }
 
   learn(user: string, set: RouteSet): void {
@@ -245,6 +268,13 @@ class Engine implements EtcdRoutes {
 
   known(user: string): RouteSet | undefined {
     return this.#book.known(user);
+  }
+
+  own(user: string): OwnRoutes {
+    if (this.#isLeaving) {
+      throw new Unavailable("routes-leaving", "Cannot say what is here: this node is leaving");
+    }
+    return { routes: this.#book.ownOf(user), isPublished: this.#lease.isHeld };
   }
 
   claim(name: string): Promise<Claim | undefined> {
@@ -297,7 +327,9 @@ class Engine implements EtcdRoutes {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isLeaving = true;
     this.#watch.stop();
+    this.#members.stop();
     this.#claims.close();
     this.#chores.close();
     this.#siblings.close();
@@ -320,8 +352,12 @@ class Engine implements EtcdRoutes {
     return this.#book.known(user) ?? this.#cache.get(user);
   }
 
-  /** Where the set belongs, unless a newer one is there. @returns the newest known */
-  #learn(user: string, set: RouteSet): RouteSet {
+  /**
+   * Where the set belongs, unless a newer one is there. @returns the newest known
+   * @param isComplete nodes whose lease has lapsed were asked, too
+   */
+  #learn(user: string, learnt: RouteSet, isComplete = false): RouteSet {
+    const set = isComplete ? learnt : this.#members.keep(learnt, this.#newest(user));
     if (this.#book.known(user) === undefined) return this.#cache.learn(user, set);
     const cached = this.#cache.take(user); // From before the first session here.
     const newest = cached !== undefined && cached.revision > set.revision ? cached : set;
@@ -342,6 +378,8 @@ class Engine implements EtcdRoutes {
   /** The other nodes that hold, or held until now, sessions of the user. */
   #tell(user: string, set: RouteSet, before: readonly Route[]): Promise<void> {
     const told = new Set([...set.routes, ...before].map(({ node }) => node));
+    // They may hold what is not in the set.
+    for (const node of this.#members.lapsed) told.add(node);
     told.delete(this.#options.self.incarnation);
     return this.#siblings.tell(told, user, set);
   }

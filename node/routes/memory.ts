@@ -6,6 +6,7 @@ import type {
   Claim,
   Holder,
   NodeRecord,
+  OwnRoutes,
   Route,
   RouteSet,
   Routes,
@@ -110,6 +111,10 @@ class MemoryRoutes implements Routes {
 
   known(user: string): RouteSet | undefined {
     return this.#byUser.has(user) ? this.#set(user) : undefined;
+  }
+
+  own(user: string): OwnRoutes {
+    return { routes: this.#of(user), isPublished: true };
   }
 
   async *users(): AsyncIterable<string> {

@@ -190,8 +190,9 @@ export class Mirror {
     if (mirrored.shadow !== undefined) this.#drop(mirrored.shadow, id);
   }
 
-  /** Its copies are gone: others must have them. */
+  /** Its lease has lapsed, and its copies do not count: others must have them. */
   nodeDown(node: string): void {
+    if (this.#gone.has(node)) return;
     this.#drops.delete(node);
     this.#suspects.delete(node);
     this.#gone.add(node);
@@ -315,7 +316,8 @@ export class Mirror {
 
   /** Never in place of another that lives: it may have taken the session over, and would not say so. */
   #choose(id: string, mirrored: Mirrored): void {
-    mirrored.shadow = this.#parts.choose(id, (node) => !this.#isSuspect(node));
+    const isUsable = (node: string) => !this.#gone.has(node) && !this.#isSuspect(node);
+    mirrored.shadow = this.#parts.choose(id, isUsable);
     if (mirrored.shadow === undefined) this.#unshadowed.add(id);
     else this.#unshadowed.delete(id);
   }

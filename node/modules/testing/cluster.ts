@@ -65,7 +65,7 @@ export class TestNode {
       weather,
       self: name,
       isLive,
-      notify: (node, user, set) => this.router.notifySiblings(node, user, set),
+      notify: (node, user, set) => this.router.errands.notifySiblings(node, user, set),
     });
     const opened = openRouter({
       domains: [DOMAIN, GUESTS],

@@ -65,7 +65,7 @@ export class DoorCluster implements AsyncDisposable {
       weather,
       self: name,
       isLive,
-      notify: (to, user, set) => router.notifySiblings(to, user, set),
+      notify: (to, user, set) => router.errands.notifySiblings(to, user, set),
       onRouteLost: (route, takenOver) => router.onRouteLost(route, takenOver),
     });
     const { router } = openRouter({

@@ -1,6 +1,14 @@
 /** One table of routes for many nodes of a test, with revisions, caches and weather, like etcd. */
 import { Unavailable } from "../../base/errors.ts";
-import type { Claim, Holder, NodeRecord, Route, RouteSet, Routes } from "../../routes/contract.ts";
+import type {
+  Claim,
+  Holder,
+  NodeRecord,
+  OwnRoutes,
+  Route,
+  RouteSet,
+  Routes,
+} from "../../routes/contract.ts";
 import type { Weather } from "./weather.ts";
 
 export class SharedRoutes {
@@ -224,6 +232,11 @@ export class NodeRoutes implements Routes {
 
   watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void {
     return this.#parts.shared.watchClaim(name, onHolder);
+  }
+
+  own(user: string): OwnRoutes {
+    const routes = [...this.#own.values()].map(({ route }) => route);
+    return { routes: routes.filter((route) => route.user === user), isPublished: true };
   }
 
   async *users(): AsyncIterable<string> {

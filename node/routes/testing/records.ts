@@ -24,6 +24,8 @@ export const makeRoute = (changes: Partial<Route> = {}): Route => ({
 export class Diary implements RoutesEvents {
   readonly lines: string[] = [];
   onNodeUp = (node: NodeRecord) => void this.lines.push(`up ${node.incarnation}`);
+  onNodeLapsed = (node: NodeRecord) => void this.lines.push(`lapsed ${node.incarnation}`);
+  onNodeBack = (node: NodeRecord) => void this.lines.push(`back ${node.incarnation}`);
   onNodeDown = (node: NodeRecord) => void this.lines.push(`down ${node.incarnation}`);
   onRouteLost = (route: Route, takenOver: boolean) =>
     void this.lines.push(`${takenOver ? "moved" : "lost"} ${route.session}`);

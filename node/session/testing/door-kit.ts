@@ -163,6 +163,8 @@ export const testRoutes = (): Routes =>
     clock: systemClock,
     events: {
       onNodeUp() {},
+      onNodeLapsed() {},
+      onNodeBack() {},
       onNodeDown() {},
       onRouteLost() {},
       onLeaseLost() {},

@@ -1,0 +1,67 @@
+/** What the rooms below want of other nodes: they know no frames. */
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { FailedLoginReport } from "../guard/failed-logins.ts";
+import type { Mesh } from "../mesh/contract.ts";
+import { FrameKind } from "../mesh/contract.ts";
+import type { OwnRoutes, RouteSet, Routes } from "../routes/contract.ts";
+import type { Asks } from "./asks.ts";
+import {
+  decodeOwnRoutes,
+  encodeFailedLogins,
+  encodeOwnRoutesQuery,
+  encodeRoutes,
+} from "./frames.ts";
+
+export interface ErrandParts {
+  readonly routes: Pick<Routes, "nodes">;
+  /** Undefined for a single node. */
+  readonly mesh: Mesh | undefined;
+  readonly asks: Asks;
+  readonly log: Logger;
+}
+
+export class Errands {
+  readonly #parts: ErrandParts;
+
+  constructor(parts: ErrandParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Tells a node that holds sessions of `user` how that user's routes stand now.
+   * @throws Unavailable when it may not have heard
+   */
+  async notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<void> {
+    await this.#parts.asks.once(incarnation, FrameKind.routes, encodeRoutes({ user, set }));
+  }
+
+  /**
+   * Asks a node that may be dead what it holds of a user; see AskOwnRoutes of the routes. A node of a
+   * release that cannot say it counts as gone.
+   * @throws Unavailable when it did not answer
+   */
+  async ownRoutes(incarnation: string, user: string): Promise<OwnRoutes | "gone" | "broken"> {
+    const { mesh } = this.#parts;
+    if (mesh === undefined) return "gone";
+    try {
+      const query = encodeOwnRoutesQuery(user);
+      return decodeOwnRoutes(await mesh.request(incarnation, FrameKind.ownRoutes, query), user);
+    } catch (error) {
+      if (error instanceof Unavailable && error.code === "mesh-failed") return "gone";
+      if (error instanceof Unavailable && error.code === "mesh-down") return "broken";
+      throw error;
+    }
+  }
+
+  /** Tells the other nodes, once: who does not hear it counts less. */
+  tellFailedLogins(report: FailedLoginReport): void {
+    const payload = encodeFailedLogins(report);
+    const { routes, asks, log } = this.#parts;
+    for (const node of routes.nodes.keys()) {
+      asks.once(node, FrameKind.failedLogins, payload).catch((error: unknown) => {
+        log.debug({ err: error, node }, "cannot tell node of failed logins");
+      });
+    }
+  }
+}
