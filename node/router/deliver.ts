@@ -8,7 +8,7 @@ import type { Envelope } from "../stanza/contract.ts";
 import type { CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
-import type { Consignment } from "./hand-over.ts";
+import type { Acceptance, Consignment } from "./hand-over.ts";
 import type { Origin } from "./origin.ts";
 import { chosenFor, elsewhere, select } from "./rules.ts";
 
@@ -55,6 +55,8 @@ export interface Job {
   readonly stamped: boolean;
   /** Resources that got it are put in here. */
   readonly took?: Set<string> | undefined;
+  /** See Consignment. */
+  readonly acceptance?: Acceptance | undefined;
   /** Told when it is given up for a resource whose node did not answer, or does not keep up. */
   readonly onMissed?: (() => void) | undefined;
 }
@@ -238,7 +240,8 @@ class Rounds {
 const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
 
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
-function consign({ envelope, origin, stamped, audience }: Job, again: boolean, several: boolean) {
+function consign(job: Job, again: boolean, several: boolean) {
+  const { envelope, origin, stamped, audience, acceptance } = job;
   const isRerouted = audience.kind === "elsewhere" || audience.kind === "moved";
   const copy = audience.kind === "copied" ? audience.copy : undefined;
   // The message that a copy was made of may come to the same session by another way.
@@ -252,6 +255,7 @@ function consign({ envelope, origin, stamped, audience }: Job, again: boolean, s
     rerouted: isRerouted,
     copy,
     remembered: isRepeatable && origin !== undefined,
+    acceptance,
   };
   return consignment;
 }

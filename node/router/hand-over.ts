@@ -16,6 +16,7 @@ import { Recent } from "./recent.ts";
 import { Repeats } from "./repeats.ts";
 import type { Shadows } from "./shadows.ts";
 import type { Stages } from "./stages.ts";
+import { both } from "./stages.ts";
 
 /** Deliveries remembered for cutting repeats: this many at least, twice as many at most. */
 const REPEATS_MAX = 65_536;
@@ -34,6 +35,13 @@ export interface Consignment {
   readonly rerouted: boolean;
   /** Whether this delivery may be repeated and so must be remembered. */
   readonly remembered: boolean;
+  /** Waits for the copies of sessions of this node, so that what comes next need not; or who asks does. */
+  readonly acceptance?: Acceptance | undefined;
+}
+
+/** What a stanza's acceptance waits for, besides that it has been handed over. */
+export interface Acceptance {
+  accepted?: Promise<void> | undefined;
 }
 
 /** Beside a stanza that a session has not acknowledged. */
@@ -123,7 +131,7 @@ export class HandOver {
     const { origin, stamped, remembered } = consignment;
     const session = this.#parts.sessions().get(full);
     if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
-      return session === undefined ? true : this.#whenSafe(session);
+      return session === undefined ? true : this.#whenSafe(session, consignment);
     }
     // Another session of this address is another client, which may not be available yet.
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
@@ -145,23 +153,19 @@ export class HandOver {
       return true;
     }
     if (origin !== undefined) this.#noteRecent(session, origin);
-    return envelope.kind === "message" ? this.#whenSafe(session) : true;
+    return envelope.kind === "message" ? this.#whenSafe(session, consignment) : true;
   }
 
   #noteRecent(session: ClientSession, origin: Origin): void {
     if (this.#parts.shadows() !== undefined) this.#recent.add(session, origin);
   }
 
-  /** Once its shadow or its client has what the session took, or somebody else has been given it. */
-  #whenSafe(session: ClientSession): true | Promise<true> {
-    const settled = this.#parts.shadows()?.settled(session);
-    if (settled === undefined) return true;
-    const acknowledged = session.whenAcknowledged?.() ?? settled;
-    return Promise.race([settled, acknowledged]).then(() => this.#whenPassedOn(session));
-  }
-
-  async #whenPassedOn({ id }: ClientSession): Promise<true> {
-    await this.#passing.get(id);
+  /** Once its copy or its client has what the session took, or somebody else has been given it. */
+  #whenSafe(session: ClientSession, { acceptance }: Consignment): true | Promise<true> {
+    const delivered = this.#parts.shadows()?.delivered(session);
+    if (delivered === undefined) return true;
+    if (acceptance === undefined) return delivered.then(() => true);
+    acceptance.accepted = both(acceptance.accepted, delivered);
     return true;
   }
 

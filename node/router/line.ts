@@ -272,7 +272,8 @@ export class Line {
 
   #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
     const { envelope, origin, took } = passage;
-    const job = { envelope, user: envelope.to.bare, audience, origin, stamped: false, took };
+    const user = envelope.to.bare;
+    const job = { envelope, user, audience, origin, stamped: false, took, acceptance: passage };
     const outcome = this.#parts.deliverer.deliver(job, set, fresh);
     if (outcome instanceof Promise) {
       return outcome.then((late) => this.#afterDelivery(passage, audience, late));

@@ -21,6 +21,7 @@ import type { Encoded, MirrorStats } from "../shadow/mirror.ts";
 import { Mirror } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Carried } from "./carried.ts";
+import { Delivered } from "./delivered.ts";
 import type { Endings } from "./ended.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Packed } from "./session-wire.ts";
@@ -73,6 +74,7 @@ export class Shadows implements Shadow {
   readonly #parts: ShadowParts;
   readonly #mirror: Mirror;
   readonly #withheld: Withheld;
+  readonly #delivered: Delivered;
   readonly #followed = new Map<string, Followed>();
   /** Sessions whose state may have changed by what they were told. */
   #told = new Set<Followed>();
@@ -96,7 +98,8 @@ export class Shadows implements Shadow {
       onKept: (id) => this.#onKept(id),
       onStored: (id, until) => this.#onStored(id, until),
     });
-    this.#withheld = new Withheld(clock);
+    this.#delivered = new Delivered((id) => parts.handOver.passedOn(id));
+    this.#withheld = new Withheld(clock, (session) => this.#delivered.late(session));
   }
 
   get stats(): MirrorStats & { readonly notWithheld: number } {
@@ -119,6 +122,14 @@ export class Shadows implements Shadow {
 
   settled({ id }: ClientSession): Promise<boolean> | undefined {
     return this.#mirror.settled(id);
+  }
+
+  /** Settles when what the session was given counts as delivered; undefined: at once. Never rejects. */
+  delivered({ id }: ClientSession): Promise<void> | undefined {
+    const settled = this.#mirror.settled(id);
+    const session = this.#followed.get(id)?.session;
+    if (settled === undefined || session === undefined) return undefined;
+    return this.#delivered.wait(session, settled, this.#withheld.isLate(session));
   }
 
   isSafe({ id }: ClientSession): boolean {

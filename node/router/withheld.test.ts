@@ -6,7 +6,8 @@ import { WITHHELD_MS, Withheld } from "./withheld.ts";
 /** Its client is given `sent` stanzas in all. */
 function bench() {
   const clock = new FakeClock();
-  const withheld = new Withheld(clock);
+  const late: MovableSession[] = [];
+  const withheld = new Withheld(clock, (session) => void late.push(session));
   const told = { out: [] as number[], sent: 0 };
   const session = {
     letOut(until: number) {
@@ -14,7 +15,7 @@ function bench() {
       return until >= told.sent;
     },
   } as MovableSession;
-  return { clock, withheld, session, told };
+  return { clock, withheld, session, told, late };
 }
 
 test("a client waits for its shadow, each time for so long at most", () => {
@@ -34,12 +35,15 @@ test("a client waits for its shadow, each time for so long at most", () => {
 });
 
 test("a client whose shadow is silent is not kept waiting until it speaks again", () => {
-  const { clock, withheld, session, told } = bench();
+  const { clock, withheld, session, told, late } = bench();
   told.sent = 1;
   withheld.mustWait(session);
+  expect(withheld.isLate(session)).toBe(false);
   clock.advance(WITHHELD_MS);
   expect(told.out).toEqual([Number.POSITIVE_INFINITY]);
   expect(withheld.mustWait(session)).toBe(false);
+  expect(late).toEqual([session]);
+  expect(withheld.isLate(session)).toBe(true);
   clock.advance(10 * WITHHELD_MS);
   expect(withheld.givenUp).toBe(1);
   withheld.letOut(session, 1);

@@ -16,9 +16,12 @@ export class Withheld {
   readonly #late = new Set<MovableSession>();
   #timer: Timer | undefined;
   #givenUp = 0;
+  readonly #onLate: (session: MovableSession) => void;
 
-  constructor(clock: Clock) {
+  /** @param onLate a session's client has just been let have all that there was */
+  constructor(clock: Clock, onLate: (session: MovableSession) => void) {
     this.#clock = clock;
+    this.#onLate = onLate;
   }
 
   /** How often a client was not kept waiting any longer. */
@@ -26,9 +29,13 @@ export class Withheld {
     return this.#givenUp;
   }
 
+  isLate(session: MovableSession): boolean {
+    return this.#late.size > 0 && this.#late.has(session);
+  }
+
   /** Something is for its client: whether that waits until `letOut`. */
   mustWait(session: MovableSession): boolean {
-    if (this.#late.has(session)) return false;
+    if (this.isLate(session)) return false;
     if (!this.#sinceMs.has(session)) this.#begin(session);
     return true;
   }
@@ -63,6 +70,7 @@ export class Withheld {
       this.#late.add(session);
       this.#givenUp += 1;
       session.letOut(Number.POSITIVE_INFINITY);
+      this.#onLate(session);
     }
   }
 }

@@ -66,10 +66,13 @@ interface Mirrored {
   sequence: number;
   isWholeDue: boolean;
   isDirty: boolean;
-  /** Changes so far, and how many of them the shadow has. */
+  /** Changes so far, those of one turn as one; how many are on their way, and how many the shadow has. */
   changes: number;
+  sent: number;
   stored: number;
   untilStored: Waiters | undefined;
+  /** The newest wait: all that wait for the same changes wait together. */
+  newest: { readonly changes: number; readonly wait: Promise<boolean> } | undefined;
   isClosed: boolean;
 }
 
@@ -133,8 +136,10 @@ export class Mirror {
       isWholeDue: true,
       isDirty: false,
       changes: 0,
+      sent: 0,
       stored: 0,
       untilStored: undefined,
+      newest: undefined,
       isClosed: false,
     });
     this.changed(id);
@@ -143,7 +148,7 @@ export class Mirror {
   changed(id: string): void {
     const mirrored = this.#sessions.get(id);
     if (mirrored === undefined || mirrored.isClosed) return;
-    mirrored.changes += 1;
+    if (mirrored.changes === mirrored.sent) mirrored.changes += 1;
     this.#touch(id, mirrored);
   }
 
@@ -155,8 +160,12 @@ export class Mirror {
     const mirrored = this.#sessions.get(id);
     if (mirrored === undefined || mirrored.isClosed) return undefined;
     if (mirrored.stored >= mirrored.changes) return undefined;
+    const { changes, newest } = mirrored;
+    if (newest?.changes === changes) return newest.wait;
     mirrored.untilStored ??= new Waiters();
-    return mirrored.untilStored.wait(mirrored.changes);
+    const wait = mirrored.untilStored.wait(changes);
+    mirrored.newest = { changes, wait };
+    return wait;
   }
 
   /** Another node has a copy of it, or is to have one. */
@@ -307,7 +316,8 @@ export class Mirror {
     if (isWhole) this.#whole += 1;
     else this.#changes += 1;
     const { payload, isComplete, until } = encoded;
-    if (!isComplete) this.#touch(id, mirrored);
+    if (isComplete) mirrored.sent = mirrored.changes;
+    else this.#touch(id, mirrored);
     const { epoch, sequence } = mirrored;
     const kind = isWhole ? "whole" : "change";
     const changes = isComplete ? mirrored.changes : 0;
@@ -325,6 +335,7 @@ export class Mirror {
   /** Nobody else is there, or answers: once no old copy can be taken for the session. */
   async #goOnWithout(id: string, mirrored: Mirrored): Promise<void> {
     const { changes } = mirrored;
+    mirrored.sent = changes;
     if (this.#suspects.size > 0) this.#retryLater();
     await Promise.all(this.#renouncing);
     if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
