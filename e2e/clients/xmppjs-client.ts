@@ -26,6 +26,8 @@ xmpp.reconnect.delay = RECONNECT_MS;
 const sm = xmpp.streamManagement;
 let isOnline = false;
 const unsent: MessageCommand[] = [];
+/** In what order messages were asked for, by id. */
+const places = new Map<string, number>();
 
 const send = (stanza: Element): void => void xmpp.send(stanza).catch(() => {});
 function sendMessage(command: MessageCommand): void {
@@ -33,8 +35,14 @@ function sendMessage(command: MessageCommand): void {
   xmpp.send(xml("message", { to, id, type: "chat" }, xml("body", {}, body))).catch(() => {
     // Refused while the stream closes, it is in no queue of the library's; a broken write is.
     const isQueued = sm.outbound_q.some(({ stanza }) => stanza.attrs.id === id);
-    if (!isQueued && !unsent.some((one) => one.id === id)) unsent.push(command);
+    if (!isQueued && !unsent.some((one) => one.id === id)) keep(command);
   });
+}
+
+/** A write may turn out to have failed when later ones are kept already. */
+function keep(command: MessageCommand): void {
+  unsent.push(command);
+  unsent.sort((one, other) => (places.get(one.id) ?? 0) - (places.get(other.id) ?? 0));
 }
 
 /**
@@ -104,7 +112,7 @@ function sendLater(stanza: Element): void {
   const body = stanza.getChildText("body");
   if (!stanza.is("message") || !body) return;
   const { to, id } = stanza.attrs;
-  unsent.push({ do: "message", to, id, body });
+  keep({ do: "message", to, id, body });
   emit("resent", { id });
 }
 
@@ -164,8 +172,9 @@ function emitRoster(carrier: Element): void {
 async function run(command: Command): Promise<void> {
   switch (command.do) {
     case "message":
+      places.set(command.id, places.size);
       if (isOnline) sendMessage(command);
-      else unsent.push(command);
+      else keep(command);
       return;
     case "subscribe":
       return subscribe(command.to);
