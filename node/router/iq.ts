@@ -2,11 +2,11 @@
 import { ConfigError } from "../base/errors.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
-import { fromElement } from "../stanza/envelope.ts";
 import { StanzaError } from "../stanza/error.ts";
 import type { Jid } from "../stanza/jid.ts";
 import { resultReply } from "../stanza/reply.ts";
 import { Element } from "../xml/element.ts";
+import type { Written } from "../xml/write.ts";
 import { errorOf } from "./bounce.ts";
 import type { Owned } from "./stages.ts";
 
@@ -25,7 +25,7 @@ export interface IqRequest {
   readonly session: ClientSession | undefined;
 }
 
-type Payload = Element | undefined;
+type Payload = Element | Written | undefined;
 
 /** Answers with the result's payload, or throws a StanzaError. */
 export type IqHandler = (request: IqRequest) => Payload | Promise<Payload>;
@@ -69,21 +69,21 @@ export class IqTable {
     }
   }
 
-  /** The answer, as an envelope for the sender. Never rejects with a StanzaError. */
+  /** The answer to the sender, as bytes. Never rejects with a StanzaError. */
   async answer(
     envelope: Envelope,
     target: IqTarget,
     session: ClientSession | undefined,
-  ): Promise<Envelope | undefined> {
+  ): Promise<Buffer | undefined> {
     try {
       const { from, to } = envelope;
       const payload = envelope.element().children.find((child) => child instanceof Element);
       if (payload === undefined) throw new StanzaError("bad-request");
       const run = this.#find(envelope, target);
       const answer = await run({ from, to, payload, envelope, session });
-      return fromElement(resultReply(envelope, answer), envelope.receivedMs);
+      return resultReply(envelope, answer);
     } catch (error) {
-      if (error instanceof StanzaError) return errorOf(envelope, error);
+      if (error instanceof StanzaError) return errorOf(envelope, error)?.bytes;
       throw error;
     }
   }

@@ -15,6 +15,7 @@ import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { Audience, Deliverer, Outcome } from "./deliver.ts";
 import { ADDRESSED } from "./deliver.ts";
+import { envelopeOf } from "./envelopes.ts";
 import type { IqTable } from "./iq.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Origin } from "./origin.ts";
@@ -234,8 +235,8 @@ export class Line {
     const answer = await this.#parts.iqs.answer(envelope, target, session);
     if (answer === undefined) return;
     // A session that ended meanwhile needs no answer, nor does another that took its address.
-    if (session === undefined) this.answer(answer);
-    else session.send(answer.bytes);
+    if (session === undefined) this.answer(envelopeOf(answer, envelope.receivedMs));
+    else session.send(answer);
   }
 
   async #exists(user: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** Stanzas that the server writes itself. */
 import type { Child, Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
+import { escapeAttribute, serialize, Written } from "../xml/write.ts";
 import type { Envelope } from "./contract.ts";
 import type { Jid } from "./jid.ts";
 
@@ -19,9 +20,17 @@ export function reply(envelope: Envelope, type: string, ...children: Child[]): E
   return el(kind, attributes, children);
 }
 
-/** RFC 6120, 8.2.3: the answer to an iq of type get or set. */
-export const resultReply = (envelope: Envelope, payload?: Element): Element =>
-  reply(envelope, "result", payload);
+/**
+ * RFC 6120, 8.2.3: the answer to an iq of type get or set.
+ * @throws XmlWriteError when the payload cannot be written
+ */
+export function resultReply({ id, from, to }: Envelope, payload?: Element | Written): Buffer {
+  const xml = payload instanceof Written ? payload.xml : payload ? serialize(payload) : "";
+  const said = id === "" ? "" : ` id='${escapeAttribute(id)}'`;
+  const addresses = ` from='${escapeAttribute(to.full)}' to='${escapeAttribute(from.full)}'`;
+  const start = `<iq xmlns='${CLIENT_NS}' type='result'${said}${addresses}`;
+  return Buffer.from(xml === "" ? `${start}/>` : `${start}>${xml}</iq>`, "utf8");
+}
 
 export interface IqRequest {
   readonly type: "get" | "set";

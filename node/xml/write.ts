@@ -50,6 +50,15 @@ export function escapeAttribute(value: string): string {
   return value.replace(IN_ATTRIBUTE, escapeOne);
 }
 
+/** XML that is written already: an answer of very many elements needs no tree of them. */
+export class Written {
+  readonly xml: string;
+
+  constructor(xml: string) {
+    this.xml = xml;
+  }
+}
+
 /** @throws XmlWriteError for forbidden characters, bad names or more than 128 levels */
 export const toBytes = (element: Writable): Buffer => Buffer.from(serialize(element), "utf8");
 

@@ -5,6 +5,8 @@ import type { RosterItem } from "../../stores/contract.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
 import { children, text } from "../../xml/names.ts";
+import { parseElement } from "../../xml/parser.ts";
+import { escapeAttribute, escapeText } from "../../xml/write.ts";
 
 export const ROSTER_NS = "jabber:iq:roster";
 
@@ -28,18 +30,22 @@ const subscriptionOf = ({ to, from }: Pick<RosterItem, "to" | "from">): string =
   return from ? "from" : "none";
 };
 
-export const itemElement = (item: RosterItem): Element =>
-  el(
-    "item",
-    {
-      jid: item.contact,
-      name: item.name === "" ? undefined : item.name,
-      subscription: subscriptionOf(item),
-      ask: item.ask ? "subscribe" : undefined,
-      approved: item.approved ? "true" : undefined,
-    },
-    item.groups.map((group) => el("group", {}, group)),
-  );
+/** Written without a tree of elements: each login has one for each contact. */
+export function itemXml(item: RosterItem): string {
+  const { contact, name, groups, ask, approved } = item;
+  const named = name === "" ? "" : ` name='${escapeAttribute(name)}'`;
+  const asked = ask ? " ask='subscribe'" : "";
+  const granted = approved ? " approved='true'" : "";
+  const start =
+    `<item jid='${escapeAttribute(contact)}'${named}` +
+    ` subscription='${subscriptionOf(item)}'${asked}${granted}`;
+  if (groups.length === 0) return `${start}/>`;
+  let xml = `${start}>`;
+  for (const group of groups) xml += `<group>${escapeText(group)}</group>`;
+  return `${xml}</item>`;
+}
+
+export const itemElement = (item: RosterItem): Element => parseElement(Buffer.from(itemXml(item)));
 
 export const removedElement = (contact: string): Element =>
   el("item", { jid: contact, subscription: "remove" });

@@ -10,6 +10,7 @@ import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { Roster, RosterItem, RosterPatch } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import { child } from "../../xml/names.ts";
+import { escapeAttribute, Written } from "../../xml/write.ts";
 import type { ClientSession, Envelope, Host, Request, RosterChange } from "../contract.ts";
 import {
   CONSUME,
@@ -22,7 +23,7 @@ import {
   stage,
 } from "../contract.ts";
 import type { RosterSet } from "./item.ts";
-import { itemElement, ROSTER_NS, readSet, removedElement } from "./item.ts";
+import { itemElement, itemXml, ROSTER_NS, readSet, removedElement } from "./item.ts";
 
 const STATE = "roster";
 
@@ -104,8 +105,10 @@ class Rosters {
     const ver = typeof known === "string" ? roster.version : undefined;
     // 2.6.3: an empty result says that the client's copy is the newest.
     if (ver !== undefined && ver !== "" && ver === known) return undefined;
-    const listed = roster.items.filter((item) => item.listed).map(itemElement);
-    return el("query", { xmlns: ROSTER_NS, ver }, listed);
+    let listed = "";
+    for (const item of roster.items) if (item.listed) listed += itemXml(item);
+    const versioned = ver === undefined ? "" : ` ver='${escapeAttribute(ver)}'`;
+    return new Written(`<query xmlns='${ROSTER_NS}'${versioned}>${listed}</query>`);
   }
 
   async set({ from, payload }: Request) {

@@ -38,8 +38,10 @@ interface Write {
 
 export class Connection {
   readonly #database: DatabaseSync;
-  readonly #ownChanges: StatementSync;
   readonly #othersChanges: StatementSync;
+  #commits = 0;
+  /** See `state`; undefined when it was not asked for yet in this turn of the event loop. */
+  #state: string | undefined;
   #waiting: Write[] = [];
   /** Takes back the commit that is due. */
   #unschedule: (() => void) | undefined;
@@ -47,16 +49,21 @@ export class Connection {
 
   constructor(database: DatabaseSync) {
     this.#database = database;
-    this.#ownChanges = database.prepare("SELECT total_changes() AS count");
     this.#othersChanges = database.prepare("PRAGMA data_version");
   }
 
   /**
-   * Differs whenever anything in the file has changed, by us or by another process: what was read
-   * under an equal state need not be read again.
+   * Differs whenever anything in the file has changed, by us or, before this turn of the event loop,
+   * by another process: what was read under an equal state need not be read again.
    */
   state(): string {
-    return `${this.#ownChanges.get()?.count} ${this.#othersChanges.get()?.data_version}`;
+    if (this.#state === undefined) {
+      this.#state = `${this.#commits} ${this.#othersChanges.get()?.data_version}`;
+      setImmediate(() => {
+        this.#state = undefined;
+      });
+    }
+    return this.#state;
   }
 
   prepare(sql: string): StatementSync {
@@ -127,6 +134,8 @@ export class Connection {
       return;
     } finally {
       this.#committedMs = performance.now();
+      this.#commits += 1;
+      this.#state = undefined;
     }
     for (const tell of committed) tell();
   }
