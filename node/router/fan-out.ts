@@ -40,11 +40,18 @@ export class FanOut {
     const waiting: Promise<void>[] = [];
     const missed = new Set<string>();
     const audience: Audience = { kind: "available", exceptSession };
+    const { routes, lanes } = this.#parts;
+    // Who is known to be away costs nothing more, unless something is on its way before.
+    const isFirst = lanes.isIdle(template.from.full);
     // Started in one turn, so that lookups share transactions and recipients share frames.
     for (const user of users) {
-      const done = this.#toUser(template, user, audience, missed);
+      const isOwn = this.#componentOf(user) === undefined;
+      const found = isFirst && isOwn ? routes.lookup(user) : undefined;
+      if (found !== undefined && isNobody(found)) continue;
+      const done = this.#toUser(template, user, audience, missed, found);
       if (done !== undefined) waiting.push(done);
     }
+    if (waiting.length === 0) return missed;
     await Promise.all(waiting);
     return missed;
   }
@@ -82,6 +89,7 @@ export class FanOut {
     user: string,
     audience: Audience,
     missed?: Set<string>,
+    found?: RouteSet | Promise<RouteSet>,
   ): void | Promise<void> {
     const { lanes, counters, log } = this.#parts;
     const component = this.#componentOf(user);
@@ -90,11 +98,12 @@ export class FanOut {
     if (lanes.isFull(from, user)) {
       counters.shed += 1;
       missed?.add(user);
+      if (found instanceof Promise) found.catch(() => undefined); // Nobody asks any more.
       return;
     }
     const onMissed = missed && (() => void missed.add(user));
     const job = { envelope: template, user, audience, origin: undefined, stamped: true, onMissed };
-    const done = lanes.run(from, user, () => this.#deliver(job));
+    const done = lanes.run(from, user, () => this.#deliver(job, found));
     return done?.catch((error: unknown) => {
       counters.failures += 1;
       missed?.add(user);
@@ -102,16 +111,21 @@ export class FanOut {
     });
   }
 
-  #deliver(job: Job): void | Promise<void> {
-    const { routes, deliverer } = this.#parts;
+  #deliver(
+    job: Job,
+    found: RouteSet | Promise<RouteSet> = this.#parts.routes.lookup(job.user),
+  ): void | Promise<void> {
+    const { deliverer } = this.#parts;
     const deliver = (set: RouteSet, fresh: boolean): void | Promise<void> => {
       if (set.routes.length === 0) return;
       const outcome = deliverer.deliver(job, set, fresh);
       if (outcome instanceof Promise) return outcome.then(() => {});
     };
-    const found = routes.lookup(job.user);
     return found instanceof Promise
       ? found.then((set) => deliver(set, true))
       : deliver(found, false);
   }
 }
+
+const isNobody = (found: RouteSet | Promise<RouteSet>): boolean =>
+  !(found instanceof Promise) && found.routes.length === 0;

@@ -33,6 +33,11 @@ export class Lanes {
     return this.#tasks;
   }
 
+  /** Whether nothing of that sender runs or waits. */
+  isIdle(from: string): boolean {
+    return !this.#lanes.has(from);
+  }
+
   /** Whether the lane can take no more: the caller sheds the stanza instead of calling `run`. */
   isFull(from: string, to: string): boolean {
     const lane = this.#lanes.get(from)?.get(to);

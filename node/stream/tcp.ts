@@ -49,6 +49,7 @@ function onData(this: OwnedSocket, chunk: Buffer): void {
 function onClose(this: OwnedSocket): void {
   this[CONNECTION]?.closed();
 }
+const goOn = (connection: Connection): void => connection.goOn();
 /** Resets and handshake failures: the socket closes by itself, and "close" tells. */
 function onError(): void {}
 
@@ -80,6 +81,12 @@ export class Connection {
   #isWriting = false;
   /** Writes begun so far, one for each turn that had something to send. */
   #writes = 0;
+  /** Nothing is handed to the owner. */
+  #isPaused = false;
+  /** The socket reads nothing either, since something came meanwhile. */
+  #isStopped = false;
+  /** What came meanwhile. */
+  #early: Buffer | undefined;
   #isOver = false;
   #isEnding = false;
   /** TLS begins as soon as everything before it is written. */
@@ -182,19 +189,35 @@ export class Connection {
    */
   startTls(contexts: TlsContexts, domain?: string): void {
     this.#upgrade = { contexts, domain };
+    this.#isPaused = false;
+    this.#isStopped = false;
+    this.#early = undefined; // It was not protected.
     this.#socket.off("data", onData);
     this.#socket.pause();
     this.flush();
     if (!this.#isWriting) this.#upgradeNow();
   }
 
+  /** Each step of a login pauses, and mostly nothing comes: only then is the socket stopped. */
   pause(): void {
-    this.#socket.pause();
+    this.#isPaused = true;
   }
 
   resume(): void {
-    // Before TLS takes over nobody listens: what arrived would be lost.
-    if (!this.#isOver && this.#upgrade === undefined) this.#socket.resume();
+    this.#isPaused = false;
+    // Later: whoever resumes may not be done.
+    if (this.#isStopped) process.nextTick(goOn, this);
+  }
+
+  /** Hands over what came while it was paused, and reads on unless it is paused again. */
+  goOn(): void {
+    if (this.#isPaused || !this.#isStopped || this.#isOver) return;
+    const early = this.#early;
+    this.#early = undefined;
+    if (early !== undefined) this.#owner?.onBytes(early);
+    if (this.#isPaused || !this.#isStopped || this.#isOver) return;
+    this.#isStopped = false;
+    this.#socket.resume();
   }
 
   /** Sends what is queued, then ends our side. Reading goes on until the peer ends its own. */
@@ -211,13 +234,21 @@ export class Connection {
   }
 
   received(chunk: Buffer): void {
-    if (!this.#isOver) this.#owner?.onBytes(chunk);
+    if (this.#isOver) return;
+    if (!this.#isPaused && this.#early === undefined) {
+      this.#owner?.onBytes(chunk);
+      return;
+    }
+    this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
+    this.#isStopped = true;
+    this.#socket.pause();
   }
 
   closed(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#queue = undefined;
+    this.#early = undefined;
     this.#owner?.onClosed();
   }
 

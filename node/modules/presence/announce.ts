@@ -311,7 +311,8 @@ export class Announcer {
 }
 
 function audienceOf({ items }: Contacts, changes: PresenceState["changes"]): Set<string> {
-  const audience = new Set(items.filter((item) => item.from).map((item) => item.contact));
+  const audience = new Set<string>();
+  for (const { contact, from } of items) if (from) audience.add(contact);
   for (const [contact, isShown] of changes ?? []) {
     if (isShown) audience.add(contact);
     else audience.delete(contact);
