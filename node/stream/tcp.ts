@@ -103,6 +103,7 @@ export class Connection {
     this.#waitingBytesMax = waitingBytesMax;
     this.remoteAddress = origin.address;
     this.#isTlsAtProxy = origin.isTls;
+    this.#isStopped = socket.isPaused(); // As one is that a proxy has introduced.
     this.#attach(socket);
   }
 
