@@ -260,11 +260,16 @@ export class Announcer {
     await this.#untold.tell(asNews(last), users, session.id);
   }
 
-  /** After this node was taken for dead: everything again, for those who saw the session go. */
+  /** After this node was taken for dead: presence again, for those who saw the session go. */
   async again(session: ClientSession): Promise<void> {
-    const state = stateOf(session);
-    if (state.last === undefined) return;
-    await this.#untold.tell(state.last, [session.jid.bare, ...state.audience], session.id);
+    const { last, audience } = stateOf(session);
+    if (last === undefined) return;
+    await this.#untold.tell(last, [session.jid.bare, ...audience], session.id);
+  }
+
+  /** The same for what it may not have heard. @throws Unavailable */
+  async askAgain(session: ClientSession): Promise<void> {
+    if (stateOf(session).last === undefined) return;
     await this.#probe(session, await this.#readAll(session));
   }
 

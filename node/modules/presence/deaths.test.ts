@@ -1,5 +1,6 @@
 /** What contacts see of sessions that go on elsewhere when their node dies. */
 import { expect, test } from "vitest";
+import { Unavailable } from "../../base/errors.ts";
 import { FakeClock } from "../../base/fake-clock.ts";
 import type { RawClient } from "../../session/testing/raw-client.ts";
 import { DoorCluster } from "../testing/door-cluster.ts";
@@ -133,6 +134,25 @@ test("a session adopted after the grace is seen again by those who saw it go", a
   const told = await heard();
   const isLate = (await holderOf(cluster))[0] === "node-3";
   expect(told).toEqual(isLate ? [`unavailable ${JULIET}`, `available ${JULIET}`] : []);
+});
+
+test("a node whose lease is back asks who came meanwhile, as soon as it can read rosters", async () => {
+  const { cluster, clock, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.stores.befriend("nurse@localhost", "romeo@localhost");
+  const { router } = cluster.node(0);
+  router.onLeaseLost();
+  Object.assign(cluster.losses, { request: 1, inARowMax: Number.POSITIVE_INFINITY });
+  const nurse = await cluster.online(2, "nurse");
+  await cluster.settle();
+  Object.assign(cluster.losses, { request: 0, inARowMax: 1 });
+  cluster.stores.fail("rosters", new Unavailable("store-timeout", "Cannot read: no answer"));
+  router.onLeaseRegained();
+  await cluster.settle();
+  expect(await heard()).toEqual([]);
+  cluster.stores.fail("rosters", undefined);
+  await passTime(cluster, clock, 2_000);
+  expect(await heard()).toContain(`available ${nurse.address}`);
 });
 
 test("who went or came while a session had no node is seen by it afterwards", async () => {

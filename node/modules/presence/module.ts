@@ -103,10 +103,7 @@ export const presence = defineModule({
       on("ended", (session) => announcer.ended(session)),
       on("nodeDown", ({ incarnation }) => sightings.nodeDown(incarnation)),
       on("takenOver", (session, from) => sightings.takenOver(session, from)),
-      on("restored", async () => {
-        for (const session of host.sessions().all()) await announcer.again(session);
-        await sightings.restored();
-      }),
+      on("restored", () => sightings.restored()),
     ];
   },
 });

@@ -112,9 +112,35 @@ export class Sightings {
     });
   }
 
-  /** This node was cut off: who went meanwhile is seen to be gone. Never rejects. */
-  restored(): Promise<void> {
-    return this.#compareSeen(() => true);
+  /**
+   * This node was cut off, and may have been taken for dead: who went meanwhile is seen to be gone,
+   * who is here is shown again, and asks who came. Never rejects.
+   */
+  async restored(): Promise<void> {
+    const sessions = [...this.#host.sessions().all()];
+    for (const session of sessions) await this.#announcer.again(session);
+    await this.#compareSeen(() => true);
+    let left = sessions;
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      left = await this.#askAgain(left);
+      if (left.length === 0) return;
+      await pause(this.#host.clock, RETRY_MS);
+    }
+    this.#host.log.error({ sessions: left.length }, "cannot see which contacts came meanwhile");
+  }
+
+  /** @returns those that could not ask now */
+  async #askAgain(sessions: readonly ClientSession[]): Promise<ClientSession[]> {
+    const left: ClientSession[] = [];
+    for (const session of sessions) {
+      try {
+        if (isHere(this.#host, session)) await this.#announcer.askAgain(session);
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        left.push(session);
+      }
+    }
+    return left;
   }
 
   async #compareSeen(isAsked: (node: string) => boolean): Promise<void> {

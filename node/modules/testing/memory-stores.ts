@@ -34,7 +34,7 @@ export class MemoryStores {
   }
 
   /** From now on every call of that store rejects; undefined makes it work again. */
-  fail(store: "documents" | "offline", error: Error | undefined): void {
+  fail(store: "documents" | "offline" | "rosters", error: Error | undefined): void {
     this.#failures.set(store, error);
   }
 
@@ -105,7 +105,12 @@ export class MemoryStores {
         list: (domain) => this.#list(domain),
       },
       rosters: {
-        load: (user) => later(() => this.#load(user)),
+        load: (user) =>
+          later(() => {
+            const failure = this.#failures.get("rosters");
+            if (failure !== undefined) throw failure;
+            return this.#load(user);
+          }),
         item: (user, contact) => later(() => this.rosters.get(user)?.get(contact)),
         update: (user, contact, patch) => later(() => this.#patch(user, contact, patch)),
         remove: (user, contact) =>
