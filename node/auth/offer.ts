@@ -42,7 +42,23 @@ export interface OfferGrounds {
   readonly allowed: readonly PasswordMechanism[];
 }
 
+/** One for all who get the same: there are few kinds of grounds. */
+const offers = new Map<string, Offer>();
+const OFFERS_MAX = 100;
+
 export function offerFor(grounds: OfferGrounds): Offer {
+  const { isAnonymous, isCertified, hasSha512, channelBindings, allowed } = grounds;
+  const key = `${isAnonymous} ${isCertified} ${hasSha512} ${channelBindings.join()} ${allowed.join()}`;
+  let offer = offers.get(key);
+  if (offer === undefined) {
+    offer = makeOffer(grounds);
+    if (offers.size >= OFFERS_MAX) offers.clear();
+    offers.set(key, offer);
+  }
+  return offer;
+}
+
+function makeOffer(grounds: OfferGrounds): Offer {
   if (grounds.isAnonymous) return { mechanisms: ["ANONYMOUS"], channelBindings: [] };
   const { channelBindings, allowed, hasSha512 } = grounds;
   const scram = SCRAM.filter(
@@ -57,8 +73,17 @@ export function offerFor(grounds: OfferGrounds): Offer {
 const BETWEEN = "\x1e";
 const BEFORE_BINDINGS = "\x1f";
 
+const offerHashes = new WeakMap<Offer, Partial<Record<HashName, string>>>();
+
 /** XEP-0474, 5.1: what the client compares with what it was told, in base64. */
-export function offerHash(hash: HashName, { mechanisms, channelBindings }: Offer): string {
+export function offerHash(hash: HashName, offer: Offer): string {
+  const known = offerHashes.get(offer) ?? {};
+  offerHashes.set(offer, known);
+  known[hash] ??= hashOfOffer(hash, offer);
+  return known[hash];
+}
+
+function hashOfOffer(hash: HashName, { mechanisms, channelBindings }: Offer): string {
   const sorted = (names: readonly string[]) => names.toSorted().join(BETWEEN);
   const bindings =
     channelBindings.length === 0 ? "" : `${BEFORE_BINDINGS}${sorted(channelBindings)}`;

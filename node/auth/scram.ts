@@ -119,8 +119,12 @@ function saslName(text: string): string | undefined {
   return text.replaceAll("=2C", ",").replaceAll("=3D", "=");
 }
 
-const exclusiveOr = (a: Buffer, b: Buffer): Buffer =>
-  Buffer.from(a.map((byte, index) => byte ^ (b[index] ?? 0)));
+/** Of two that are equally long. */
+function exclusiveOr(a: Buffer, b: Buffer): Buffer {
+  const both = Buffer.allocUnsafe(a.length);
+  for (let at = 0; at < a.length; at += 1) both[at] = (a[at] as number) ^ (b[at] as number);
+  return both;
+}
 
 /** The bytes of canonical RFC 4648 base64; undefined for anything else, spaces included. */
 export function strictBase64(text: string): Buffer | undefined {

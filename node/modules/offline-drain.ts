@@ -208,8 +208,12 @@ export class Drains {
       const isDone = await this.#attempt(() => this.#handOver(user, drain));
       if (drain.isAskedAgain) continue;
       this.#release(drain, isDone);
-      const isSettled = await this.#attempt(() => this.#settle(user, drain, 0));
-      if (!drain.isAskedAgain) await this.#attempt(() => drain.giveBack());
+      // Nothing was stored, as at most logins: there is nothing to wait for.
+      const isSettled =
+        drain.given.size === 0 || (await this.#attempt(() => this.#settle(user, drain, 0)));
+      if (drain.claim !== undefined && !drain.isAskedAgain) {
+        await this.#attempt(() => drain.giveBack());
+      }
       if (isDone && !isSettled) this.#later(user);
     } while (drain.isAskedAgain);
     this.#running.delete(user);

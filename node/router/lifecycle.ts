@@ -67,9 +67,16 @@ export class Lifecycle {
   ): Promise<void> {
     const handlers = this.#handlers.get(event);
     if (handlers === undefined) return;
-    const running = handlers.map(async (run) =>
-      (run as (...given: typeof details) => Done)(...details),
-    );
+    const running: Promise<void>[] = [];
+    for (const run of handlers as readonly ((...given: typeof details) => Done)[]) {
+      try {
+        const done = run(...details);
+        if (done instanceof Promise) running.push(done);
+      } catch (error) {
+        running.push(Promise.reject(error));
+      }
+    }
+    if (running.length === 0) return;
     const results = await Promise.allSettled(running);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }

@@ -5,7 +5,7 @@
  */
 import { Unavailable } from "../base/errors.ts";
 import type { Jid } from "../stanza/jid.ts";
-import { boundFeatures, sessionFeatures } from "../stream/features.ts";
+import { sessionFeatures } from "../stream/features.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { BindOutcome } from "./bind.ts";
 import { bindResource } from "./bind.ts";
@@ -68,7 +68,7 @@ export async function finishAtOnce(
   }
   stream.authenticated();
   stream.write(success(user.bare, data, extensions));
-  stream.write(boundFeatures(door.announced));
+  stream.write(door.boundFeatures);
   return { kind: "unbound" };
 
   function welcomer(wish: BindWish, before: string) {

@@ -12,6 +12,7 @@ import type { Admission } from "../guard/admission.ts";
 import type { Captchas } from "../guard/captcha.ts";
 import type { FailedLogins } from "../guard/failed-logins.ts";
 import type { Routes } from "../routes/contract.ts";
+import type { EntryFeaturesSaid } from "../stream/features.ts";
 import type { StreamStats } from "../stream/stream.ts";
 import type { BoundNote, InlineFeature, SessionEvents } from "./contract.ts";
 import type { Detached } from "./detached.ts";
@@ -161,6 +162,9 @@ export interface Door {
   readonly registration: Registration | undefined;
   /** What others add to the features of a stream whose client has logged in, as XML. */
   readonly announced: string;
+  readonly entryFeatures: EntryFeaturesSaid;
+  /** What such a stream is offered as long as nothing is bound. */
+  readonly boundFeatures: Buffer;
   /** What a client may ask others for while its resource is bound, by namespace. */
   readonly inline: ReadonlyMap<string, InlineFeature>;
   /** What others tell a client whose resource is bound along with its login. */

@@ -18,7 +18,7 @@ import { proxyList } from "../http/proxies.ts";
 import type { RouteSet } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
 import type { Gate, StreamCondition, Transport, TransportLimits } from "../stream/contract.ts";
-import { streamLimits } from "../stream/features.ts";
+import { boundFeatures, EntryFeaturesSaid, streamLimits } from "../stream/features.ts";
 import type { Listener, ListenerOptions } from "../stream/listener.ts";
 import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
@@ -154,6 +154,7 @@ function makeDoor(options: ClientDoorOptions): Door {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const stats = newStats();
   const keys = { iterations: options.scramIterations, work: passwords };
+  const announced = `${options.announced ?? ""}${streamLimits(config.stanzaBytesMax)}`;
   return {
     config,
     limits,
@@ -163,7 +164,9 @@ function makeDoor(options: ClientDoorOptions): Door {
     selfIncarnation: options.selfIncarnation,
     events: options.events,
     registration: options.registration,
-    announced: `${options.announced ?? ""}${streamLimits(config.stanzaBytesMax)}`,
+    announced,
+    entryFeatures: new EntryFeaturesSaid(),
+    boundFeatures: boundFeatures(announced),
     boundNotes: options.boundNotes ?? [],
     inline: new Map((options.inline ?? []).map((one) => [one.ns, one])),
     resourceSecret: options.resourceSecret,

@@ -4,7 +4,7 @@ import type { SaslCondition, Step } from "../auth/contract.ts";
 import type { Urgency } from "../guard/admission.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
-import { boundFeatures, entryFeatures } from "../stream/features.ts";
+import { entryFeatures } from "../stream/features.ts";
 import { NS_ACKS, NS_BIND, NS_CLIENT, NS_TLS } from "../stream/namespaces.ts";
 import type { ServerStream } from "../stream/stream.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
@@ -77,7 +77,7 @@ export class Negotiation implements StreamOwner {
       stream.close({ condition: "host-unknown" });
       return;
     }
-    stream.write(boundFeatures(this.#door.announced));
+    stream.write(this.#door.boundFeatures);
   }
 
   onStanza(stream: ServerStream, stanza: ParsedStanza): void {
@@ -115,16 +115,18 @@ export class Negotiation implements StreamOwner {
   }
 
   #entryFeatures(stream: ServerStream, login: Login): Buffer {
-    const registers = this.#door.registration?.enabled ?? false;
-    return entryFeatures({
-      startTls: stream.canStartTls ? (login.isAllowed ? "optional" : "required") : undefined,
-      ...login.offer,
-      registration: registers && !login.isAnonymous,
-      inline: inlineNamespaces(this.#door),
-      tokenMechanisms: login.tokenMechanisms,
-      canResume: this.#door.config.resumeSeconds > 0,
-      stanzaBytesMax: this.#door.limits.unauthenticatedStanzaBytesMax,
-    });
+    const { offer, tokenMechanisms } = login;
+    const registration = (this.#door.registration?.enabled ?? false) && !login.isAnonymous;
+    const startTls = stream.canStartTls ? (login.isAllowed ? "optional" : "required") : undefined;
+    const canResume = this.#door.config.resumeSeconds > 0;
+    const besides = `${startTls} ${registration} ${tokenMechanisms} ${canResume}`;
+    const make = () =>
+      entryFeatures({
+        ...{ startTls, ...offer, registration, tokenMechanisms, canResume },
+        inline: inlineNamespaces(this.#door),
+        stanzaBytesMax: this.#door.limits.unauthenticatedStanzaBytesMax,
+      });
+    return this.#door.entryFeatures.of(offer, besides, make);
   }
 
   #handle(stream: ServerStream, stanza: ParsedStanza): void {

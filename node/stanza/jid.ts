@@ -49,11 +49,12 @@ export class Jid {
   /** With the resource when there is one; then not equal to `bare`. */
   readonly full: string;
 
-  private constructor(local: string, domain: string, resource: string) {
+  /** @param bare where there is such a string already: each new one must be hashed as a key */
+  private constructor(local: string, domain: string, resource: string, bare?: string) {
     this.local = local;
     this.domain = domain;
     this.resource = resource;
-    this.bare = local === "" ? domain : `${local}@${domain}`;
+    this.bare = bare ?? (local === "" ? domain : `${local}@${domain}`);
     this.full = resource === "" ? this.bare : `${this.bare}/${resource}`;
   }
 
@@ -109,7 +110,7 @@ export class Jid {
   }
 
   toBare(): Jid {
-    return this.isBare ? this : new Jid(this.local, this.domain, "");
+    return this.isBare ? this : new Jid(this.local, this.domain, "", this.bare);
   }
 
   /**
@@ -117,7 +118,7 @@ export class Jid {
    * @throws JidError
    */
   withResource(resource: string): Jid {
-    return new Jid(this.local, this.domain, prepareResource(resource));
+    return new Jid(this.local, this.domain, prepareResource(resource), this.bare);
   }
 
   equals(other: Jid): boolean {

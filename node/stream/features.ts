@@ -36,6 +36,20 @@ export const streamLimits = (bytesMax: number): string =>
 const wrap = (content: string): Buffer =>
   Buffer.from(`<stream:features>${content}</stream:features>`);
 
+/** What is said before login, once for all who are offered the same. */
+export class EntryFeaturesSaid {
+  readonly #said = new WeakMap<object, Map<string, Buffer>>();
+
+  /** @param besides whatever else it depends on, of a few values */
+  of(offer: object, besides: string, make: () => Buffer): Buffer {
+    const said = this.#said.get(offer) ?? new Map<string, Buffer>();
+    this.#said.set(offer, said);
+    const known = said.get(besides) ?? make();
+    said.set(besides, known);
+    return known;
+  }
+}
+
 /** Before login. */
 export function entryFeatures(offer: EntryFeatures): Buffer {
   const required = offer.startTls === "required" ? "<required/>" : "";

@@ -1,6 +1,7 @@
 /** Stream headers: checking the peer's, writing ours (RFC 6120, 4.7). */
 import { Jid } from "../stanza/jid.ts";
 import type { Scope, StreamOpen } from "../xml/contract.ts";
+import { parseStreamOpen } from "../xml/parser.ts";
 import { escapeAttribute, escapeText } from "../xml/write.ts";
 import type { OwnHeader, PeerHeader, StreamCondition, StreamFailure } from "./contract.ts";
 import { NS_CLIENT, NS_STREAM, NS_STREAM_ERROR } from "./namespaces.ts";
@@ -52,6 +53,34 @@ function bareOf(from: string): string | undefined {
   } catch {
     return undefined; // 4.7.1: a client's "from" is only a hint before login.
   }
+}
+
+/** Of clients of one kind all headers are the same. */
+const known = new Map<string, ReadHeader>();
+const KNOWN_MAX = 100;
+const KNOWN_BYTES_MAX = 256;
+
+export interface ReadHeader {
+  readonly header: PeerHeader;
+  readonly scope: Scope;
+}
+
+/** @throws XmlError */
+export function readStartTag(startTag: Buffer): ReadHeader {
+  if (startTag.length > KNOWN_BYTES_MAX) return parseStartTag(startTag);
+  const text = startTag.toString("latin1");
+  let read = known.get(text);
+  if (read === undefined) {
+    read = parseStartTag(startTag);
+    if (known.size >= KNOWN_MAX) known.clear();
+    known.set(text, read);
+  }
+  return read;
+}
+
+function parseStartTag(startTag: Buffer): ReadHeader {
+  const open = parseStreamOpen(startTag);
+  return { header: readHeader(open), scope: sharedScope(open.scope) };
 }
 
 const USUAL_SCOPE: Scope = new Map([

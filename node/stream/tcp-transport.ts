@@ -1,7 +1,7 @@
 /** A stream over TCP: one XML document in each direction (RFC 6120, section 4). */
 import type { Framer, FrameSink, Scope } from "../xml/contract.ts";
 import { createFramer } from "../xml/framer.ts";
-import { parseStanza, parseStreamOpen } from "../xml/parser.ts";
+import { parseStanza } from "../xml/parser.ts";
 import type { ChannelBindingType } from "./channel-binding.ts";
 import type {
   OwnHeader,
@@ -10,7 +10,7 @@ import type {
   TransportLimits,
   TransportOwner,
 } from "./contract.ts";
-import { END_TAG, readHeader, sharedScope, writeFailure, writeHeader } from "./header.ts";
+import { END_TAG, readStartTag, writeFailure, writeHeader } from "./header.ts";
 import type { Connection, ConnectionOwner } from "./tcp.ts";
 import type { TlsContexts } from "./tls.ts";
 
@@ -138,9 +138,9 @@ export class TcpTransport implements Transport, ConnectionOwner, FrameSink {
   }
 
   onStreamOpen(startTag: Buffer): void {
-    const open = parseStreamOpen(startTag);
-    this.#scope = sharedScope(open.scope);
-    this.owner?.onHeader(readHeader(open));
+    const { header, scope } = readStartTag(startTag);
+    this.#scope = scope;
+    this.owner?.onHeader(header);
   }
 
   onStanza(bytes: Buffer): void {

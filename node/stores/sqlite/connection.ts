@@ -39,6 +39,10 @@ interface Write {
 export class Connection {
   readonly #database: DatabaseSync;
   readonly #othersChanges: StatementSync;
+  /** Of a commit. */
+  readonly #steps: Readonly<
+    Record<"begin" | "savepoint" | "undo" | "release" | "commit", StatementSync>
+  >;
   #commits = 0;
   /** See `state`; undefined when it was not asked for yet in this turn of the event loop. */
   #state: string | undefined;
@@ -50,6 +54,13 @@ export class Connection {
   constructor(database: DatabaseSync) {
     this.#database = database;
     this.#othersChanges = database.prepare("PRAGMA data_version");
+    this.#steps = {
+      begin: database.prepare("BEGIN IMMEDIATE"),
+      savepoint: database.prepare("SAVEPOINT one_write"),
+      undo: database.prepare("ROLLBACK TO one_write"),
+      release: database.prepare("RELEASE one_write"),
+      commit: database.prepare("COMMIT"),
+    };
   }
 
   /**
@@ -124,9 +135,9 @@ export class Connection {
     if (this.#waiting.length > 0) this.#unschedule = this.#schedule();
     const committed: (() => void)[] = [];
     try {
-      this.#database.exec("BEGIN IMMEDIATE");
+      this.#steps.begin.run();
       for (const write of group) this.#runOne(write, committed);
-      this.#database.exec("COMMIT");
+      this.#steps.commit.run();
     } catch (error) {
       this.#rollBack();
       // Rejecting a write that was rejected before does nothing.
@@ -141,15 +152,16 @@ export class Connection {
   }
 
   #runOne({ run, reject, what }: Write, committed: (() => void)[]): void {
-    this.#database.exec("SAVEPOINT one_write");
+    const { savepoint, undo, release } = this.#steps;
+    savepoint.run();
     try {
       committed.push(run());
     } catch (error) {
       reject(asUnavailable(error, what));
       // Throws when SQLite has rolled back everything by itself: then the group has failed.
-      this.#database.exec("ROLLBACK TO one_write");
+      undo.run();
     }
-    this.#database.exec("RELEASE one_write");
+    release.run();
   }
 
   #rollBack(): void {

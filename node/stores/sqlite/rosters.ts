@@ -133,11 +133,20 @@ function decodeItem(row: Row): StoredItem {
   };
 }
 
+const NO_GROUPS: readonly string[] = [];
+/** Contacts share their groups, mostly with the one before. */
+let last: { readonly text: string; readonly groups: readonly string[] } | undefined;
+
 function decodeGroups(value: unknown): readonly string[] {
-  if (value === "[]") return [];
+  if (value === "[]") return NO_GROUPS;
+  if (last !== undefined && last.text === value) return last.groups;
   try {
-    const groups: unknown = JSON.parse(String(value));
-    if (Array.isArray(groups) && groups.every((group) => typeof group === "string")) return groups;
+    const text = String(value);
+    const groups: unknown = JSON.parse(text);
+    if (Array.isArray(groups) && groups.every((group) => typeof group === "string")) {
+      last = { text, groups };
+      return groups;
+    }
   } catch {
     // Falls through to the refusal below, which does not quote the value.
   }
