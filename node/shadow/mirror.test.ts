@@ -198,6 +198,18 @@ test("nobody goes on without, either, before a shadow that failed is renounced",
   expect(told(await bench.one())).toBe("a 2: whole s 3");
 });
 
+test("a session without a shadow gets the first that may be asked again, at once", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  const other = await bench.one();
+  bench.clock.advance(SUSPECT_MS / 2);
+  other.reject(new Error("mesh-timeout"));
+  expect(await bench.next()).toEqual([]);
+  bench.clock.advance(SUSPECT_MS / 2);
+  expect(told(await bench.one())).toBe("a 2: whole s 4");
+});
+
 test("several frames that fail at once are one failure", async () => {
   const bench = await mirrored("a");
   bench.mirror.changed("s");

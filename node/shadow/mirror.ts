@@ -347,7 +347,9 @@ export class Mirror {
   #retryLater(): void {
     if (this.#isRetryDue) return;
     this.#isRetryDue = true;
-    this.#parts.after(SUSPECT_MS, () => {
+    // As soon as one of them may be asked again, not later for those that were left alone before it.
+    const dueMs = Math.min(...this.#suspects.values());
+    this.#parts.after(Math.max(0, dueMs - this.#parts.nowMs()), () => {
       this.#isRetryDue = false;
       this.#retry();
     });
