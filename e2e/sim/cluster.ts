@@ -47,6 +47,8 @@ export class SimCluster implements Setting {
   readonly #nodes = new Map<string, SimNode>();
   #onMessage: (device: Device, said: Said, copy: Copy) => void = () => {};
   #onDeath: (node: SimNode) => void = () => {};
+  #onLeaseLost: (node: SimNode) => void = () => {};
+  #onLeftLate: (node: SimNode) => void = () => {};
 
   constructor(
     seed: number,
@@ -83,19 +85,29 @@ export class SimCluster implements Setting {
   listen(events: {
     onMessage(device: Device, said: Said, copy: Copy): void;
     onDeath(node: SimNode): void;
+    onLeaseLost(node: SimNode): void;
+    /** The deadline of its drain passed before it had passed on everything; it said so. */
+    onLeftLate(node: SimNode): void;
   }): void {
     this.#onMessage = (...message) => events.onMessage(...message);
     this.#onDeath = (node) => events.onDeath(node);
+    this.#onLeaseLost = (node) => events.onLeaseLost(node);
+    this.#onLeftLate = (node) => events.onLeftLate(node);
   }
 
   onDeath(node: SimNode): void {
     this.#onDeath(node);
   }
 
+  onLeaseLost(node: SimNode): void {
+    this.#onLeaseLost(node);
+  }
+
   onError(node: SimNode, fields: object, event: string): void {
     const { err, reason } = fields as { err?: unknown; reason?: unknown };
     const why = err instanceof Error ? `${err.name}: ${err.message}` : String(reason ?? "");
     this.world.say(`${node.machine} logs an error: ${event} (${why})`);
+    if (event === "drain-deadline-passed") this.#onLeftLate(node);
     const isOfOurs = err instanceof Error && !("code" in err);
     if (isOfOurs) this.#break("errors", `${node.machine}: ${event}: ${err.stack}`);
   }

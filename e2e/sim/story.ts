@@ -39,6 +39,15 @@ export async function tell(
   const checks = new Checks(cluster);
   const check = () => checks.afterEvent();
   let lastDeathMs = Number.NEGATIVE_INFINITY;
+  const doubt = (why: string) => {
+    // It had in its hands what is not in one place that survives yet.
+    // What is stored may be with a client already: it was to be removed.
+    const stored = cluster.store.storedIds();
+    for (const said of ledger.said.values()) {
+      const isSure = said.isAccepted && Ledger.isDone(said);
+      if (stored.has(said.id) || !isSure) said.doubt ??= why;
+    }
+  };
   cluster.listen({
     onMessage: (...message) => checks.onMessage(...message),
     onDeath(node) {
@@ -47,13 +56,17 @@ export async function tell(
       const { length: serving } = cluster.alive.filter(({ isServing }) => isServing);
       // One death loses nothing, where another node can have been a shadow.
       if (isFirst && serving >= 2 && !world.hadFault(APART, SHADOWED_AFTER_MS)) return;
-      // It had in its hands what is not in one place that survives yet.
-      // What is stored may be with a client already: it was to be removed.
-      const stored = cluster.store.storedIds();
-      for (const said of ledger.said.values()) {
-        const isSure = said.isAccepted && Ledger.isDone(said);
-        if (stored.has(said.id) || !isSure) said.doubt ??= `${node.machine} died`;
-      }
+      doubt(`${node.machine} died`);
+    },
+    onLeaseLost(node) {
+      // With its copies of a node that had just died, before it could take them over.
+      const isSoon = world.nowMs - lastDeathMs <= SHADOWED_AFTER_MS;
+      if (isSoon) doubt(`${node.machine} lost its lease`);
+    },
+    onLeftLate(node) {
+      // Only where it was kept from its routes; otherwise it has to be in time.
+      const others = APART.filter((kind) => kind !== "drain");
+      if (world.hadFault(others, SHADOWED_AFTER_MS)) doubt(`${node.machine} left late`);
     },
   });
   await world.run(START_MS, check);
