@@ -2,20 +2,22 @@
  * `npm run bench`: Zonda beside ejabberd, Prosody and a floor, in one run on loopback.
  * `npm run bench -- --help` says how to run a part of it.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { numberOf, wordsOf } from "../harness/arguments.ts";
 import { runProgram } from "../harness/lifetime.ts";
+import type { Wanted } from "./growth.ts";
+import * as growth from "./growth.ts";
 import { idleSessions } from "./idle.ts";
 import { ROSTER } from "./population.ts";
-import { json, otherWork, page, table } from "./report.ts";
+import { json, keepEarlier, otherWork, page, table } from "./report.ts";
 import * as scenarios from "./scenarios.ts";
-import type { Scene, Settings } from "./scene.ts";
+import type { Scene, SceneOptions, Settings } from "./scene.ts";
 import { withScene } from "./scene.ts";
 import type { ServerName } from "./servers.ts";
 import { ABILITIES, SERVERS } from "./servers.ts";
-import { Sheet } from "./sheet.ts";
+import { LEVELS, Sheet } from "./sheet.ts";
 
 const PARTS = [
   ...["message", "tls", "login", "visit", "resume", "presence", "roster", "archive"],
@@ -34,7 +36,8 @@ const HELP = `Usage: npm run bench -- [options]
   --idle-sessions N     sessions of the memory figures (15000)
   --seconds N           length of each stretch of steady load (6)
   --rate N              messages a second of the latency figures (1000)
-  --write               write docs/benchmarks.md and .json also from part of a run
+  --write               write docs/benchmarks.md and .json also from part of a run; rows that it did
+                        not measure stay as they are, if machine and versions are the same
 
 A whole run writes docs/benchmarks.md and docs/benchmarks.json.
 `;
@@ -48,11 +51,17 @@ const QUICK: Settings = {
   loadProcesses: 2,
 };
 
+type SceneBase = Pick<SceneOptions, "name" | "sheet" | "settings">;
+
+const NOTHING: Wanted = { presence: false, roster: false };
+
 interface Plan {
   readonly servers: readonly ServerName[];
   readonly parts: ReadonlySet<Part>;
   readonly settings: Settings;
   readonly isWritten: boolean;
+  /** Nothing is left out, so that nothing of earlier runs stays. */
+  readonly isWhole: boolean;
 }
 
 function readPlan(): Plan | undefined {
@@ -69,6 +78,7 @@ function readPlan(): Plan | undefined {
   const names = Object.keys(SERVERS) as ServerName[];
   // Connections of one process end at 20,000, and growth needs four times the sessions.
   const parts = values.quick ? PARTS.filter((part) => part !== "growth") : PARTS;
+  const isWhole = Object.entries(values).every(([name, value]) => name === "write" || !value);
   const sessions = numberOf("sessions", values.sessions, base.sessions, 4_500);
   return {
     servers: values.servers === undefined ? names : wordsOf("servers", values.servers, names),
@@ -80,24 +90,55 @@ function readPlan(): Plan | undefined {
       seconds: numberOf("seconds", values.seconds, base.seconds, 600),
       rate: numberOf("rate", values.rate, base.rate, 100_000),
     },
-    isWritten: values.write || Object.values(values).every((value) => !value),
+    isWritten: values.write || isWhole,
+    isWhole,
   };
 }
 
+async function messagesAndLogins(scene: Scene, parts: Plan["parts"]): Promise<void> {
+  const { sessions } = scene.settings;
+  await scene.connect(scenarios.users(sessions / 4), false);
+  const login = await scene.connect(scenarios.users(sessions, sessions / 4), false);
+  if (parts.has("login")) scene.sheet.put(scene.name, "loginPlain", login);
+  if (parts.has("message")) await scenarios.plainMessages(scene);
+  await scene.order({ kind: "disconnect" });
+}
+
+const wantedOf = (parts: Plan["parts"]): Wanted => {
+  return { presence: parts.has("presence"), roster: parts.has("roster") };
+};
+
 async function play(scene: Scene, { parts }: Plan): Promise<void> {
   const isFloor = scene.name === "floor";
-  if (["message", "login", "growth"].some((part) => parts.has(part as Part))) {
-    const atFull = parts.has("message") ? scenarios.plainMessages : async () => undefined;
-    await scenarios.warmUp(scene);
-    await scenarios.growingSessions(scene, atFull, parts.has("growth"));
-  }
+  const isAny = parts.has("message") || parts.has("login");
+  if (isAny || parts.has("growth")) await scenarios.warmUp(scene);
+  if (isAny) await messagesAndLogins(scene, parts);
   if (parts.has("tls")) await scenarios.tlsSessions(scene);
   if (parts.has("visit") && !isFloor) await scenarios.visits(scene);
   if (parts.has("presence") && !isFloor) await scenarios.presence(scene);
   if (parts.has("roster") && !isFloor) await scenarios.rosterPushes(scene);
-  if (parts.has("growth") && !isFloor) await scenarios.largerRosters(scene);
+  if (parts.has("growth")) await growth.bySessions(scene, isFloor ? NOTHING : wantedOf(parts));
+  if (parts.has("growth") && !isFloor) await growth.byRoster(scene, wantedOf(parts));
   if (parts.has("resume") && ABILITIES[scene.name].resumption) await scenarios.resumptions(scene);
   if (parts.has("resume") && ABILITIES[scene.name].tokens) await scenarios.tokenLogins(scene);
+}
+
+/** With the archive on: its own figures, and how they and others grow with sessions and users. */
+async function playArchive({ parts, settings }: Plan, base: SceneBase): Promise<void> {
+  const isGrowing = parts.has("growth");
+  const small = { users: settings.sessions, contacts: ROSTER };
+  await withScene({ ...base, size: small, archive: true }, async (scene) => {
+    await scenarios.archive(scene);
+    if (isGrowing) await growth.archiveBySessions(scene);
+  });
+  if (!isGrowing) return;
+  for (const level of LEVELS) {
+    // Small rosters: 16 times the accounts with full ones would take minutes to store.
+    const size = { users: level * settings.sessions, contacts: ROSTER / 5, withCliques: true };
+    await withScene({ ...base, size, archive: true }, (scene) =>
+      growth.byUsers(scene, level, wantedOf(parts)),
+    );
+  }
 }
 
 async function run(plan: Plan, sheet: Sheet): Promise<void> {
@@ -110,11 +151,11 @@ async function run(plan: Plan, sheet: Sheet): Promise<void> {
       ...{ users: (isGrowing ? 4 : 1) * settings.sessions, contacts: ROSTER },
       ...{ withCliques: parts.has("presence"), withLargerRosters: isGrowing },
     };
-    const options = { ...base, name, size };
-    if (isAny) await withScene({ ...options, archive: false }, (scene) => play(scene, plan));
-    if (!parts.has("archive") || !ABILITIES[name].archive) continue;
-    const small = { users: settings.sessions, contacts: ROSTER };
-    await withScene({ ...options, size: small, archive: true }, scenarios.archive);
+    const own = { ...base, name };
+    if (isAny) {
+      await withScene({ ...own, size, archive: false }, (scene) => play(scene, plan));
+    }
+    if (parts.has("archive") && ABILITIES[name].archive) await playArchive(plan, own);
   }
   if (parts.has("idle")) await idleSessions(servers, base);
 }
@@ -128,15 +169,18 @@ async function main(): Promise<void> {
   const startedMs = performance.now();
   const sheet = new Sheet();
   await run(plan, sheet);
-  const details = {
+  const thisRun = {
     command: ["npm run bench", ...process.argv.slice(2)].join(" ").replace("bench -", "bench -- -"),
     date: new Date().toISOString().slice(0, 10),
     minutes: (performance.now() - startedMs) / 60_000,
   };
   process.stdout.write(`${table(sheet)}\n\n${otherWork(sheet)}\n`);
   if (!plan.isWritten) return;
-  await writeFile(path.join(DOCS, "benchmarks.md"), page(sheet, details));
-  await writeFile(path.join(DOCS, "benchmarks.json"), json(sheet, details));
+  const file = path.join(DOCS, "benchmarks.json");
+  const earlier = plan.isWhole ? [] : keepEarlier(sheet, await readFile(file, "utf8"));
+  const runs = [...earlier.filter(({ command }) => command !== thisRun.command), thisRun];
+  await writeFile(path.join(DOCS, "benchmarks.md"), page(sheet, runs));
+  await writeFile(file, json(sheet, runs));
 }
 
 await runProgram(main);

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import type { ServerName } from "./servers.ts";
-import type { RowName, Sheet } from "./sheet.ts";
-import { ROWS, rounded, SLOPES } from "./sheet.ts";
+import type { Grown, GrownName, RowName, Sheet } from "./sheet.ts";
+import { GROWN, LEVELS, ROWS, rounded } from "./sheet.ts";
 
 const PEERS: readonly ServerName[] = ["ejabberd", "prosody"];
 const ORDER: readonly ServerName[] = ["floor", "zonda", "ejabberd", "prosody"];
@@ -48,10 +48,11 @@ export function table(sheet: Sheet): string {
     const cells = servers.map((server) => rounded(sheet.get(server, name) ?? Number.NaN));
     lines.push(line([title, unit, ...cells, ratio(sheet, name)]));
   }
-  for (const [title, rows] of SLOPES) {
+  for (const [name, { title, by }] of Object.entries(GROWN) as [GrownName, Grown][]) {
+    const rows = LEVELS.map((level) => `${name}${level}` as const);
     const cells = servers.map((server) => slope(sheet, server, rows));
     if (cells.every((cell) => cell === "")) continue;
-    lines.push(line([`Growth: ${title}`, "power", ...cells, ""]));
+    lines.push(line([`Growth: ${title}, by ${by}`, "power", ...cells, ""]));
   }
   return lines.join("\n");
 }
@@ -79,11 +80,36 @@ export interface Run {
   readonly minutes: number;
 }
 
-export function page(sheet: Sheet, { command, date, minutes }: Run): string {
+interface Written extends Pick<Sheet, "figures" | "versions" | "notes" | "others"> {
+  readonly machine: string;
+  readonly runs: readonly Run[];
+}
+
+/** Takes over what an earlier run found on this machine and the sheet lacks. @returns its runs */
+export function keepEarlier(sheet: Sheet, text: string): readonly Run[] {
+  const earlier = JSON.parse(text) as Written;
+  const servers = ORDER.filter((name) => earlier.figures[name] !== undefined);
+  const isSame = (name: ServerName) =>
+    (sheet.versions[name] ?? earlier.versions[name]) === earlier.versions[name];
+  if (earlier.machine !== machine() || !servers.every(isSame)) return [];
+  for (const name of servers) {
+    sheet.versions[name] ??= earlier.versions[name] as string;
+    sheet.figures[name] = { ...earlier.figures[name], ...sheet.figures[name] };
+    sheet.others[name] = [...(earlier.others[name] ?? []), ...(sheet.others[name] ?? [])];
+  }
+  sheet.notes.unshift(...earlier.notes);
+  return earlier.runs;
+}
+
+const told = ({ command, date, minutes }: Run): string =>
+  `\`${command}\` on ${date} in ${minutes.toFixed(0)} minutes`;
+
+/** @param runs in the order in which they were made; a later one's figures replace earlier ones */
+export function page(sheet: Sheet, runs: readonly Run[]): string {
   const notes = sheet.notes.length === 0 ? "none" : `\n- ${sheet.notes.join("\n- ")}`;
   return `# Benchmarks
 
-Measured by \`${command}\` on ${date} in ${minutes.toFixed(0)} minutes.
+Measured by ${runs.map(told).join(", then by ")}.
 Machine: ${machine()}.
 
 ${table(sheet)}
@@ -95,8 +121,8 @@ Notes of this run: ${notes}
 `;
 }
 
-export const json = (sheet: Sheet, run: Run): string =>
-  `${JSON.stringify({ ...run, machine: machine(), ...sheet }, null, 2)}\n`;
+export const json = (sheet: Sheet, runs: readonly Run[]): string =>
+  `${JSON.stringify({ runs, machine: machine(), ...sheet }, null, 2)}\n`;
 
 const EXPLANATION = `## How to read it
 - Every server runs alone, one after another, on loopback, with the same accounts, certificate (P-256)
@@ -113,7 +139,9 @@ const EXPLANATION = `## How to read it
   to somebody offline, and logout.
 - *Message* is a closed loop: 2,000 sessions (400 with \`--quick\`, or what \`--sessions\` says) in random pairs, one message of each pair always under
   way. Latency is from before the sender's write to after the recipient's read.
-- *Growth* is the power of the size by which a figure grows from 1× to 16×: 0 is flat.
+- *Growth* is the power of the size by which a figure grows from 1× to 16×: 0 is flat. 4× sessions are what
+  \`--sessions\` says (a fifth of it with the archive on), and 1× users are as many accounts of each kind. By roster,
+  16 users change their presence before all their contacts, or the name of one of them.
 - Idle sessions have a roster of 6, and rest a minute before they are measured; used ones have then
   exchanged messages for five seconds.
 

@@ -1,7 +1,7 @@
 /** The figures, each from the load it stands for. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Group } from "../load/contract.ts";
-import { CLIQUE_USERS, LARGER_ROSTER_USERS, LARGER_ROSTERS } from "./population.ts";
+import type { Chore, Group } from "../load/contract.ts";
+import { CLIQUE_USERS } from "./population.ts";
 import type { Scene, Stretch } from "./scene.ts";
 import type { RowName } from "./sheet.ts";
 import { cpuMs } from "./usage.ts";
@@ -9,10 +9,9 @@ import { cpuMs } from "./usage.ts";
 const VISITS_AT_ONCE = 4;
 const PACE_WARM_UP_SECONDS = 1;
 const WARM_UP_LOGINS = 1_000;
-const HISTORY_READERS = 16;
-const ROSTER_WRITERS = 64;
+const REST_MS = 500;
 
-const users = (to: number, from = 0): Group => ({ group: "u", from, to });
+export const users = (to: number, from = 0): Group => ({ group: "u", from, to });
 
 /** Who chats with whom: everybody has one partner, drawn by lot. */
 function randomPartners(size: number): readonly number[] {
@@ -31,15 +30,16 @@ function randomPartners(size: number): readonly number[] {
 }
 
 /** A closed loop: one message of every pair is always under way. */
-async function chat(scene: Scene, size: number, seconds: number): Promise<Stretch> {
+export async function chat(scene: Scene, size: number, seconds: number): Promise<Stretch> {
   await scene.order({ kind: "chat", users: users(size), partners: randomPartners(size) });
   const stretch = await scene.stretch(seconds);
   await scene.order({ kind: "rest" });
-  await sleep(500);
+  await sleep(REST_MS);
   return stretch;
 }
 
-const perMessageUs = ({ cpuMs, counters }: Stretch): number => (cpuMs * 1_000) / counters.messages;
+export const perMessageUs = ({ cpuMs, counters }: Stretch): number =>
+  (cpuMs * 1_000) / counters.messages;
 
 const quantile = (sorted: Float64Array, part: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
@@ -60,12 +60,11 @@ async function pace(scene: Scene, perSecond: number, rows: readonly [RowName, Ro
 }
 
 /** Messages, plain: closed loop, then at two rates. The sessions are online. */
-export async function plainMessages(scene: Scene, isGrowing: boolean): Promise<void> {
+export async function plainMessages(scene: Scene): Promise<void> {
   const { name, sheet, settings } = scene;
   const stretch = await chat(scene, settings.sessions, settings.seconds);
   const rate = stretch.counters.messages / stretch.seconds;
   sheet.put(name, "messagePlain", perMessageUs(stretch));
-  if (isGrowing) sheet.put(name, "message4", perMessageUs(stretch));
   sheet.put(name, "ratePlain", rate);
   sheet.put(name, "messagePaced", await pace(scene, settings.rate, ["p50Plain", "p99Plain"]));
   await pace(scene, 0.7 * rate, ["p50Loaded", "p99Loaded"]);
@@ -85,44 +84,6 @@ export async function tlsSessions(scene: Scene): Promise<void> {
 /** Servers run for months: what is compiled as they run is compiled before anything is measured. */
 export async function warmUp(scene: Scene): Promise<void> {
   await scene.connect(users(Math.min(scene.settings.sessions, WARM_UP_LOGINS)), false);
-  await scene.order({ kind: "disconnect" });
-}
-
-/** Messages and logins while the sessions become four and sixteen times as many. */
-export async function growingSessions(
-  scene: Scene,
-  atFull: (scene: Scene, isGrowing: boolean) => Promise<void>,
-  isGrowing: boolean,
-): Promise<void> {
-  const { name, sheet, settings } = scene;
-  const { sessions, seconds } = settings;
-  const quarter = sessions / 4;
-  const first = await scene.connect(users(quarter), false);
-  if (isGrowing) {
-    sheet.put(name, "login1", first);
-    sheet.put(name, "message1", perMessageUs(await chat(scene, quarter, seconds / 2)));
-  }
-  const login = await scene.connect(users(sessions, quarter), false);
-  sheet.put(name, "loginPlain", login);
-  if (isGrowing) sheet.put(name, "login4", login);
-  await atFull(scene, isGrowing);
-  if (isGrowing) {
-    sheet.put(name, "login16", await scene.connect(users(4 * sessions, sessions), false));
-    sheet.put(name, "message16", perMessageUs(await chat(scene, 4 * sessions, seconds / 2)));
-  }
-  await scene.order({ kind: "disconnect" });
-}
-
-export async function largerRosters(scene: Scene): Promise<void> {
-  for (const [at, size] of LARGER_ROSTERS.entries()) {
-    const group = { group: `r${size}n`, from: 0, to: LARGER_ROSTER_USERS };
-    const login = await scene.connect(group, false);
-    scene.sheet.put(
-      scene.name,
-      (["roster1", "roster4", "roster16"] as const)[at] ?? "roster1",
-      login,
-    );
-  }
   await scene.order({ kind: "disconnect" });
 }
 
@@ -168,21 +129,39 @@ export async function visits(scene: Scene): Promise<void> {
   await scene.order({ kind: "disconnect" });
 }
 
+/** What sessions that repeat a chore cost the server. */
+export async function repeat(
+  scene: Scene,
+  group: Group,
+  chore: Chore,
+  seconds = scene.settings.seconds,
+): Promise<Stretch> {
+  await scene.order({ kind: "chore", users: group, chore });
+  const stretch = await scene.stretch(seconds);
+  await scene.order({ kind: "rest" });
+  await sleep(REST_MS);
+  return stretch;
+}
+
+/** CPU microseconds for each of what arrived. */
+export const perPresenceUs = ({ cpuMs: ms, counters }: Stretch) =>
+  (ms * 1_000) / counters.presences;
+export const perPushUs = ({ cpuMs: ms, counters }: Stretch) => (ms * 1_000) / counters.pushes;
+export const perAnswerUs = ({ cpuMs: ms, counters }: Stretch) => (ms * 1_000) / counters.answers;
+
+export const CLIQUES: Group = { group: "p", from: 0, to: CLIQUE_USERS };
+export const ROSTER_WRITERS: Group = users(64);
+export const HISTORY_READERS: Group = users(16);
+
 export async function presence(scene: Scene): Promise<void> {
-  const group = { group: "p", from: 0, to: CLIQUE_USERS };
-  await scene.connect(group, false);
-  await scene.order({ kind: "chore", users: group, chore: "presence" });
-  const { cpuMs: used, counters } = await scene.stretch(scene.settings.seconds);
-  scene.sheet.put(scene.name, "presence", (used * 1_000) / counters.presences);
+  await scene.connect(CLIQUES, false);
+  scene.sheet.put(scene.name, "presence", perPresenceUs(await repeat(scene, CLIQUES, "presence")));
   await scene.order({ kind: "disconnect" });
 }
 
 export async function rosterPushes(scene: Scene): Promise<void> {
-  const group = users(ROSTER_WRITERS);
-  await scene.connect(group, false);
-  await scene.order({ kind: "chore", users: group, chore: "roster" });
-  const { cpuMs: used, counters } = await scene.stretch(scene.settings.seconds);
-  scene.sheet.put(scene.name, "push", (used * 1_000) / counters.pushes);
+  await scene.connect(ROSTER_WRITERS, false);
+  scene.sheet.put(scene.name, "push", perPushUs(await repeat(scene, ROSTER_WRITERS, "roster")));
   await scene.order({ kind: "disconnect" });
 }
 
@@ -192,10 +171,7 @@ export async function archive(scene: Scene): Promise<void> {
   // Fewer than elsewhere: a server that stores slowly must get through all of them in a moment.
   const size = settings.sessions / 20;
   await scene.connect(users(size), false);
-  const stretch = await chat(scene, size, settings.seconds);
-  sheet.put(name, "archived", perMessageUs(stretch));
-  await scene.order({ kind: "chore", users: users(HISTORY_READERS), chore: "history" });
-  const { cpuMs: used, counters } = await scene.stretch(settings.seconds);
-  sheet.put(name, "history", (used * 1_000) / counters.answers);
+  sheet.put(name, "archived", perMessageUs(await chat(scene, size, settings.seconds)));
+  sheet.put(name, "history", perAnswerUs(await repeat(scene, HISTORY_READERS, "history")));
   await scene.order({ kind: "disconnect" });
 }

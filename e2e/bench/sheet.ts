@@ -8,8 +8,7 @@ interface Row {
 
 const row = (title: string, unit: string): Row => ({ title, unit });
 
-/** In the order of the table. What is not here cannot be recorded. */
-export const ROWS = {
+const FIXED = {
   messagePlain: row("Message routed, plain", "CPU µs"),
   messageTls: row("Message routed, TLS", "CPU µs"),
   messagePaced: row("Message routed at the fixed rate, plain", "CPU µs"),
@@ -35,25 +34,61 @@ export const ROWS = {
   usedPlain: row("Session after use, plain", "KiB"),
   idleTls: row("Idle session, TLS", "KiB"),
   usedTls: row("Session after use, TLS", "KiB"),
-  message1: row("Message routed, 1× sessions", "CPU µs"),
-  message4: row("Message routed, 4× sessions", "CPU µs"),
-  message16: row("Message routed, 16× sessions", "CPU µs"),
-  login1: row("Login, up to 1× sessions", "CPU ms"),
-  login4: row("Login, up to 4× sessions", "CPU ms"),
-  login16: row("Login, up to 16× sessions", "CPU ms"),
-  roster1: row("Login, roster of 30", "CPU ms"),
-  roster4: row("Login, roster of 120", "CPU ms"),
-  roster16: row("Login, roster of 480", "CPU ms"),
 } as const satisfies Record<string, Row>;
 
-export type RowName = keyof typeof ROWS;
+const times = (what: string) => [`1× ${what}`, `4× ${what}`, `16× ${what}`] as const;
+const UP_TO = ["up to 1× sessions", "up to 4× sessions", "up to 16× sessions"] as const;
+const ROSTERS = ["roster of 30", "roster of 120", "roster of 480"] as const;
 
-/** Rows that say how something grows: by which power of the size. */
-export const SLOPES: readonly (readonly [string, readonly [RowName, RowName, RowName]])[] = [
-  ["Message, by sessions", ["message1", "message4", "message16"]],
-  ["Login, by sessions", ["login1", "login4", "login16"]],
-  ["Login, by roster", ["roster1", "roster4", "roster16"]],
-];
+export interface Grown extends Row {
+  /** What becomes four and sixteen times as much. */
+  readonly by: "sessions" | "users" | "roster";
+  readonly sizes: readonly [string, string, string];
+}
+
+const bySessions = (title: string, unit: string): Grown => {
+  return { title, unit, by: "sessions", sizes: times("sessions") };
+};
+const byUsers = (title: string): Grown => {
+  return { title, unit: "CPU µs", by: "users", sizes: times("users") };
+};
+const byRoster = (title: string, unit: string): Grown => {
+  return { title, unit, by: "roster", sizes: ROSTERS };
+};
+
+/** What is measured at three sizes: a row for each, and one that says how it grows. */
+export const GROWN = {
+  message: bySessions("Message routed", "CPU µs"),
+  login: { ...bySessions("Login", "CPU ms"), sizes: UP_TO },
+  presenceBySessions: bySessions("Presence delivered", "CPU µs"),
+  pushBySessions: bySessions("Roster change pushed", "CPU µs"),
+  archivedBySessions: bySessions("Message routed and archived", "CPU µs"),
+  historyBySessions: bySessions("Page of history", "CPU µs"),
+  presenceByUsers: byUsers("Presence delivered"),
+  pushByUsers: byUsers("Roster change pushed"),
+  archivedByUsers: byUsers("Message routed and archived"),
+  historyByUsers: byUsers("Page of history"),
+  roster: byRoster("Login", "CPU ms"),
+  presenceByRoster: byRoster("Presence delivered", "CPU µs"),
+  pushByRoster: byRoster("Roster change pushed", "CPU µs"),
+} as const satisfies Record<string, Grown>;
+
+export type GrownName = keyof typeof GROWN;
+/** How many times the smallest size. */
+export type Level = 1 | 4 | 16;
+export const LEVELS = [1, 4, 16] as const satisfies readonly Level[];
+
+export type RowName = keyof typeof FIXED | `${GrownName}${Level}`;
+
+/** In the order of the table. What is not here cannot be recorded. */
+export const ROWS = {
+  ...FIXED,
+  ...Object.fromEntries(
+    Object.entries(GROWN).flatMap(([name, { title, unit, sizes }]) =>
+      LEVELS.map((level, at) => [`${name}${level}`, row(`${title}, ${sizes[at]}`, unit)]),
+    ),
+  ),
+} as Readonly<Record<RowName, Row>>;
 
 export type Figures = Partial<Record<RowName, number>>;
 

@@ -103,6 +103,10 @@ async function visit(user: string, order: Order & { kind: "visits" }): Promise<b
   return true;
 }
 
+/** The group's numbers repeat in the names of its contacts. */
+const contactOf = (user: string): string =>
+  user.replace(/^\D/, (letter) => (letter === "r" ? "q" : "o"));
+
 function chat({ users, partners }: Order & { kind: "chat" }): number {
   const pairs = ownSessions(users).map((session) => {
     const at = Number(session.user.slice(users.group.length)) - users.from;
@@ -274,8 +278,7 @@ function perform(order: Order): number | Promise<number> {
       return chat(order);
     case "chore": {
       const busy = ownSessions(order.users);
-      // The group's numbers repeat in the names of its contacts.
-      drills.chore(busy, order.chore, (user) => user.replace(/^\D+/, "o"));
+      drills.chore(busy, order.chore, contactOf);
       return busy.length;
     }
     case "rest":
