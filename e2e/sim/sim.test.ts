@@ -25,6 +25,16 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     ],
   ],
   [
+    "what a node without a lease gives to its clients is not given to them again",
+    7006,
+    ["lose-lease"],
+  ],
+  [
+    "nodes that are all without a lease deliver to each other, and store nothing besides",
+    7044,
+    ["lose-lease", "cut-etcd", "cut-etcd-one-way", "slow-etcd", "etcd-away"],
+  ],
+  [
     "the end of a session does not hide the next one of that address on another node",
     544,
     ["kill", "kill-at-step", "power-off", "drop", "silence"],

@@ -41,7 +41,9 @@ export class Succession {
   readonly keeping: Keeping | undefined;
   readonly #parts: SuccessionParts;
   /** Nodes without a lease that go on. */
-  readonly #lapsed = new Set<string>();
+  readonly #lapsed = new Map<string, NodeRecord>();
+  /** Without a lease that could be proven. */
+  #isOut = false;
 
   constructor(parts: SuccessionParts) {
     this.#parts = parts;
@@ -76,10 +78,13 @@ export class Succession {
     this.shadows?.nodeUp(node);
   }
 
-  /** It may go on with its sessions, and be no shadow for others: it will forget its copies. */
+  /**
+   * It may go on with its sessions, and be no shadow for others: it will forget its copies. Without a
+   * lease, either, this node can renounce nothing, and is better off with these copies than with none.
+   */
   nodeLapsed(node: NodeRecord): void {
-    this.#lapsed.add(node.incarnation);
-    this.shadows?.nodeDown(node);
+    this.#lapsed.set(node.incarnation, node);
+    if (!this.#isOut) this.shadows?.nodeDown(node);
   }
 
   nodeDown(node: NodeRecord): void {
@@ -90,11 +95,14 @@ export class Succession {
 
   /** Others may take this node's sessions for gone, and go on with them. */
   leaseLost(): void {
+    this.#isOut = true;
     this.shadows?.leaseLost();
     this.keeping?.leaseLost();
   }
 
   leaseRegained(): void {
+    this.#isOut = false;
+    for (const node of this.#lapsed.values()) this.shadows?.nodeDown(node);
     this.shadows?.leaseRegained();
     this.keeping?.leaseRegained();
     // To those who never took this node for dead.
