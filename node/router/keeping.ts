@@ -11,7 +11,7 @@ import type { Logger } from "../base/log.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
 import { Keeper } from "../shadow/keeper.ts";
-import type { Verdict } from "../shadow/mirror.ts";
+import type { MirrorItem, Verdict } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import { EnvelopeError } from "../stanza/wire.ts";
@@ -29,6 +29,7 @@ import { changeCopy, copyOf } from "./shadow-wire.ts";
 /** Sessions of a dead node that are taken over at once. */
 const AT_ONCE = 64;
 const RETRY_MS = 1_000;
+const DROP = "drop" as const;
 const ATTEMPTS_MAX = 300;
 /** How long a node that was thought dead waits to hear which of its sessions are still its own. */
 const ANSWER_MS = 4_000;
@@ -115,9 +116,16 @@ export class Keeping {
       throw new Unavailable("mesh-failed", "Cannot say yet whose the sessions of this node are");
     }
     const isAlive = await this.#parts.peers.ready(owner);
-    const verdicts = isAlive ? this.#keeper.take(owner, term, items) : [];
-    return items.map(({ kind, payload }, at): Verdict => {
-      if (kind === "whole" && this.#isOurs(routeIn(payload))) return "kept";
+    const ours = new Set(
+      items.filter(({ kind, payload }) => kind === "whole" && this.#isOurs(routeIn(payload))),
+    );
+    // What goes on here needs no copy; one from before would only seem to be worth asking for.
+    const dropped = (item: MirrorItem) => (ours.has(item) ? { ...item, kind: DROP } : item);
+    const taken = ours.size === 0 ? items : items.map(dropped);
+    const verdicts = isAlive ? this.#keeper.take(owner, term, taken) : [];
+    return items.map((item, at): Verdict => {
+      if (ours.has(item)) return "kept";
+      const { kind } = item;
       const verdict = verdicts[at] ?? (kind === "whole" ? undefined : "unknown");
       if (verdict !== undefined) return verdict;
       // Nobody would take it over: its node is dead to everybody already.
