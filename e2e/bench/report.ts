@@ -147,16 +147,20 @@ const EXPLANATION = `## How to read it
 
 ## Where it goes
 By \`perf record\` on the server, two cores, other work beside it: shares, not times.
-- *A login* is flat: 30 % in the kernel (half of it eight writes), 17 % in V8's built-ins, 15 % in compiled
-  JavaScript, Node's and ours, 4 % in SQLite, 3 % in collecting garbage. By feature: answering the roster 11 %, SASL 9 %, presence 9 %,
-  stored messages 3 %.
-- *A message* is 41 % kernel, as much as the floor's whole message. Of our part the parser has 11 % of all, checking and
-  stamping 8 %, delivery 8 %, blocklists 4 %.
+- *A login* is flat: 23 % in the kernel (a third of it eight writes, as many as the floor's), 18 % in compiled
+  JavaScript, Node's and ours, 17 % in V8's built-ins, 10 % in its runtime, 10 % in collecting garbage, 7 % in SQLite with its
+  locks, 5 % in compiling. By feature: SASL 9 %, presence 9 %, answering the roster 7 %, ending the session 4 %, stored messages 2 %.
+- *A seed session* besides: 10 % in commits, half of that waiting for the disk to flush.
+- *A message* is 39 % kernel, as much as the floor's whole message. Of our part the parser has 9 % of all, delivery 8 %,
+  checking and stamping 7 %, blocklists 5 %. A string made for a look-up is dear, since V8 looks it up among all strings of
+  the program first: two of them for each message were a tenth of it.
+- Tried for logins without a gain: HMAC as two hashes of one call each, in the place of an object of Node's.
 - *A TLS session* is mostly Node's: 45 to 47 KiB for a bare socket, about 5 of them JavaScript. One arena for malloc, early
   trimming, another threshold for mmap, and no session tickets each left it between 45 and 48; TLS 1.2 costs 42.
   So none of these is set.
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
-  message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency was not compared.
+  message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency with 2, 4 and 64 MiB was compared on a
+  machine too busy to tell a difference.
 
 ## Beyond capacity
 ![Logins, messages, latency and memory over time](overload.svg)
