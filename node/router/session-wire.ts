@@ -12,7 +12,7 @@ import type { Origin } from "./origin.ts";
 const STANZAS_MAX = 200_000;
 const STATES_MAX = 1_000;
 /** Origins that a session remembers: more than can be under way to it at once. */
-export const RECENT_MAX = 64;
+export const RECENT_MAX = 256;
 
 const HAS_LANG = 1;
 const MAY_REPEAT = 2;

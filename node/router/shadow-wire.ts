@@ -133,13 +133,13 @@ export interface Copy {
   waiting: readonly Packed[];
   held: readonly Packed[];
   readonly carried: Map<string, Buffer>;
-  recent: readonly Origin[];
+  readonly recent: Origin[];
 }
 
 /** @throws BadFrame */
 export function copyOf(whole: Buffer): Copy {
-  const { carried, ...packed } = unpackSession(whole);
-  return { ...packed, carried: new Map(carried) };
+  const { carried, recent, ...packed } = unpackSession(whole);
+  return { ...packed, carried: new Map(carried), recent: [...recent] };
 }
 
 /** @throws BadFrame when it does not fit the copy */
@@ -155,9 +155,9 @@ export function changeCopy(copy: Copy, payload: Buffer): Copy {
   copy.state = { ...copy.state, windowMs, received, acknowledged, inherited, route };
   copy.waiting = joined(copy.waiting, gone, change.sent);
   copy.held = joined(copy.held, released, change.held);
-  if (acknowledgedNow.length > 0) {
-    copy.recent = [...copy.recent, ...acknowledgedNow].slice(-RECENT_MAX);
-  }
+  for (const origin of acknowledgedNow) copy.recent.push(origin);
+  // Cut off half at once, so that most additions move nothing.
+  if (copy.recent.length > RECENT_MAX) copy.recent.splice(0, copy.recent.length - RECENT_MAX / 2);
   for (const [key, bytes] of change.carried) {
     if (bytes.length === 0) copy.carried.delete(key);
     else copy.carried.set(key, bytes);

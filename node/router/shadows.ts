@@ -116,6 +116,10 @@ export class Shadows implements Shadow {
     this.#mirror.changed(id);
   }
 
+  progressed({ id }: ClientSession): void {
+    this.#mirror.changedLittle(id);
+  }
+
   withholds(session: MovableSession): boolean {
     return this.#mirror.isMirrored(session.id) && this.#withheld.mustWait(session);
   }

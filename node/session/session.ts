@@ -401,7 +401,7 @@ export class Session implements MovableSession, StreamOwner {
     const stream = this.#stream;
     if (!outgoing.isEnabled || stream === undefined) return;
     if (!this.acks.takeCount(stream, text)) return;
-    this.#shadow?.changed(this);
+    this.#shadow?.progressed(this);
     const isLeaving = this.#phase === "closing" || this.#phase === "leaving";
     if (isLeaving && outgoing.unacknowledgedCount === 0) {
       stream.close();
@@ -413,7 +413,7 @@ export class Session implements MovableSession, StreamOwner {
   #accepted(place: number): void {
     this.acks.inbox.accept(place);
     if (this.#phase === "ended") return;
-    this.#shadow?.changed(this);
+    this.#shadow?.progressed(this);
     this.#answerRequests();
     this.#takeBacklog();
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { MirrorItem, Verdict } from "./mirror.ts";
-import { Mirror, SUSPECT_MS } from "./mirror.ts";
+import { Mirror, PATIENCE_MS, SUSPECT_MS } from "./mirror.ts";
 
 interface Sent {
   readonly node: string;
@@ -326,4 +326,25 @@ test("what nobody can have a copy of waits for nobody", async () => {
   expect(bench.mirror.isMirrored("s")).toBe(true);
   bench.mirror.close("s");
   expect(bench.mirror.isMirrored("s")).toBe(false);
+});
+
+test("a change that nobody waits for goes after a while, or with what somebody waits for", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changedLittle("s");
+  bench.mirror.changedLittle("s");
+  expect(await bench.next()).toEqual([]);
+  bench.clock.advance(PATIENCE_MS);
+  const first = await bench.one();
+  expect(told(first)).toBe("a 1: change s 2");
+  bench.mirror.changedLittle("s");
+  bench.mirror.changed("s");
+  expect(told(await bench.one())).toBe("a 1: change s 3");
+  bench.clock.advance(PATIENCE_MS);
+  expect(await bench.next()).toEqual([]);
+  bench.mirror.changedLittle("s");
+  const wait = bench.mirror.settled("s");
+  const last = await bench.one();
+  expect(told(last)).toBe("a 1: change s 4");
+  last.resolve(["stored"]);
+  expect(await stateOf(wait)).toBe(true);
 });

@@ -52,6 +52,8 @@ export interface MirrorParts {
   onStored(id: string, until: number): void;
 }
 
+/** How long a change waits for others while nobody waits for it. */
+export const PATIENCE_MS = 25;
 /** How long a node that did not answer is left alone. */
 export const SUSPECT_MS = 10_000;
 /** Of the items of one frame; one item may have more. */
@@ -107,6 +109,8 @@ export class Mirror {
   readonly #gone = new Set<string>();
   readonly #renouncing = new Set<Promise<void>>();
   #dirty = new Set<string>();
+  /** Sessions with changes that nobody waits for: they go with others of theirs, or after a while. */
+  #patient = new Set<string>();
   readonly #unshadowed = new Set<string>();
   #isScheduled = false;
   #isRetryDue = false;
@@ -152,6 +156,25 @@ export class Mirror {
     this.#touch(id, mirrored);
   }
 
+  /** The same for what nobody waits for, unless somebody comes to. */
+  changedLittle(id: string): void {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored === undefined || mirrored.isClosed) return;
+    if (mirrored.changes === mirrored.sent) mirrored.changes += 1;
+    if (mirrored.isDirty) return;
+    if (this.#patient.size === 0) this.#parts.after(PATIENCE_MS, () => this.#tellPatient());
+    this.#patient.add(id);
+  }
+
+  #tellPatient(): void {
+    const patient = this.#patient;
+    this.#patient = new Set();
+    for (const id of patient) {
+      const mirrored = this.#sessions.get(id);
+      if (mirrored !== undefined && mirrored.changes > mirrored.sent) this.#touch(id, mirrored);
+    }
+  }
+
   /**
    * Settles with true once the shadow has all changes so far, or there is none, and with false when
    * the session has gone from here before that. Undefined: it is so already, or it is not mirrored.
@@ -161,6 +184,7 @@ export class Mirror {
     if (mirrored === undefined || mirrored.isClosed) return undefined;
     if (mirrored.stored >= mirrored.changes) return undefined;
     const { changes, newest } = mirrored;
+    if (changes > mirrored.sent) this.#touch(id, mirrored);
     if (newest?.changes === changes) return newest.wait;
     mirrored.untilStored ??= new Waiters();
     const wait = mirrored.untilStored.wait(changes);
@@ -340,7 +364,8 @@ export class Mirror {
     await Promise.all(this.#renouncing);
     if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
       this.#stored(mirrored, changes);
-      this.#parts.onStored(id, Number.POSITIVE_INFINITY);
+      // What has come since may have been sent to somebody who does not answer now.
+      if (mirrored.changes === changes) this.#parts.onStored(id, Number.POSITIVE_INFINITY);
     }
   }
 

@@ -94,9 +94,11 @@ export class Owner {
     this.mirror.begin(id);
   }
 
-  change(session: Session, by: number): void {
+  /** @param isLittle nobody waits for it */
+  change(session: Session, by: number, isLittle: boolean): void {
     session.version += by;
-    this.mirror.changed(session.id);
+    if (isLittle) this.mirror.changedLittle(session.id);
+    else this.mirror.changed(session.id);
   }
 
   ask(session: Session): void {

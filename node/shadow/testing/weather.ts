@@ -188,7 +188,7 @@ export class Weather {
   }
 
   #change(owner: Owner, session: Session): void {
-    owner.change(session, 1 + Math.floor(this.#fraction() * 5));
+    owner.change(session, 1 + Math.floor(this.#fraction() * 5), this.#fraction() < 0.2);
     this.#say(`${session.id} changes to ${session.version}`);
   }
 
