@@ -5,6 +5,14 @@ import { cached } from "../harness/cache.ts";
 
 const REQUIREMENTS = {
   slixmpp: ["slixmpp==1.17.0"],
+  /** Its last release, with what it imports of those that have gone on since. */
+  aioxmpp: [
+    "aioxmpp==0.13.3",
+    "pyOpenSSL==24.0.0",
+    "pytz==2026.6",
+    "lxml==4.9.4",
+    "tzlocal==5.4.5",
+  ],
 } as const;
 
 export type PythonLibrary = keyof typeof REQUIREMENTS;

@@ -21,7 +21,8 @@ type Steps = [step: string, outcome: unknown][];
 
 /** The steps of a Python script in order. @param name of a file beside this one */
 export async function runScript(name: string, config: ScriptConfig): Promise<Steps> {
-  return stepsOf(await pythonWith("slixmpp"), [path.join(import.meta.dirname, name)], config);
+  const library = name.startsWith("aioxmpp") ? "aioxmpp" : "slixmpp";
+  return stepsOf(await pythonWith(library), [path.join(import.meta.dirname, name)], config);
 }
 
 /** The steps of the client in rust/, which is built when it is not there yet. */

@@ -1,9 +1,9 @@
-/** Clients that refuse what is not as their specification says: tokio-xmpp. */
+/** Clients that refuse what is not as their specification says: tokio-xmpp and aioxmpp. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runStrictClient } from "../clients/script.ts";
+import { runScript, runStrictClient } from "../clients/script.ts";
 import type { NodeProcess } from "../harness/node-process.ts";
 import { runCommand, startNodeProcess } from "../harness/node-process.ts";
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   data = await mkdtemp(path.join(tmpdir(), "zonda-strict-"));
   const sets = [`data=${data}`, "c2s.port=0", "c2s.host=127.0.0.1", "http.port=0"];
   node = await startNodeProcess({ sets: [...sets, "log.format=json"] });
-  for (const name of ["romeo", "juliet", "tybalt"]) {
+  for (const name of ["romeo", "juliet", "tybalt", "paris", "rosaline"]) {
     const words = ["user", "add", `${name}@localhost`, "--set", `data=${data}`];
     expect((await runCommand(words, `${PASSWORD}\n`)).code).toBe(0);
   }
@@ -71,3 +71,16 @@ test(
   },
   COMPILING_MS,
 );
+
+test("aioxmpp makes contacts, talks, and reads copies and history without a complaint", async () => {
+  expect(await runScript("aioxmpp_strict.py", config())).toEqual([
+    ["roster", 0],
+    ["contacts", true],
+    ["heard in order", true],
+    ["copied in order", true],
+    ["answer", ["answer"]],
+    ["pages", 2],
+    ["history", true],
+    ["faults", []],
+  ]);
+}, 120_000);
