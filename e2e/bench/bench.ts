@@ -29,7 +29,7 @@ const DOCS = path.join(import.meta.dirname, "../../docs");
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --servers LIST        of floor,zonda,ejabberd,prosody (all)
+  --servers LIST        of floor,zonda,proxied,ejabberd,prosody (all; proxied is Zonda behind HAProxy)
   --only LIST           of ${PARTS.join(",")} (all)
   --quick               about three minutes: fewer sessions, shorter stretches, no growth
   --sessions N          sessions of the main figures (2000)

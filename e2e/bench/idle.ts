@@ -55,7 +55,7 @@ export async function idleSessions(
       );
       over.catch(enter.reject);
       const scene = await enter.promise;
-      const atStart = memoryKib(scene.peer.pid);
+      const atStart = memoryKib(scene.peer);
       if (!tls) sheet.put(name, "memoryStart", atStart / 1_024);
       const done = progress(`${name}: ${size} sessions${tls ? " over TLS" : ""}`);
       await scene.connect({ group: "u", from: 0, to: size }, tls);
@@ -63,7 +63,7 @@ export async function idleSessions(
       return { over, scene, atStart };
     });
     const { over, scene, atStart } = await whole;
-    const perSession = () => (memoryKib(scene.peer.pid) - atStart) / size;
+    const perSession = () => (memoryKib(scene.peer) - atStart) / size;
     try {
       await sleep(idleSeconds * 1_000);
       sheet.put(name, tls ? "idleTls" : "idlePlain", perSession());

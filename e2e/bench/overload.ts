@@ -108,7 +108,7 @@ async function watch(
       },
       failedLogins: since("failed", beforeLogins, afterLogins),
       p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
-      memoryMib: memoryKib(loads.scene.peer.pid) / 1_024,
+      memoryMib: memoryKib(loads.scene.peer) / 1_024,
     });
     [before, beforeLogins] = [after, afterLogins];
   }

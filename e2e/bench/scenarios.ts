@@ -48,12 +48,12 @@ const quantile = (sorted: Float64Array, part: number): number =>
 async function pace(scene: Scene, perSecond: number, rows: readonly [RowName, RowName]) {
   const { name, settings, sheet, peer } = scene;
   const seconds = settings.seconds + PACE_WARM_UP_SECONDS;
-  const before = cpuMs(peer.pid);
+  const before = cpuMs(peer);
   const { latenciesMs } = await scene.order({
     ...{ kind: "pace", users: users(settings.sessions), perSecond, seconds },
     warmUpSeconds: PACE_WARM_UP_SECONDS,
   });
-  const used = cpuMs(peer.pid) - before;
+  const used = cpuMs(peer) - before;
   sheet.put(name, rows[0], quantile(latenciesMs, 0.5));
   sheet.put(name, rows[1], quantile(latenciesMs, 0.99));
   return (used * 1_000) / (perSecond * seconds);
@@ -91,11 +91,11 @@ export async function resumptions(scene: Scene): Promise<void> {
   const { name, sheet, settings, peer } = scene;
   const group = users(settings.sessions / 2);
   await scene.connect(group, false, true);
-  const before = cpuMs(peer.pid);
+  const before = cpuMs(peer);
   const { done } = await scene.order({
     ...{ kind: "resume", target: scene.target(false), users: group, inFlight: 8 },
   });
-  sheet.put(name, "resumption", (cpuMs(peer.pid) - before) / done);
+  sheet.put(name, "resumption", (cpuMs(peer) - before) / done);
   await scene.order({ kind: "disconnect" });
 }
 
@@ -109,9 +109,9 @@ export async function tokenLogins(scene: Scene): Promise<void> {
     ...{ kind: "connect", target, users: group, inFlight, acks: false, wantsToken: true },
   });
   await scene.order({ kind: "disconnect" });
-  const before = cpuMs(peer.pid);
+  const before = cpuMs(peer);
   const { done } = await scene.order({ kind: "return", target, users: group, inFlight });
-  sheet.put(name, "token", (cpuMs(peer.pid) - before) / done);
+  sheet.put(name, "token", (cpuMs(peer) - before) / done);
   await scene.order({ kind: "disconnect" });
 }
 
@@ -119,13 +119,13 @@ export async function visits(scene: Scene): Promise<void> {
   const { name, sheet, settings, peer } = scene;
   const present = users(settings.sessions / 10);
   await scene.connect(present, false);
-  const before = cpuMs(peer.pid);
+  const before = cpuMs(peer);
   const { done } = await scene.order({
     ...{ kind: "visits", target: scene.target(false), inFlight: VISITS_AT_ONCE, present },
     ...{ users: users(settings.sessions, present.to) },
     absent: { group: "o", from: 0, to: settings.sessions },
   });
-  sheet.put(name, "visit", (cpuMs(peer.pid) - before) / done);
+  sheet.put(name, "visit", (cpuMs(peer) - before) / done);
   await scene.order({ kind: "disconnect" });
 }
 

@@ -68,13 +68,13 @@ export class Scene {
   /** @returns CPU milliseconds of the server per login, over all that succeeded */
   async connect(users: Group, tls: boolean, acks = false): Promise<number> {
     const inFlight = LOGINS_AT_ONCE;
-    const before = cpuMs(this.peer.pid);
+    const before = cpuMs(this.peer);
     const { done } = await this.order({
       ...{ kind: "connect", target: this.target(tls), users, inFlight, acks },
     });
     const size = users.to - users.from;
     if (done < size) this.sheet.note(`${this.name}: ${size - done} of ${size} logins failed`);
-    return (cpuMs(this.peer.pid) - before) / done;
+    return (cpuMs(this.peer) - before) / done;
   }
 
   /** What the load that runs already costs, over `seconds` after a warm-up. */
@@ -82,9 +82,9 @@ export class Scene {
     await sleep(WARM_UP_SECONDS * 1_000);
     const machine = machineTicks();
     const before = await this.order({ kind: "counters" });
-    const [cpuBefore, startedMs] = [cpuMs(this.peer.pid), performance.now()];
+    const [cpuBefore, startedMs] = [cpuMs(this.peer), performance.now()];
     await sleep(seconds * 1_000);
-    const used = cpuMs(this.peer.pid) - cpuBefore;
+    const used = cpuMs(this.peer) - cpuBefore;
     const took = (performance.now() - startedMs) / 1_000;
     const after = await this.order({ kind: "counters" });
     this.#noteOthers(machine, used + after.cpuMs - before.cpuMs);

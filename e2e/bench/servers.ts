@@ -10,7 +10,9 @@ import { startNodeProcess } from "../harness/node-process.ts";
 import type { Peer, PeerOptions } from "../harness/peers/contract.ts";
 import { DOMAIN } from "../harness/peers/contract.ts";
 import { startEjabberd } from "../harness/peers/ejabberd.ts";
+import { startHaproxy } from "../harness/peers/haproxy.ts";
 import { CREDENTIALS } from "../harness/peers/keys.ts";
+import { libraryFolder, peerPackages } from "../harness/peers/packages.ts";
 import { startProsody } from "../harness/peers/prosody.ts";
 import { freePort } from "../harness/ports.ts";
 import { startProcess } from "../harness/process.ts";
@@ -18,7 +20,8 @@ import { isListening, waitFor } from "../harness/wait.ts";
 
 export const SERVERS = {
   floor: startFloor,
-  zonda: startZonda,
+  zonda: (options) => startZonda(options),
+  proxied: startProxied,
   ejabberd: startEjabberd,
   prosody: startProsody,
 } satisfies Record<string, (options: PeerOptions) => Promise<Peer>>;
@@ -38,6 +41,7 @@ const archive = MODULES.find((module) => module.implements.some(({ xep }) => xep
 export const ABILITIES: Readonly<Record<ServerName, Abilities>> = {
   floor: { archive: false, resumption: false, tokens: false },
   zonda: { archive: archive !== undefined, resumption: true, tokens: true },
+  proxied: { archive: archive !== undefined, resumption: true, tokens: true },
   ejabberd: { archive: true, resumption: true, tokens: false },
   prosody: { archive: true, resumption: true, tokens: false },
 };
@@ -81,13 +85,19 @@ const archiveSets = ({ archive: isOn }: PeerOptions): readonly string[] =>
     ? [`modules.${archive.name}.enabled=${isOn}`]
     : [];
 
-async function startZonda(options: PeerOptions): Promise<Peer> {
+async function startZonda(options: PeerOptions, more: readonly string[] = []): Promise<Peer> {
   const data = path.join(options.folder, "data");
   await mkdir(data, { recursive: true });
   await storeAccounts(data, options);
   const tlsPort = await freePort();
+  const libraries = await libraryFolder(await peerPackages());
   const node = await startNodeProcess({
     config: NODE_CONFIG,
+    // As in its image: see node/Containerfile.
+    environment: {
+      LD_PRELOAD: path.join(libraries, "libjemalloc.so.2"),
+      MALLOC_CONF: "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0",
+    },
     sets: [
       `data=${data}`,
       `c2s.port=${await freePort()}`,
@@ -95,6 +105,7 @@ async function startZonda(options: PeerOptions): Promise<Peer> {
       `tls.certificate=${options.certificate}`,
       `tls.key=${options.key}`,
       ...archiveSets(options),
+      ...more,
     ],
   });
   return {
@@ -108,6 +119,24 @@ async function startZonda(options: PeerOptions): Promise<Peer> {
       node.kill("SIGKILL"); // Its data goes with it.
       await node.ended;
     }),
+  };
+}
+
+/** Zonda behind HAProxy, which ends the clients' TLS. */
+async function startProxied(options: PeerOptions): Promise<Peer> {
+  const to = await freePort();
+  const zonda = await startZonda(options, [`c2s.proxied.port=${to}`]);
+  const proxy = await startHaproxy({ ...options, to });
+  return {
+    ...zonda,
+    name: "proxied",
+    besides: [proxy.pid],
+    tlsPort: proxy.tlsPort,
+    failed: Promise.race([zonda.failed, proxy.failed]),
+    stop: async () => {
+      await proxy.stop();
+      await zonda.stop();
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a process and its children have used, as the kernel counts it. */
 import { readdirSync, readFileSync } from "node:fs";
+import type { Peer } from "../harness/peers/contract.ts";
 
 /** Linux has counted in hundredths of a second towards programs for twenty years. */
 const TICK_MS = 10;
@@ -14,15 +15,18 @@ function statOf(pid: number): readonly string[] | undefined {
   }
 }
 
-/** The process and everything it has started. */
-function family(pid: number): readonly number[] {
+/** A server: its process, and others that are not its children. */
+export type Server = Pick<Peer, "pid" | "besides">;
+
+/** Its processes and everything they have started. */
+function family({ pid, besides = [] }: Server): readonly number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     const id = Number(name);
     const parent = Number.isInteger(id) ? statOf(id)?.[1] : undefined;
     if (parent !== undefined) parents.set(id, Number(parent));
   }
-  const members = [pid];
+  const members = [pid, ...besides];
   for (const member of members) {
     for (const [child, parent] of parents) if (parent === member) members.push(child);
   }
@@ -30,9 +34,9 @@ function family(pid: number): readonly number[] {
 }
 
 /** User and system time of a server, children included. */
-export function cpuMs(pid: number): number {
+export function cpuMs(server: Server): number {
   let ticks = 0;
-  for (const member of family(pid)) {
+  for (const member of family(server)) {
     const stat = statOf(member);
     // utime, stime: fields 14 and 15, counted from the pid, which is field 1.
     ticks += Number(stat?.[11] ?? 0) + Number(stat?.[12] ?? 0);
@@ -41,9 +45,9 @@ export function cpuMs(pid: number): number {
 }
 
 /** Proportional set size of a server, children included. */
-export function memoryKib(pid: number): number {
+export function memoryKib(server: Server): number {
   let sum = 0;
-  for (const member of family(pid)) {
+  for (const member of family(server)) {
     try {
       const text = readFileSync(`/proc/${member}/smaps_rollup`, "latin1");
       sum += Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0);

@@ -1,6 +1,6 @@
 /**
  * The base of our images where none can be pulled: the pinned Node, the shared libraries it needs,
- * the certificates of public authorities, and a user without rights. No shell, nothing else.
+ * jemalloc, the certificates of public authorities, and a user without rights. No shell, nothing else.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
@@ -9,6 +9,7 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { buildImage, restoreImage, saveImage } from "./buildah.ts";
 import { cached, keyOf } from "./cache.ts";
+import { libraryFolder, peerPackages } from "./peers/packages.ts";
 import { run } from "./run.ts";
 
 const AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt";
@@ -31,7 +32,11 @@ async function digestOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-async function fill(root: string, libraries: readonly string[]): Promise<void> {
+/** Debian's jemalloc, as the node's Containerfile takes it. */
+const allocator = async (): Promise<string> =>
+  path.join(await libraryFolder(await peerPackages()), "libjemalloc.so.2");
+
+async function fill(root: string, libraries: readonly string[], malloc: string): Promise<void> {
   const copy = async (from: string, to: string) => {
     const target = path.join(root, to);
     await mkdir(path.dirname(target), { recursive: true });
@@ -40,6 +45,7 @@ async function fill(root: string, libraries: readonly string[]): Promise<void> {
   await copy(process.execPath, "/usr/local/bin/node");
   for (const library of libraries) await copy(library, library);
   if (existsSync(AUTHORITIES)) await copy(AUTHORITIES, AUTHORITIES);
+  await copy(malloc, "/allocator/libjemalloc.so.2");
   for (const [file, text] of Object.entries(TEXTS)) {
     await mkdir(path.dirname(path.join(root, file)), { recursive: true });
     await writeFile(path.join(root, file), text);
@@ -51,7 +57,8 @@ async function fill(root: string, libraries: readonly string[]): Promise<void> {
 /** Builds the base image unless it is there. @returns its reference in buildah's storage */
 export async function baseImage(): Promise<string> {
   const libraries = await librariesOf(process.execPath);
-  const files = [process.execPath, ...libraries, ...[AUTHORITIES].filter(existsSync)];
+  const malloc = await allocator();
+  const files = [process.execPath, ...libraries, malloc, ...[AUTHORITIES].filter(existsSync)];
   const digests = await Promise.all(files.map(digestOf));
   const inputs = [...digests, JSON.stringify(TEXTS), CONTAINERFILE];
   const ref = `localhost/zonda-base:${keyOf(inputs)}`;
@@ -60,7 +67,7 @@ export async function baseImage(): Promise<string> {
     about: "the base image",
     inputs,
     make: async (draft) => {
-      await fill(path.join(draft, "root"), libraries);
+      await fill(path.join(draft, "root"), libraries, malloc);
       const containerfile = path.join(draft, "Containerfile");
       await writeFile(containerfile, CONTAINERFILE);
       await buildImage({ ref, containerfile, context: draft });

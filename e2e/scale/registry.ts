@@ -62,29 +62,29 @@ async function living(etcd: Etcd, all: EtcdRoutes[], settings: RegistrySettings,
   while (all.length < settings.nodes - 1) all.push(await join(etcd, all.length));
   await untilAllKnow(all);
   done();
-  const [machine, before] = [machineTicks(), cpuMs(etcd.pid)];
-  const own = cpuMs(process.pid);
+  const [machine, before] = [machineTicks(), cpuMs(etcd)];
+  const own = cpuMs(process);
   await sleep(settings.seconds * 1_000);
-  const used = cpuMs(etcd.pid) - before;
+  const used = cpuMs(etcd) - before;
   const after = machineTicks();
-  const ours = cpuMs(process.pid) - own; // etcd is a child of this process.
+  const ours = cpuMs(process) - own; // etcd is a child of this process.
   figures.seeOthers((after.busy - machine.busy - ours / 10) / (after.total - machine.total));
   const column = `${settings.nodes} nodes`;
   figures.put("etcd, CPU ms a second, nodes idle", column, used / settings.seconds);
   const startedMs = performance.now();
-  const [joining, joiningMs] = [all.length, cpuMs(etcd.pid)];
+  const [joining, joiningMs] = [all.length, cpuMs(etcd)];
   all.push(await join(etcd, joining));
   await untilAllKnow(all);
   figures.put("A node joins, all know it, ms", column, performance.now() - startedMs);
-  figures.put("A node joins, CPU ms of etcd", column, cpuMs(etcd.pid) - joiningMs);
+  figures.put("A node joins, CPU ms of etcd", column, cpuMs(etcd) - joiningMs);
 }
 
 /** One node binds them all, and leaves. */
 async function binding(etcd: Etcd, all: readonly EtcdRoutes[], count: number, figures: Figures) {
   const column = `${count} routes`;
   const node = all.at(-1) as EtcdRoutes;
-  const [memory, bytes] = [memoryKib(etcd.pid), await databaseBytes(etcd)];
-  const before = cpuMs(etcd.pid);
+  const [memory, bytes] = [memoryKib(etcd), await databaseBytes(etcd)];
+  const before = cpuMs(etcd);
   const startedMs = performance.now();
   let next = 0;
   const lane = async () => {
@@ -101,11 +101,11 @@ async function binding(etcd: Etcd, all: readonly EtcdRoutes[], count: number, fi
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   const seconds = (performance.now() - startedMs) / 1_000;
   figures.put("Routes bound by one node, 1/s", column, count / seconds);
-  figures.put("Route bound, CPU µs of etcd", column, ((cpuMs(etcd.pid) - before) * 1_000) / count);
+  figures.put("Route bound, CPU µs of etcd", column, ((cpuMs(etcd) - before) * 1_000) / count);
   figures.put(
     "Route, bytes of etcd's memory",
     column,
-    ((memoryKib(etcd.pid) - memory) * 1_024) / count,
+    ((memoryKib(etcd) - memory) * 1_024) / count,
   );
   figures.put(
     "Route, bytes of etcd's database",

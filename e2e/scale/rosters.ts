@@ -100,14 +100,14 @@ async function readings(cassandra: Cassandra, settings: RosterSettings, figures:
   await using stores = await openCassandraStores(storeOptions(cassandra));
   const measure = async (column: string, size: number, inFlight: number) => {
     const machine = machineTicks();
-    const [server, client] = [cpuMs(cassandra.pid), cpuMs(process.pid)];
+    const [server, client] = [cpuMs(cassandra), cpuMs(process)];
     const startedMs = performance.now();
     const times = await read(stores, settings, size, inFlight);
     const seconds = (performance.now() - startedMs) / 1_000;
-    const used = cpuMs(cassandra.pid) - server;
+    const used = cpuMs(cassandra) - server;
     const after = machineTicks();
     // Cassandra is a child of this process, so it is in this figure too.
-    const ours = cpuMs(process.pid) - client;
+    const ours = cpuMs(process) - client;
     figures.seeOthers((after.busy - machine.busy - ours / 10) / (after.total - machine.total));
     figures.putTimes("Roster read", column, times, PARTS);
     figures.put("Roster reads, 1/s", column, size / seconds);
@@ -144,9 +144,9 @@ async function load(dir: string, settings: RosterSettings, figures: Figures): Pr
   const { users, contacts } = settings;
   const cassandra = await startCassandra({ dir, heapMb: HEAP_MB });
   try {
-    const before = cpuMs(cassandra.pid);
+    const before = cpuMs(cassandra);
     const seconds = await seed(cassandra, crowd(settings), () => false);
-    const used = cpuMs(cassandra.pid) - before;
+    const used = cpuMs(cassandra) - before;
     const done = progress("compaction");
     await settled(cassandra);
     done();

@@ -1,6 +1,7 @@
 /** A real cluster with its load, and a meter of what a stretch of time costs each part of it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "cassandra-driver";
+import type { Server } from "../bench/usage.ts";
 import { cpuMs, machineTicks, memoryKib } from "../bench/usage.ts";
 import type { PeerAccount } from "../harness/peers/contract.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
@@ -73,7 +74,7 @@ export class World {
 
   /** Memory of all nodes, KiB. */
   get nodesKib(): number {
-    return this.cluster.nodes.reduce((sum, { pid }) => sum + memoryKib(pid), 0);
+    return this.cluster.nodes.reduce((sum, { pid }) => sum + memoryKib({ pid }), 0);
   }
 
   /** Begins to measure. @returns what ends it */
@@ -104,10 +105,10 @@ export class World {
     return {
       ...machineTicks(),
       ms: performance.now(),
-      nodes: new Map(running.map(({ pid }) => [pid, cpuMs(pid)])),
-      etcdMs: cpuMs(etcd.members[0]?.pid as number),
-      cassandraMs: cpuMs(cassandra.pid),
-      loadMs: this.fleet.pids.reduce((sum, pid) => sum + cpuMs(pid), 0),
+      nodes: new Map(running.map(({ pid }) => [pid, cpuMs({ pid })])),
+      etcdMs: cpuMs(etcd.members[0] as Server),
+      cassandraMs: cpuMs(cassandra),
+      loadMs: this.fleet.pids.reduce((sum, pid) => sum + cpuMs({ pid }), 0),
       ...(await this.#operations()),
     };
   }

@@ -25,6 +25,8 @@ export interface Peer {
   readonly name: string;
   readonly version: string;
   readonly pid: number;
+  /** Processes that serve with it and are not its children. */
+  readonly besides?: readonly number[];
   readonly plainPort: number;
   /** TLS from the first byte. */
   readonly tlsPort: number;
