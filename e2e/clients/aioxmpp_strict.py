@@ -135,7 +135,7 @@ async def history(person):
     return pages
 
 
-async def talk(config, faults):
+async def talk(config):
     romeo, desk, juliet = (Person(config, name) for name in ("paris", "paris", "rosaline"))
     async with romeo.client.connected(), desk.client.connected(), juliet.client.connected():
         own, hers = romeo.client.local_jid, juliet.client.local_jid
@@ -156,13 +156,13 @@ async def talk(config, faults):
         await aioxmpp.ping.ping(romeo.client, own.replace(localpart=None, resource=None))
         say("pages", await history(romeo))
         say("history", await take(romeo.results, MESSAGES + 1) == [*wanted, "answer"])
-        say("faults", faults.found)
 
 
 async def main():
     faults = Faults()
     logging.getLogger("aioxmpp").addHandler(faults)
-    await talk(json.loads(sys.argv[1]), faults)
+    await talk(json.loads(sys.argv[1]))
+    say("faults", faults.found)
 
 
 asyncio.run(main())
