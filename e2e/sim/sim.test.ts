@@ -44,6 +44,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     1795643637,
     FAULT_KINDS,
   ],
+  [
+    "a route that is remembered of a dead node keeps nobody from going on with its session",
+    20082,
+    ["drop", "silence", "stall", "kill", "kill-at-step", "power-off"],
+  ],
   ["nodes that drain at once leave nothing to each other", 300339, FAULT_KINDS],
 ];
 
