@@ -116,7 +116,12 @@ describe("messages", () => {
         checkNoSessionGotTwice(run);
         checkArchives(run);
       }),
-      { numRuns: 60, endOnFailure: true },
+      {
+        numRuns: 60,
+        endOnFailure: true,
+        // A copy waited behind the stored message that it was of, which was removed too early.
+        examples: [[1055937404, true]],
+      },
     );
   }, 120_000);
 

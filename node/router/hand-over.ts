@@ -80,6 +80,8 @@ export class HandOver {
   readonly #stored = new WeakMap<Envelope, Origin | undefined>();
   /** Copies of what is another resource's. */
   readonly #copies = new WeakSet<Envelope>();
+  /** Held, and given to the session out of the offline store meanwhile. */
+  readonly #superseded = new WeakSet<Envelope>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -251,8 +253,17 @@ export class HandOver {
 
   /** Hands over what waited. What the session does not take is passed on when it ends. */
   release(session: ClientSession): void {
-    this.#held.release(session, (envelope) => session.deliver(envelope));
+    this.#held.release(session, (envelope) => this.#letOut(session, envelope));
     this.#parts.shadows()?.changed(session);
+  }
+
+  #letOut(session: ClientSession, held: Envelope): boolean {
+    return this.#superseded.has(held) || session.deliver(held);
+  }
+
+  #isOf({ session, count }: Origin, envelope: Envelope): boolean {
+    const own = this.#origins.get(envelope);
+    return own?.session === session && own.count === count;
   }
 
   /**
@@ -266,7 +277,8 @@ export class HandOver {
     goesOn = false,
   ): readonly Envelope[] {
     const left: Envelope[] = [];
-    for (const envelope of [...unacknowledged, ...this.#held.take(session)]) {
+    const held = this.#held.take(session).filter((envelope) => !this.#superseded.has(envelope));
+    for (const envelope of [...unacknowledged, ...held]) {
       const origin = this.#origins.get(envelope);
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
@@ -322,11 +334,16 @@ export class HandOver {
     // Another resource may have stored what this session got by itself.
     const earlier = origin === undefined ? undefined : this.#repeats.find(origin, full);
     if (origin !== undefined && earlier?.session === session.id) {
-      if (earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
-      return true;
+      const waiting = this.#held.of(session)?.waiting.find((held) => this.#isOf(origin, held));
+      if (waiting === undefined) {
+        if (earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
+        return true;
+      }
+      // Not on its way yet, so nothing tells when the client has it: the stored one goes instead.
+      this.#superseded.add(waiting);
     }
     // Stored because its node could not be reached, while this one had others for it already.
-    this.#held.releaseBefore(session, envelope.receivedMs, (held) => session.deliver(held));
+    this.#held.releaseBefore(session, envelope.receivedMs, (held) => this.#letOut(session, held));
     this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
     if (origin === undefined) return true;
