@@ -208,11 +208,7 @@ export class Keeping {
   async #tryToAdopt(copy: CopyOrigin, record: SessionRecord): ReturnType<Adopt> {
     const { routes, adopt } = this.#parts;
     const { route } = record.state;
-    const read = await routes.read(route.user);
-    // A set may still tell what was known of a node while its lease had lapsed and it was asked itself.
-    const isDown = !routes.nodes.has(copy.owner);
-    const left = read.routes.filter(({ node }) => !(isDown && node === copy.owner));
-    const seen = { ...read, routes: left };
+    const seen = await routes.read(route.user);
     const holder = seen.routes.find(({ resource }) => resource === route.resource);
     const isSame = holder?.session === route.session;
     // It goes on elsewhere; or its node is not dead, and has its route.

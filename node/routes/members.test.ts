@@ -205,3 +205,14 @@ test("a node that nobody can ask is down when its lease has lapsed", () => {
   members.gone(makeNode("two"), 5);
   expect(lines).toEqual(["up", "lapsed", "down 5"]);
 });
+
+test("what was known of a node that is down when it should answer is not said any more", async () => {
+  const bench = new Bench();
+  await bench.lapse();
+  bench.answer = silence; // It dies.
+  const asked = bench.members.complete(USER, nobody, { revision: 8, routes: [theirs] });
+  bench.answer = async () => "broken";
+  await bench.pass(1_000);
+  expect(bench.lines.at(-1)).toBe("down two");
+  expect(await asked).toEqual(nobody);
+});

@@ -123,7 +123,9 @@ export class Members {
   complete(user: string, set: RouteSet, known: RouteSet | undefined): RouteSet | Promise<RouteSet> {
     if (this.#lapses.size === 0) return set;
     const asked = [...this.#lapses.keys()].map((node) => this.#routesOf(node, user, known));
-    return Promise.all(asked).then((found) => together(set, found.flat()));
+    // Who went down since it was asked holds nothing any more.
+    const isThere = ({ node }: Route) => this.#nodes.has(node);
+    return Promise.all(asked).then((found) => together(set, found.flat().filter(isThere)));
   }
 
   /** The session on a lapsed node that has this full address, if there is one. */
