@@ -177,8 +177,9 @@ const c2s = section("The door for clients.", {
     max: 600,
   }),
   outboxStanzasMax: integer({
+    // A burst to a client that is busy for a moment must not cost its session; 16 MiB are the bound.
     about: "Stanzas a client may leave unacknowledged before it is disconnected.",
-    default: 1_000,
+    default: 5_000,
     min: 10,
     max: 100_000,
   }),
