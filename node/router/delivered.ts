@@ -1,6 +1,6 @@
 /**
  * What was delivered to sessions with shadows, until it counts as delivered: their copies have it, or
- * where a shadow is silent, their clients. All that a session is given in one turn waits together.
+ * where a shadow is silent or missing, their clients. All that a session is given in one turn waits together.
  */
 import type { ClientSession } from "../session/contract.ts";
 
@@ -23,13 +23,13 @@ export class Delivered {
   /**
    * Settles when what the session was given counts. Never rejects.
    * @param settled see Shadow: when its copy has all of it
-   * @param isLate its shadow is silent
+   * @param isGiven its client is given it at once: its shadow is silent, or it has none
    */
-  wait(session: ClientSession, settled: Promise<boolean>, isLate: boolean): Promise<void> {
+  wait(session: ClientSession, settled: Promise<boolean>, isGiven: boolean): Promise<void> {
     const last = this.#waits.get(session)?.at(-1);
-    if (!isLate && last?.settled === settled) return last.promise;
+    if (!isGiven && last?.settled === settled) return last.promise;
     const wait = this.#begin(session, settled);
-    if (isLate) void session.whenAcknowledged?.().then((hasAll) => hasAll && wait.resolve());
+    if (isGiven) void session.whenAcknowledged?.().then((hasAll) => hasAll && wait.resolve());
     return wait.promise;
   }
 

@@ -133,7 +133,9 @@ export class Shadows implements Shadow {
     const settled = this.#mirror.settled(id);
     const session = this.#followed.get(id)?.session;
     if (settled === undefined || session === undefined) return undefined;
-    return this.#delivered.wait(session, settled, this.#withheld.isLate(session));
+    // Without a shadow it is given at once, and etcd may keep us waiting for a word about the last one.
+    const isGiven = !this.#mirror.isMirrored(id) || this.#withheld.isLate(session);
+    return this.#delivered.wait(session, settled, isGiven);
   }
 
   isSafe({ id }: ClientSession): boolean {
