@@ -390,6 +390,15 @@ export class HandOver {
     }
   }
 
+  /** The same of a session that nobody goes on with; another of its address may have that here by now. */
+  restoreRecentLeft({ jid, id }: ClientSession, origins: readonly Origin[]): void {
+    for (const origin of origins) {
+      if (this.#repeats.find(origin, jid.full) === undefined) {
+        this.#repeats.remember(origin, jid.full, id);
+      }
+    }
+  }
+
   /** A stanza that another node had for a session which is ours now. */
   restore(session: ClientSession, envelope: Envelope, about: About): void {
     this.restoreLeft(session, envelope, about);

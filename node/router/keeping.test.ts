@@ -3,15 +3,23 @@ import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import { silentLog } from "../base/log.ts";
 import type { ClientSession } from "../session/contract.ts";
+import { message } from "../session/testing/door-kit.ts";
 import type { MirrorItem } from "../shadow/mirror.ts";
+import type { Envelope } from "../stanza/contract.ts";
+import { Jid } from "../stanza/jid.ts";
+import { newCounters } from "./counters.ts";
+import type { Endings } from "./ended.ts";
+import type { HandOverParts } from "./hand-over.ts";
+import { HandOver } from "./hand-over.ts";
 import type { KeepingParts } from "./keeping.ts";
 import { Keeping } from "./keeping.ts";
-import { packSession } from "./session-wire.ts";
+import type { PackedSession } from "./session-wire.ts";
+import { encodeWaiting, packSession } from "./session-wire.ts";
 
 const USER = "juliet@capulet.example";
 
 /** That session, whole. */
-function whole(session: string): MirrorItem {
+function whole(session: string, more: Partial<PackedSession> = {}): MirrorItem {
   const route = { user: USER, resource: session, node: "owner", session, available: true };
   const counts = { windowMs: 60_000, received: 0, countedFrom: 0, acknowledged: 0 };
   const state = {
@@ -19,7 +27,12 @@ function whole(session: string): MirrorItem {
     ...{ lang: undefined, mayRepeat: false, inherited: undefined },
   };
   const nothing = { waiting: [], held: [], carried: new Map(), recent: [] };
-  return { kind: "whole", id: session, sequence: 1, payload: packSession({ state, ...nothing }) };
+  return {
+    kind: "whole",
+    id: session,
+    sequence: 1,
+    payload: packSession({ state, ...nothing, ...more }),
+  };
 }
 
 /** Of this node's sessions only their ids matter here. */
@@ -50,4 +63,56 @@ test("a node that goes soon takes no copies, and those it has count as before", 
     code: "mesh-failed",
   });
   expect(shadow.isKept("hers")).toBe("perhaps");
+});
+
+test("what a dead node gave to a client is not given to the next one of its address", async () => {
+  const full = `${USER}/balcony`;
+  const given: Envelope[] = [];
+  const next = {
+    id: "next",
+    jid: Jid.parse(full),
+    deliver: (one: Envelope) => given.push(one) > 0,
+  };
+  const handOver = new HandOver({
+    stages: { delivery: () => ({ kind: "pass" }) },
+    sessions: () => new Map([[full, next]]),
+    components: () => new Map(),
+    counters: newCounters(),
+    self: "here",
+    shadows: () => undefined,
+  } as unknown as HandOverParts);
+  const route = { user: USER, resource: "balcony", node: "here", session: "next" };
+  const { promise: passedOn, resolve } = Promise.withResolvers<readonly Envelope[]>();
+  const ended: Endings["ended"] = async (session, left) =>
+    resolve(handOver.takeLeft(session, left));
+  const shadow = new Keeping({
+    ...{ handOver, endings: { ended }, clock: new FakeClock(), log: silentLog },
+    sessions: () => ({ ofUser: () => [] }),
+    peers: { ready: async () => true },
+    routes: {
+      nodes: new Map(),
+      renounced: async () => 0,
+      read: async () => ({ revision: 1, routes: [route] }),
+    },
+  } as unknown as KeepingParts);
+  const origin = (count: number) => ({ session: "romeo", count });
+  const about = { origin: origin(2), isStored: false, copy: undefined };
+  const waiting = [encodeWaiting({ stanza: message("two"), about })];
+  const recent = [origin(1), origin(2)];
+  const copy = whole("balcony", { waiting, recent });
+  expect(await shadow.take("owner", { term: 1, items: [copy] })).toEqual(["stored"]);
+  shadow.nodeDown("owner");
+  expect(await passedOn).toHaveLength(1);
+
+  const again = (count: number) => {
+    const how = { stamped: false, copy: undefined, again: true, rerouted: false, remembered: true };
+    const consignment = { ...how, envelope: message(String(count)), origin: origin(count) };
+    return handOver.take(consignment, full, "next", "there");
+  };
+  for (const count of [1, 2, 3]) expect(again(count)).toBe(true);
+  // The first has reached the client before; the second nobody knows to have done so.
+  expect(given.map(({ bytes }) => /<body>(.*)<\/body>/.exec(bytes.toString())?.[1])).toEqual([
+    "2",
+    "3",
+  ]);
 });

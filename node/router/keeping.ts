@@ -221,9 +221,10 @@ export class Keeping {
   }
 
   /** Its address is another client's by now: what it had goes on to others. */
-  #passOn({ state: { route }, waiting, held }: SessionRecord): Promise<void> {
+  #passOn({ state: { route }, waiting, held, recent }: SessionRecord): Promise<void> {
     const { handOver, endings } = this.#parts;
     const ended = endedSession(route);
+    handOver.restoreRecentLeft(ended, recent);
     const left: Envelope[] = [];
     for (const { stanza, about } of [...waiting, ...held]) {
       if (Buffer.isBuffer(stanza)) continue;
