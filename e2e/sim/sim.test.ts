@@ -55,6 +55,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     1795651531,
     FAULT_KINDS,
   ],
+  [
+    "what is sent again to somebody who has had it and has gone is not stored",
+    600246,
+    ["drop", "silence", "power-off", "kill"],
+  ],
 ];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);

@@ -102,7 +102,22 @@ export class Deliverer {
     if (waiting.length > 0) return Promise.all(waiting).then(() => rounds.run(set, fresh));
     return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
   }
+
+  /**
+   * Whether somebody of the user's has had, on whatever node, what a client sends again: its own node
+   * died before it could say so, and whoever had it may have ended since. Who does not answer has not.
+   */
+  async hadBefore(envelope: Envelope, user: string, origin: Origin): Promise<boolean> {
+    const { routes, exits } = this.#parts;
+    const job = { envelope, user, audience: ADDRESSED, origin, stamped: false };
+    const consignment = consign(job, true, true);
+    const nodes = [exits.self, ...routes.nodes.keys()];
+    const asked = nodes.map((node) => exits.send(consignment, { ...NOBODY, user, node }, 0));
+    return (await Promise.all(asked)).some(({ kind }) => kind === "delivered");
+  }
 }
+
+const NOBODY = { resource: "", session: "", available: false, priority: 0 };
 
 /** What is known of one stanza's delivery, round after round. */
 class Rounds {

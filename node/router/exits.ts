@@ -56,6 +56,10 @@ export class Exits {
     this.#parts = parts;
   }
 
+  get self(): string {
+    return this.#parts.self;
+  }
+
   isLocal(route: Route): boolean {
     return route.node === this.#parts.self;
   }

@@ -18,6 +18,7 @@ function bench() {
     jid: Jid.parse(ADDRESS),
     deliver: (envelope: Envelope) => given.push(envelope) > 0,
   } as unknown as ClientSession;
+  const sessions = new Map([[ADDRESS, session]]);
   const copies: PromiseWithResolvers<void>[] = [];
   const delivered = () => {
     const copy = Promise.withResolvers<void>();
@@ -26,18 +27,18 @@ function bench() {
   };
   const handOver = new HandOver({
     stages: { delivery: () => ({ kind: "pass" }) },
-    sessions: () => new Map([[ADDRESS, session]]),
+    sessions: () => sessions,
     components: () => new Map(),
     counters: newCounters(),
     self: "here",
     shadows: () => ({ delivered }),
   } as unknown as HandOverParts);
-  const take = (more: Partial<Consignment>) => {
+  const take = (more: Partial<Consignment>, full = ADDRESS) => {
     const plain = { origin: undefined, stamped: false, copy: undefined, again: false };
     const consignment = { ...plain, envelope: message("m"), rerouted: false, remembered: false };
-    return handOver.take({ ...consignment, ...more }, ADDRESS, "s", "there");
+    return handOver.take({ ...consignment, ...more }, full, full === ADDRESS ? "s" : "", "there");
   };
-  return { given, copies, take };
+  return { given, copies, take, sessions };
 }
 
 test("the next message is handed over while the copy of the one before is on its way", async () => {
@@ -70,4 +71,29 @@ test("another node hears that a message was handed over when its copy has it", a
   copies[0]?.resolve();
   await turn();
   expect(answers).toEqual([true]);
+});
+
+test("who is asked whether anybody has had it says so when its copy has it, or it is over", async () => {
+  const { given, copies, take, sessions } = bench();
+  const ask = (count: number) =>
+    take(
+      { origin: { session: "juliet", count }, again: true, remembered: true },
+      "romeo@localhost/",
+    );
+  expect(ask(1)).toBe(false);
+  void take({ origin: { session: "juliet", count: 1 }, remembered: true });
+  expect(given).toHaveLength(1);
+  let answer: unknown;
+  void Promise.resolve(ask(1)).then((is) => {
+    answer = is;
+  });
+  await turn();
+  expect(answer).toBeUndefined();
+  for (const { resolve } of copies) resolve();
+  await turn();
+  expect(answer).toBe(true);
+  sessions.clear();
+  expect(ask(1)).toBe(true);
+  expect(ask(2)).toBe(false);
+  expect(given).toHaveLength(1);
 });

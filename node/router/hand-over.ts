@@ -21,6 +21,9 @@ import { both } from "./stages.ts";
 /** Deliveries remembered for cutting repeats: this many at least, twice as many at most. */
 const REPEATS_MAX = 65_536;
 
+/** Behind the user's address: nobody's resource, since none is empty. */
+const ANYBODY = "/";
+
 /** A stanza on its way, with what the exit node must know of it. */
 export interface Consignment {
   readonly envelope: Envelope;
@@ -99,6 +102,7 @@ export class HandOver {
 
   /**
    * Whether the session took the stanza.
+   * @param full with an empty resource, for what is sent again: it is only asked who has had it
    * @param sessionId the one the route named; "" for whichever has that full address
    */
   take(
@@ -107,7 +111,10 @@ export class HandOver {
     sessionId: string,
     fromNode: string,
   ): boolean | Promise<boolean> {
-    const { envelope, copy, rerouted } = consignment;
+    const { envelope, copy, rerouted, again, origin } = consignment;
+    if (again && origin !== undefined && full.endsWith(ANYBODY)) {
+      return this.#hasHad(origin, full.slice(0, -ANYBODY.length));
+    }
     const component = this.#parts.components().get(full);
     if (component !== undefined) return this.#toComponent(consignment, component, sessionId);
     const moving = this.#parts.sessions().get(full)?.moving;
@@ -122,6 +129,21 @@ export class HandOver {
       }
     }
     return this.#now(consignment, full, sessionId, fromNode);
+  }
+
+  /** Whether somebody of that user has it, or had it: a session may be over whose client has it. */
+  #hasHad(origin: Origin, user: string): boolean | Promise<boolean> {
+    const { sessions, shadows, counters } = this.#parts;
+    const owner = this.#repeats.findOwner(origin, user);
+    if (owner === undefined) return false;
+    counters.repeatsCut += 1;
+    const session = sessions().get(owner.full);
+    if (session?.id !== owner.session) return true;
+    return (
+      shadows()
+        ?.delivered(session)
+        ?.then(() => true) ?? true
+    );
   }
 
   #now(

@@ -321,8 +321,13 @@ export class Line {
   }
 
   async #unavailable(passage: Passage): Promise<void> {
-    const { envelope, origin } = passage;
-    const verdict = await this.#parts.stages.unavailable(envelope, origin);
+    const { envelope, origin, isPassedOn } = passage;
+    const { deliverer, stages } = this.#parts;
+    const isAgain = origin.isAgain === true && !isPassedOn;
+    if (isAgain && (await deliverer.hadBefore(envelope, envelope.to.bare, origin))) {
+      return this.#taken(passage);
+    }
+    const verdict = await stages.unavailable(envelope, origin);
     if (verdict.kind === "pass") return this.refuse(envelope, "service-unavailable");
     this.#settle(passage, verdict);
     if (verdict.kind === "consume") this.#taken(passage);

@@ -31,6 +31,23 @@ test("a copy is owed once the message is lost elsewhere, to the session that has
   expect(repeats.find(at(1), "a@b/c")).toMatchObject({ isCopy: true, isOwed: true });
 });
 
+test("of a user's addresses, whoever has it or had it is found, but no copy, and nobody who passed it on", () => {
+  const repeats = new Repeats(10);
+  repeats.remember(at(1), "a@b/copy", "one", true);
+  repeats.remember(at(1), "a@b/gone", "two");
+  repeats.markPassedOn(at(1), "a@b/gone", "two");
+  repeats.remember(at(1), "a@bc/x", "three");
+  expect(repeats.findOwner(at(1), "a@b")).toBeUndefined();
+  repeats.remember(at(1), "a@b/c", "four");
+  expect(repeats.findOwner(at(1), "a@b")).toMatchObject({ full: "a@b/c", session: "four" });
+  expect(repeats.findOwner(at(2), "a@b")).toBeUndefined();
+  repeats.forget(at(1), "a@b/c", "four");
+  expect(repeats.findOwner(at(1), "a@b")).toBeUndefined();
+  expect(repeats.find(at(1), "a@b/copy")).toMatchObject({ session: "one" });
+  repeats.markOwed(at(1), "a@b/copy", "one");
+  expect(repeats.findOwner(at(1), "a@b")).toMatchObject({ session: "one" });
+});
+
 test("at least the last so many are remembered, and never more than twice as many", () => {
   const repeats = new Repeats(10);
   for (let count = 0; count < 1_000; count += 1) {

@@ -5,6 +5,8 @@
 import type { Origin } from "./origin.ts";
 
 export interface HandedOver {
+  /** The full address it was given to. */
+  readonly full: string;
   /** Id of the session that got it. */
   readonly session: string;
   /** The session ended before its client acknowledged it, so it was passed on. */
@@ -21,8 +23,9 @@ export interface HandedOver {
  */
 export class Repeats {
   readonly #entriesMax: number;
-  #young = new Map<string, HandedOver>();
-  #old = new Map<string, HandedOver>();
+  /** By stanza and user: of each of the user's addresses one, and few users have several. */
+  #young = new Map<string, readonly HandedOver[]>();
+  #old = new Map<string, readonly HandedOver[]>();
 
   constructor(entriesMax: number) {
     this.#entriesMax = entriesMax;
@@ -33,44 +36,58 @@ export class Repeats {
   }
 
   /** Who got this stanza at this full address, if anybody did. */
-  find(origin: Origin, fullJid: string): HandedOver | undefined {
-    if (this.#young.size === 0 && this.#old.size === 0) return undefined;
-    const key = keyOf(origin, fullJid);
-    return this.#young.get(key) ?? this.#old.get(key);
+  find(origin: Origin, full: string): HandedOver | undefined {
+    if (this.size === 0) return undefined;
+    return this.#all(keyOf(origin, userOf(full))).find((entry) => entry.full === full);
   }
 
-  remember(origin: Origin, fullJid: string, session: string, isCopy = false): void {
-    this.#put(keyOf(origin, fullJid), { session, isPassedOn: false, isCopy, isOwed: false });
+  /** Who of the user's has it, or had it and acknowledged it, at whatever address. */
+  findOwner(origin: Origin, user: string): HandedOver | undefined {
+    const all = this.#all(keyOf(origin, user));
+    return all.find(({ isPassedOn, isCopy, isOwed }) => !isPassedOn && (!isCopy || isOwed));
   }
 
-  markPassedOn(origin: Origin, fullJid: string, session: string): void {
-    this.#mark(origin, fullJid, session, { isPassedOn: true });
+  remember(origin: Origin, full: string, session: string, isCopy = false): void {
+    this.#put(origin, { full, session, isPassedOn: false, isCopy, isOwed: false });
+  }
+
+  markPassedOn(origin: Origin, full: string, session: string): void {
+    this.#mark(origin, full, session, { isPassedOn: true });
   }
 
   /** It is not known any more whether that session got it. */
-  forget(origin: Origin, fullJid: string, session: string): void {
-    if (this.find(origin, fullJid)?.session !== session) return;
-    const key = keyOf(origin, fullJid);
-    this.#young.delete(key);
+  forget(origin: Origin, full: string, session: string): void {
+    if (this.find(origin, full)?.session !== session) return;
+    const key = keyOf(origin, userOf(full));
+    const left = this.#all(key).filter((entry) => entry.full !== full);
     this.#old.delete(key);
+    if (left.length > 0) this.#young.set(key, left);
+    else this.#young.delete(key);
   }
 
-  markOwed(origin: Origin, fullJid: string, session: string): void {
-    this.#mark(origin, fullJid, session, { isOwed: true });
+  markOwed(origin: Origin, full: string, session: string): void {
+    this.#mark(origin, full, session, { isOwed: true });
   }
 
-  #mark(origin: Origin, fullJid: string, session: string, change: Partial<HandedOver>): void {
-    const entry = this.find(origin, fullJid);
-    if (entry?.session === session) this.#put(keyOf(origin, fullJid), { ...entry, ...change });
+  #mark(origin: Origin, full: string, session: string, change: Partial<HandedOver>): void {
+    const entry = this.find(origin, full);
+    if (entry?.session === session) this.#put(origin, { ...entry, ...change });
   }
 
-  #put(key: string, entry: HandedOver): void {
+  #put(origin: Origin, entry: HandedOver): void {
+    const key = keyOf(origin, userOf(entry.full));
+    const others = this.#all(key).filter(({ full }) => full !== entry.full);
     if (this.#young.size >= this.#entriesMax) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(key, entry);
+    this.#young.set(key, [...others, entry]);
+  }
+
+  #all(key: string): readonly HandedOver[] {
+    return this.#young.get(key) ?? this.#old.get(key) ?? [];
   }
 }
 
-const keyOf = (origin: Origin, fullJid: string) => `${origin.session} ${origin.count} ${fullJid}`;
+const keyOf = (origin: Origin, user: string) => `${origin.session} ${origin.count} ${user}`;
+const userOf = (full: string) => full.slice(0, full.indexOf("/"));
