@@ -60,6 +60,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     600246,
     ["drop", "silence", "power-off", "kill"],
   ],
+  [
+    "what is sent again within one millisecond keeps its order, though one of it is stored",
+    600270,
+    ["drop", "silence", "power-off", "kill"],
+  ],
 ];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);

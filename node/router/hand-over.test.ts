@@ -31,14 +31,14 @@ function bench() {
     components: () => new Map(),
     counters: newCounters(),
     self: "here",
-    shadows: () => ({ delivered }),
+    shadows: () => ({ delivered, changed: () => undefined }),
   } as unknown as HandOverParts);
   const take = (more: Partial<Consignment>, full = ADDRESS) => {
     const plain = { origin: undefined, stamped: false, copy: undefined, again: false };
     const consignment = { ...plain, envelope: message("m"), rerouted: false, remembered: false };
     return handOver.take({ ...consignment, ...more }, full, full === ADDRESS ? "s" : "", "there");
   };
-  return { given, copies, take, sessions };
+  return { given, copies, take, sessions, session, handOver };
 }
 
 test("the next message is handed over while the copy of the one before is on its way", async () => {
@@ -96,4 +96,21 @@ test("who is asked whether anybody has had it says so when its copy has it, or i
   expect(ask(1)).toBe(true);
   expect(ask(2)).toBe(false);
   expect(given).toHaveLength(1);
+});
+
+test("of one millisecond and one sender, what waits goes before or behind a stored one as it was sent", () => {
+  const { given, take, session, handOver } = bench();
+  const of = (count: number) => ({ session: "juliet", count });
+  const [first, stored, last] = ["first", "stored", "last"].map((body) => ({
+    ...message(body),
+    receivedMs: 1_000,
+  })) as [Envelope, Envelope, Envelope];
+  handOver.hold(session);
+  void take({ envelope: first, origin: of(1) });
+  void take({ envelope: last, origin: of(3) });
+  expect(given).toEqual([]);
+  expect(handOver.giveStored(session, stored, of(2))).toBe(true);
+  expect(given).toEqual([first, stored]);
+  handOver.release(session);
+  expect(given).toEqual([first, stored, last]);
 });

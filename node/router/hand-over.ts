@@ -283,6 +283,13 @@ export class HandOver {
     return this.#superseded.has(held) || session.deliver(held);
   }
 
+  /** What a client sends again after a death may all have arrived in one millisecond. */
+  #isBefore(held: Envelope, { receivedMs }: Envelope, origin: Origin | undefined): boolean {
+    if (held.receivedMs !== receivedMs) return held.receivedMs < receivedMs;
+    const own = this.#origins.get(held);
+    return own !== undefined && own.session === origin?.session && own.count < origin.count;
+  }
+
   #isOf({ session, count }: Origin, envelope: Envelope): boolean {
     const own = this.#origins.get(envelope);
     return own?.session === session && own.count === count;
@@ -365,7 +372,10 @@ export class HandOver {
       this.#superseded.add(waiting);
     }
     // Stored because its node could not be reached, while this one had others for it already.
-    this.#held.releaseBefore(session, envelope.receivedMs, (held) => this.#letOut(session, held));
+    this.#held.releaseFirst(
+      session,
+      (held) => this.#isBefore(held, envelope, origin) && this.#letOut(session, held),
+    );
     this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
     if (origin === undefined) return true;

@@ -47,11 +47,10 @@ export class Held {
     queue.isHolding = queue.waiting.length > 0;
   }
 
-  /** Hands over what arrived before that moment: a stored message comes between. */
-  releaseBefore(session: ClientSession, ms: number, give: (envelope: Envelope) => boolean): void {
+  /** Hands over what comes first, and keeps the rest: a stored message comes between. */
+  releaseFirst(session: ClientSession, give: (envelope: Envelope) => boolean): void {
     const queue = this.#queues.get(session);
-    if (queue === undefined || queue.waiting.length === 0) return;
-    this.#giveSome(queue, (envelope) => envelope.receivedMs < ms && give(envelope));
+    if (queue !== undefined && queue.waiting.length > 0) this.#giveSome(queue, give);
   }
 
   #giveSome(queue: HeldQueue, give: (envelope: Envelope) => boolean): void {
