@@ -73,6 +73,10 @@ export class Exits {
       return taken instanceof Promise ? taken.then(answerOf) : answerOf(taken);
     }
     const full = `${user}/${resource}`;
+    const { origin, again } = consignment;
+    // What a client sends again may have come to the session that was here before that one.
+    const mayBeHad = again && origin !== undefined;
+    if (mayBeHad && this.#parts.handOver.hadBefore(origin, full, session)) return DELIVERED;
     return this.#sendTo(node, consignment, { user, full, session, revision });
   }
 

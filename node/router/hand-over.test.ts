@@ -114,3 +114,14 @@ test("of one millisecond and one sender, what waits goes before or behind a stor
   handOver.release(session);
   expect(given).toEqual([first, stored, last]);
 });
+
+test("what the session before had is known here, when the next one of its address is elsewhere", () => {
+  const { take, sessions, handOver } = bench();
+  const origin = { session: "juliet", count: 1 };
+  void take({ origin, remembered: true });
+  expect(handOver.hadBefore(origin, ADDRESS, "next")).toBe(false); // It is not over yet.
+  sessions.clear();
+  expect(handOver.hadBefore(origin, ADDRESS, "next")).toBe(true);
+  expect(handOver.hadBefore(origin, ADDRESS, "s")).toBe(false); // It may have gone on without it.
+  expect(handOver.hadBefore({ ...origin, count: 2 }, ADDRESS, "next")).toBe(false);
+});

@@ -131,6 +131,16 @@ export class HandOver {
     return this.#now(consignment, full, sessionId, fromNode);
   }
 
+  /** Whether the session before this one of its address, which was here and is over, has had that. */
+  hadBefore(origin: Origin, full: string, sessionId: string): boolean {
+    const earlier = this.#repeats.find(origin, full);
+    if (earlier === undefined || earlier.isPassedOn || earlier.isCopy) return false;
+    const isOver = this.#parts.sessions().get(full)?.id !== earlier.session;
+    if (!isOver || earlier.session === sessionId) return false;
+    this.#parts.counters.repeatsCut += 1;
+    return true;
+  }
+
   /** Whether somebody of that user has it, or had it: a session may be over whose client has it. */
   #hasHad(origin: Origin, user: string): boolean | Promise<boolean> {
     const { sessions, shadows, counters } = this.#parts;
