@@ -17,6 +17,9 @@ const USE_SECONDS = 5;
 /** Of the seconds of rest, after use. */
 const CALM_PART = 0.25;
 
+/** The proxy needs two descriptors for each; more would wait for ever. */
+const PROXIED_MAX = 9_000;
+
 /** Lets one at a time through. */
 function turnstile(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
@@ -39,9 +42,10 @@ export async function idleSessions(
   base: Pick<SceneOptions, "sheet" | "settings">,
 ): Promise<void> {
   const { sheet, settings } = base;
-  const { idleSessions: size, idleSeconds } = settings;
+  const { idleSessions, idleSeconds } = settings;
   const alone = turnstile();
   const measure = async (name: ServerName, tls: boolean) => {
+    const size = name === "proxied" ? Math.min(idleSessions, PROXIED_MAX) : idleSessions;
     const enter = Promise.withResolvers<Scene>();
     const leave = Promise.withResolvers<void>();
     const options = { ...base, name, archive: false };
