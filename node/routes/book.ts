@@ -1,5 +1,5 @@
 /** This node's own routes, and the exact set of every user who has one. Bounded by its sessions. */
-import { withoutNode } from "./cache.ts";
+import { isNews, withoutNode } from "./cache.ts";
 import type { Route, RouteSet } from "./contract.ts";
 
 export interface OwnRoute {
@@ -59,11 +59,14 @@ export class Book {
     return [...(this.#pages.get(user)?.own.values() ?? [])].map(({ route }) => route);
   }
 
-  /** Takes a newer set of a user. @returns our routes that are not in it though they should be */
-  learn(user: string, set: RouteSet): readonly Route[] {
+  /**
+   * Takes a newer set of a user. @returns our routes that are not in it though they should be
+   * @param isComplete see RouteCache
+   */
+  learn(user: string, set: RouteSet, isComplete = false): readonly Route[] {
     const page = this.#pages.get(user);
     if (page === undefined) return [];
-    if (page.set.revision < set.revision) page.set = set;
+    if (isNews(set, page.set, isComplete)) page.set = set;
     const holders = new Map(page.set.routes.map((route) => [route.resource, route]));
     const lost: Route[] = [];
     for (const { route, writtenAt, isPublished } of page.own.values()) {

@@ -77,3 +77,15 @@ test("the book keeps a user's set until the last session here is gone", () => {
   expect(book.remove(second)?.revision).toBe(2);
   expect(book.known(USER)).toBeUndefined();
 });
+
+test("of two sets of one revision the complete one counts, which has what is not in etcd", () => {
+  const [cache, book] = [new RouteCache(10), new Book()];
+  book.add(ours, 9);
+  for (const one of [cache, book]) {
+    one.learn(USER, { revision: 9, routes: [ours] });
+    one.learn(USER, { revision: 9, routes: [ours, theirs] }, true);
+    one.learn(USER, { revision: 9, routes: [ours] });
+  }
+  for (const one of [cache.get(USER), book.known(USER)])
+    expect(one?.routes).toEqual([ours, theirs]);
+});

@@ -30,10 +30,13 @@ export class RouteCache {
     return set === undefined || set.routes.length === 0 ? undefined : set;
   }
 
-  /** @returns the newest set: this one, or a newer one known already */
-  learn(user: string, set: RouteSet): RouteSet {
+  /**
+   * @param isComplete it has what is not in etcd, too, which a set of the same revision may lack
+   * @returns the newest set: this one, or a newer one known already
+   */
+  learn(user: string, set: RouteSet, isComplete = false): RouteSet {
     const known = this.#sets.peek(user);
-    if (known !== undefined && known.revision >= set.revision) return known;
+    if (known !== undefined && !isNews(set, known, isComplete)) return known;
     this.#sets.set(user, set);
     return set;
   }
@@ -53,6 +56,9 @@ export class RouteCache {
     }
   }
 }
+
+export const isNews = (set: RouteSet, known: RouteSet, isComplete: boolean): boolean =>
+  set.revision > known.revision || (isComplete && set.revision === known.revision);
 
 /**
  * The same set when the node has no part in it.

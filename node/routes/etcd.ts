@@ -258,8 +258,11 @@ class Engine implements EtcdRoutes {
   }
 
   async read(user: string): Promise<RouteSet> {
+    const { returns } = this.#members;
     const { set } = await this.#reads.run({ user });
-    return this.#learn(user, await this.#members.complete(user, set, this.#newest(user)), true);
+    const whole = await this.#members.complete(user, set, this.#newest(user));
+    if (this.#members.returns !== returns) return this.read(user);
+    return this.#learn(user, whole, true);
   }
 
   learn(user: string, set: RouteSet): void {
@@ -349,7 +352,10 @@ class Engine implements EtcdRoutes {
   }
 
   #newest(user: string): RouteSet | undefined {
-    return this.#book.known(user) ?? this.#cache.get(user);
+    const exact = this.#book.known(user);
+    const cached = this.#cache.get(user); // With the first session here it is the newer one yet.
+    if (exact === undefined || cached === undefined) return exact ?? cached;
+    return cached.revision > exact.revision ? cached : exact;
   }
 
   /**
@@ -358,10 +364,10 @@ class Engine implements EtcdRoutes {
    */
   #learn(user: string, learnt: RouteSet, isComplete = false): RouteSet {
     const set = isComplete ? learnt : this.#members.keep(learnt, this.#newest(user));
-    if (this.#book.known(user) === undefined) return this.#cache.learn(user, set);
+    if (this.#book.known(user) === undefined) return this.#cache.learn(user, set, isComplete);
     const cached = this.#cache.take(user); // From before the first session here.
     const newest = cached !== undefined && cached.revision > set.revision ? cached : set;
-    for (const route of this.#book.learn(user, newest)) this.#lose(route, newest);
+    for (const route of this.#book.learn(user, newest, isComplete)) this.#lose(route, newest);
     return this.#book.known(user) ?? newest;
   }
 

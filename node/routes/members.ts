@@ -62,6 +62,7 @@ export class Members {
   /** By incarnation. */
   readonly #lapses = new Map<string, Lapse>();
   #isStopped = false;
+  #returns = 0;
 
   constructor(options: MembersOptions) {
     this.#options = options;
@@ -75,6 +76,11 @@ export class Members {
   /** Incarnations of those whose routes may not be in etcd. */
   get lapsed(): Iterable<string> {
     return this.#lapses.keys();
+  }
+
+  /** How often a node's routes were all in etcd again: what was read there before may lack them. */
+  get returns(): number {
+    return this.#returns;
   }
 
   stop(): void {
@@ -201,7 +207,9 @@ export class Members {
     } else {
       lapse.missed = 0;
       lapse.broken = 0;
-      if (lapse.isBack && answer.isPublished) this.#end(lapse);
+      if (!lapse.isBack || !answer.isPublished) return;
+      this.#returns += 1;
+      this.#end(lapse);
     }
   }
 
