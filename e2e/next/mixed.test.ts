@@ -98,8 +98,9 @@ test("a cluster goes to the next release and back while people talk", async () =
     expect(client.all("refused")).toEqual([]);
   }
   const said = [...lines.values()].flat();
-  const unknown = said.filter((line) => line.includes(TOLD));
-  expect(unknown.length).toBeGreaterThan(0);
-  for (const line of unknown) expect(line).toContain("mesh-unknown-kind");
+  // A node that was just going may have broken the connection instead.
+  const told = said.filter((line) => line.includes(TOLD) && line.includes("it says"));
+  expect(told.length).toBeGreaterThan(0);
+  for (const line of told) expect(line).toContain("mesh-unknown-kind");
   expect(said.filter((line) => line.includes('"level":50'))).toEqual([]);
 }, 300_000);
