@@ -1,5 +1,5 @@
 /** The servers that are compared, each started with the same accounts and certificate. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { issue, makeAuthority } from "../../node/config/certificates.ts";
 import { MODULES } from "../../node/modules/index.ts";
@@ -16,7 +16,7 @@ import { libraryFolder, peerPackages } from "../harness/peers/packages.ts";
 import { startProsody } from "../harness/peers/prosody.ts";
 import { freePort } from "../harness/ports.ts";
 import { startProcess } from "../harness/process.ts";
-import { isListening, waitFor } from "../harness/wait.ts";
+import { untilListening } from "../harness/wait.ts";
 
 export const SERVERS = {
   floor: startFloor,
@@ -85,6 +85,14 @@ const archiveSets = ({ archive: isOn }: PeerOptions): readonly string[] =>
     ? [`modules.${archive.name}.enabled=${isOn}`]
     : [];
 
+/** What the image tells jemalloc. */
+async function allocatorSettings(): Promise<string> {
+  const file = path.join(import.meta.dirname, "../../node/Containerfile");
+  const found = /^ENV MALLOC_CONF=(\S+)$/m.exec(await readFile(file, "utf8"));
+  if (found?.[1] === undefined) throw new Error(`Cannot find MALLOC_CONF in ${file}`);
+  return found[1];
+}
+
 async function startZonda(options: PeerOptions, more: readonly string[] = []): Promise<Peer> {
   const data = path.join(options.folder, "data");
   await mkdir(data, { recursive: true });
@@ -93,10 +101,10 @@ async function startZonda(options: PeerOptions, more: readonly string[] = []): P
   const libraries = await libraryFolder(await peerPackages());
   const node = await startNodeProcess({
     config: NODE_CONFIG,
-    // As in its image: see node/Containerfile.
+    // As in its image.
     environment: {
       LD_PRELOAD: path.join(libraries, "libjemalloc.so.2"),
-      MALLOC_CONF: "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0",
+      MALLOC_CONF: await allocatorSettings(),
     },
     sets: [
       `data=${data}`,
@@ -154,8 +162,7 @@ async function startFloor({ folder, certificate, key }: PeerOptions): Promise<Pe
     ],
     log: path.join(folder, "floor.log"),
   });
-  const ask = async () => (await isListening("127.0.0.1", tlsPort)) || undefined;
-  await waitFor(ask, { what: "the floor", deadlineMs: 10_000, unless: running.failed });
+  await untilListening(tlsPort, { what: "the floor", deadlineMs: 10_000, unless: running.failed });
   const { pid, failed, stop } = running;
   return {
     name: "floor",

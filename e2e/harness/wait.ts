@@ -53,6 +53,11 @@ function answers(socket: Socket, timeoutMs: number): Promise<boolean> {
 export const isListening = (host: string, port: number, timeoutMs = 2_000): Promise<boolean> =>
   answers(connect({ host, port }), timeoutMs);
 
+/** Until something listens on that port of loopback. @throws as `waitFor` does */
+export async function untilListening(port: number, patience: Patience): Promise<void> {
+  await waitFor(async () => (await isListening("127.0.0.1", port)) || undefined, patience);
+}
+
 /** True when something listens on the Unix socket. */
 export const isUnixListening = (path: string, timeoutMs = 2_000): Promise<boolean> =>
   answers(connect({ path }), timeoutMs);

@@ -4,7 +4,7 @@ import path from "node:path";
 import { freePort } from "../ports.ts";
 import type { Running } from "../process.ts";
 import { startProcess } from "../process.ts";
-import { isListening, waitFor } from "../wait.ts";
+import { untilListening } from "../wait.ts";
 import { libraryFolder, peerPackages } from "./packages.ts";
 
 export interface ProxyOptions {
@@ -59,7 +59,6 @@ export async function startHaproxy({
     log: path.join(folder, "haproxy.log"),
     environment: { LD_LIBRARY_PATH: await libraryFolder(root) },
   });
-  const ask = async () => (await isListening("127.0.0.1", tlsPort)) || undefined;
-  await waitFor(ask, { what: "haproxy", deadlineMs: 10_000, unless: running.failed });
+  await untilListening(tlsPort, { what: "haproxy", deadlineMs: 10_000, unless: running.failed });
   return { ...running, tlsPort };
 }

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { freePort } from "../ports.ts";
 import { startProcess } from "../process.ts";
-import { isListening, waitFor } from "../wait.ts";
+import { untilListening } from "../wait.ts";
 import type { Peer, PeerAccount, PeerOptions } from "./contract.ts";
 import { DOMAIN } from "./contract.ts";
 import { CREDENTIALS } from "./keys.ts";
@@ -114,8 +114,7 @@ export async function startProsody(options: PeerOptions): Promise<Peer> {
       LD_LIBRARY_PATH: libraries,
     },
   });
-  const ask = async () => (await isListening("127.0.0.1", ports.tls)) || undefined;
-  await waitFor(ask, { what: "prosody", deadlineMs: 60_000, unless: running.failed });
+  await untilListening(ports.tls, { what: "prosody", deadlineMs: 60_000, unless: running.failed });
   const { pid, failed, stop } = running;
   const version = await packageVersion("prosody");
   return {
