@@ -76,18 +76,22 @@ export class Repeats {
 
   #put(origin: Origin, entry: HandedOver): void {
     const key = keyOf(origin, userOf(entry.full));
-    const others = this.#all(key).filter(({ full }) => full !== entry.full);
+    const known = this.#all(key);
     if (this.#young.size >= this.#entriesMax) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(key, [...others, entry]);
+    // Of nearly every message there is nothing yet.
+    const others = known.length === 0 ? known : known.filter(({ full }) => full !== entry.full);
+    this.#young.set(key, others.length === 0 ? [entry] : [...others, entry]);
   }
 
   #all(key: string): readonly HandedOver[] {
-    return this.#young.get(key) ?? this.#old.get(key) ?? [];
+    return this.#young.get(key) ?? this.#old.get(key) ?? NONE;
   }
 }
+
+const NONE: readonly HandedOver[] = [];
 
 const keyOf = (origin: Origin, user: string) => `${origin.session} ${origin.count} ${user}`;
 const userOf = (full: string) => full.slice(0, full.indexOf("/"));
