@@ -3,7 +3,7 @@
  * became of every message. Exit code 1 when something was lost, repeated, overtaken or left behind.
  */
 import { spawn } from "node:child_process";
-import { appendFileSync, mkdirSync } from "node:fs";
+import { appendFileSync, createWriteStream, mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { seeded } from "../../node/modules/testing/weather.ts";
@@ -31,7 +31,7 @@ clients chat, breaks things, and says what became of every message.
   --clients N       clients (2000), in pairs
   --rate N          messages a second, all together (200)
   --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
-  --logs DIR        the nodes' logs are written there
+  --logs DIR        what the nodes log and what the clients see is written there
 `;
 
 const INSIDE = "ZONDA_CHAOS_INSIDE";
@@ -128,10 +128,19 @@ async function raise({ nodes, logs }: Wish): Promise<Cluster> {
   });
 }
 
+/** Every letter, acknowledgement and stream of every client, a line each, if that is wanted. */
+function notes({ logs }: Wish): (name: string, what: string) => void {
+  if (logs === undefined) return () => undefined;
+  const file = createWriteStream(path.join(logs, "clients.log"));
+  return (name, what) => void file.write(`${new Date().toISOString()} ${name} ${what}\n`);
+}
+
 async function trouble(stage: Stage, { seed, minutes, faults }: Wish): Promise<string[]> {
   const begun = performance.now();
   const done: string[] = [];
-  for (const fault of planFaults(seed, minutes * 60_000, faults)) {
+  const untilMs = minutes * 60_000;
+  for (const fault of planFaults(seed, untilMs, faults)) {
+    if (performance.now() - begun > untilMs) break; // A slow machine is late with all of them.
     const waitMs = fault.atMs - (performance.now() - begun);
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const about = await stage.suffer(fault);
@@ -153,6 +162,7 @@ async function play(wish: Wish): Promise<Findings> {
     ports: () => stage.ports,
     nowMs: () => performance.now(),
     fraction: seeded(wish.seed + 1),
+    note: notes(wish),
   });
   await town.arrive((online) => say(`${online} online`), ARRIVAL_MS);
   say("everybody is there");
@@ -160,6 +170,7 @@ async function play(wish: Wish): Promise<Findings> {
   const faults = await trouble(stage, wish);
   town.rest();
   const isSettled = await town.settle(SETTLE_MS);
+  const longestSilenceMs = Math.max(...town.people.map(({ longestAwayMs }) => longestAwayMs));
   const ghosts = await town.ghosts(GHOST_MS);
   const { people } = town;
   const sum = (count: (one: (typeof people)[number]) => number) =>
@@ -172,7 +183,7 @@ async function play(wish: Wish): Promise<Findings> {
     isSettled,
     resumptions: sum(({ resumptions }) => resumptions),
     rebinds: sum(({ binds }) => Math.max(0, binds - 1)),
-    longestSilenceMs: Math.max(...people.map(({ longestAwayMs }) => longestAwayMs)),
+    longestSilenceMs,
   };
   town.leave();
   await cluster.stop();

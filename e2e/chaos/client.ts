@@ -15,6 +15,8 @@ const NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
 const NS_ACKS = "urn:xmpp:sm:3";
 /** Longer without a word while logging in, or without an answer to `<r/>`, and it tries elsewhere. */
 const PATIENCE_MS = 6_000;
+/** Both double with each attempt that fails, so often at most: else a busy cluster never comes to an end. */
+const DOUBLINGS_MAX = 3;
 const RECONNECT_MS = { least: 100, most: 1_500 };
 const REQUEST_EVERY = 5;
 
@@ -24,6 +26,8 @@ export interface World {
   ports(): readonly number[];
   nowMs(): number;
   fraction(): number;
+  /** What a client saw or did, for who looks for the cause of something. */
+  note(name: string, what: string): void;
 }
 
 export interface Person {
@@ -55,6 +59,11 @@ export class ChaosClient {
   #waiting: Sent[] = [];
   #spokenMs = 0;
   #askedMs = 0;
+  /** Letters received on this stream, or the one it resumed, that the server may not know of. */
+  #unconfirmed: string[] = [];
+  /** So many of them are within the last `h` that was said, and were when `<r/>` was asked. */
+  #told = 0;
+  #toldWhenAsked = 0;
   #sinceRequest = 0;
   #awaySinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -63,7 +72,8 @@ export class ChaosClient {
   /** Times a stream was resumed, and times one was begun anew after the first. */
   resumptions = 0;
   binds = 0;
-  longestAwayMs = 0;
+  #longestAwayMs = 0;
+  #failures = 0;
   lastFault = "";
 
   constructor({ name, contact }: Person, world: World) {
@@ -75,6 +85,16 @@ export class ChaosClient {
 
   get isOnline(): boolean {
     return this.#stage === "online";
+  }
+
+  /** The longest that it had no session after its first one, until now if it has none. */
+  get longestAwayMs(): number {
+    return Math.max(this.#longestAwayMs, this.#awayMs);
+  }
+
+  get #awayMs(): number {
+    if (this.#awaySinceMs === undefined || this.binds === 0) return 0;
+    return this.#world.nowMs() - this.#awaySinceMs;
   }
 
   start(): void {
@@ -97,7 +117,8 @@ export class ChaosClient {
     const nowMs = this.#world.nowMs();
     if (this.#stage === "away" || this.#stage === "left") return;
     if (this.#stage !== "online") {
-      if (nowMs - this.#spokenMs > PATIENCE_MS) this.#lose("no answer while logging in");
+      if (nowMs - this.#spokenMs > PATIENCE_MS * this.#doubled)
+        this.#lose("no answer while logging in");
       return;
     }
     if (this.#askedMs !== 0 && nowMs - this.#askedMs > PATIENCE_MS)
@@ -120,6 +141,7 @@ export class ChaosClient {
       return;
     }
     this.#unacknowledged.push(sent);
+    if (id !== "") this.#note(`sent ${id}`);
     this.#socket?.write(text);
     this.#sinceRequest += 1;
     if (this.#sinceRequest >= REQUEST_EVERY) this.#ask();
@@ -129,6 +151,7 @@ export class ChaosClient {
     this.#sinceRequest = 0;
     if (this.#askedMs !== 0) return;
     this.#askedMs = this.#world.nowMs();
+    this.#toldWhenAsked = this.#told;
     this.#socket?.write(`<r xmlns='${NS_ACKS}'/>`);
   }
 
@@ -162,15 +185,21 @@ export class ChaosClient {
 
   #lose(why: string): void {
     this.lastFault = why;
+    this.#note(`lost while ${this.#stage}: ${why}`);
     this.#socket?.destroy();
     this.#socket = undefined;
     if (this.#stage === "online") this.#awaySinceMs = this.#world.nowMs();
+    else this.#failures += 1;
     this.#stage = "away";
     this.#askedMs = 0;
     const { least, most } = RECONNECT_MS;
-    const pauseMs = least + this.#world.fraction() * (most - least);
+    const pauseMs = (least + this.#world.fraction() * (most - least)) * this.#doubled;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#dial(), pauseMs);
+  }
+
+  get #doubled(): number {
+    return 2 ** Math.min(this.#failures, DOUBLINGS_MAX);
   }
 
   #onElement(bytes: Buffer, start: number, end: number): void {
@@ -186,15 +215,17 @@ export class ChaosClient {
     }
     switch (name) {
       case "r":
+        this.#told = this.#unconfirmed.length;
         this.#socket?.write(`<a xmlns='${NS_ACKS}' h='${this.#received}'/>`);
         return;
       case "a":
         this.#askedMs = 0;
+        this.#confirm(this.#toldWhenAsked);
         this.#takeAcknowledgement(text);
         return;
       case "message":
         this.#received += 1;
-        this.#world.ledger.arrive(attribute(bytes, start, end, "id"), this.#world.nowMs());
+        this.#onLetter(attribute(bytes, start, end, "id"));
         return;
       case "presence":
         this.#received += 1;
@@ -204,6 +235,23 @@ export class ChaosClient {
         this.#received += 1;
         return;
     }
+  }
+
+  #onLetter(id: string): void {
+    this.#note(`got ${id}, ${this.#received}`);
+    this.#unconfirmed.push(id);
+    this.#world.ledger.arrive(id, this.#world.nowMs());
+  }
+
+  /** The server has answered what came behind our word that we have so many. */
+  #confirm(count: number): void {
+    this.#unconfirmed.splice(0, count);
+    this.#told = Math.max(0, this.#told - count);
+    this.#toldWhenAsked = 0;
+  }
+
+  #note(what: string): void {
+    this.#world.note(this.name, what);
   }
 
   #onPresence(text: string): void {
@@ -223,6 +271,7 @@ export class ChaosClient {
       if (sent === undefined) break;
       if (sent.id !== "") this.#world.ledger.acknowledge(sent.id);
     }
+    this.#note(`h ${h}`);
   }
 
   #negotiate(name: string, text: string): void {
@@ -266,6 +315,7 @@ export class ChaosClient {
         this.#bind();
         return;
       }
+      this.#told = this.#unconfirmed.length;
       const previous = `previd='${this.#streamId}' h='${this.#received}'`;
       this.#socket?.write(`<resume xmlns='${NS_ACKS}' ${previous}/>`);
       return;
@@ -312,6 +362,7 @@ export class ChaosClient {
   }
 
   #onFailed(text: string): void {
+    this.#note(`not resumed: ${text}`);
     this.#takeAcknowledgement(text);
     this.#streamId = "";
     for (const { id } of this.#unacknowledged) if (id !== "") this.#world.ledger.sendAnew(id);
@@ -323,15 +374,20 @@ export class ChaosClient {
   #onEnabled(text: string): void {
     const isResumable = /resume=['"](true|1)/.test(text);
     this.#streamId = isResumable ? (/ id=['"]([^'"]+)/.exec(text)?.[1] ?? "") : "";
-    this.binds += 1;
     this.#received = 0;
     this.#acknowledged = 0;
+    // What the server does not know that we have, it must give to somebody again.
+    for (const id of this.#unconfirmed) this.#world.ledger.expectAgain(id);
+    this.#unconfirmed = [];
+    this.#confirm(0);
     // Not resumable: what was sent before and not acknowledged is ours to send again.
     for (const { id } of this.#unacknowledged) if (id !== "") this.#world.ledger.sendAnew(id);
     const again = [...this.#unacknowledged, ...this.#waiting];
     this.#unacknowledged = [];
     this.#waiting = [];
+    this.#note(`began anew with ${this.#streamId}`);
     this.#online();
+    this.binds += 1;
     this.seen.clear();
     this.#send("", "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>");
     this.#send("", "<presence/>");
@@ -339,6 +395,8 @@ export class ChaosClient {
   }
 
   #onResumed(text: string): void {
+    this.#note("resumed");
+    this.#confirm(this.#told);
     this.#takeAcknowledgement(text);
     this.resumptions += 1;
     const waiting = this.#waiting;
@@ -352,9 +410,8 @@ export class ChaosClient {
   #online(): void {
     this.#stage = "online";
     this.#askedMs = 0;
-    const awayMs = this.#world.nowMs() - (this.#awaySinceMs ?? this.#world.nowMs());
+    this.#failures = 0;
+    this.#longestAwayMs = this.longestAwayMs;
     this.#awaySinceMs = undefined;
-    if (this.binds + this.resumptions > 1)
-      this.longestAwayMs = Math.max(this.longestAwayMs, awayMs);
   }
 }

@@ -44,3 +44,14 @@ test("a letter that was not acknowledged may be missing, one sent anew may come 
   const { lost, repeated } = ledger.verdict();
   expect({ lost, repeated }).toEqual({ lost: [], repeated: [] });
 });
+
+test("what a recipient that could not resume had may come once more", () => {
+  const { ledger, ids } = ledgerOf(2);
+  for (const id of ids) {
+    ledger.arrive(id, 1);
+    ledger.expectAgain(id);
+    ledger.arrive(id, 2);
+  }
+  ledger.arrive("a.b.2", 3);
+  expect(ledger.verdict().repeated).toEqual(["a.b.2"]);
+});

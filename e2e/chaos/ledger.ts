@@ -9,6 +9,8 @@ export interface Letter {
   isAcknowledged: boolean;
   /** The sender could not resume, so it sent it anew: two of it are no fault of the server. */
   isSentAnew: boolean;
+  /** The recipient had it and could not resume: one more of it is no fault of the server. */
+  isExpectedAgain: boolean;
   /** When it arrived, each time. */
   readonly arrivedMs: number[];
 }
@@ -55,8 +57,9 @@ export class Ledger {
     const number = (this.#numbers.get(pair) ?? 0) + 1;
     this.#numbers.set(pair, number);
     const id = `${pair}.${number}`;
-    const letter = { from, to, number, sentMs: nowMs, isAcknowledged: false, isSentAnew: false };
-    this.#letters.set(id, { ...letter, arrivedMs: [] });
+    const letter = { from, to, number, sentMs: nowMs };
+    const fresh = { isAcknowledged: false, isSentAnew: false, isExpectedAgain: false };
+    this.#letters.set(id, { ...letter, ...fresh, arrivedMs: [] });
     return id;
   }
 
@@ -68,6 +71,11 @@ export class Ledger {
   sendAnew(id: string): void {
     const letter = this.#letters.get(id);
     if (letter !== undefined) letter.isSentAnew = true;
+  }
+
+  expectAgain(id: string): void {
+    const letter = this.#letters.get(id);
+    if (letter !== undefined) letter.isExpectedAgain = true;
   }
 
   arrive(id: string, nowMs: number): void {
@@ -93,7 +101,8 @@ export class Ledger {
         .filter(({ isAcknowledged, arrivedMs }) => isAcknowledged && arrivedMs.length === 0)
         .map(letterId),
       repeated: arrived
-        .filter(({ arrivedMs, isSentAnew }) => arrivedMs.length > 1 && !isSentAnew)
+        .filter(({ arrivedMs, isExpectedAgain }) => arrivedMs.length > (isExpectedAgain ? 2 : 1))
+        .filter(({ isSentAnew }) => !isSentAnew)
         .map(letterId),
       outOfOrder: [...this.#arrivals.values()].flatMap(overtaken),
       slowestMs: delays.reduce((most, delay) => Math.max(most, delay), 0),

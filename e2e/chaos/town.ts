@@ -3,10 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { World } from "./client.ts";
 import { ChaosClient } from "./client.ts";
 
-const STARTS_PER_TICK = 10;
+/** So many make their way in at once: more would only wait for each other, and give up. */
+const ARRIVING_MAX = 50;
 const START_TICK_MS = 100;
 const SETTLE_MS = 1_000;
 const SUBSCRIBE_MS = 5_000;
+const PROGRESS_MS = 5_000;
 
 export class Town {
   readonly people: readonly ChaosClient[];
@@ -34,26 +36,33 @@ export class Town {
     this.#ticker = setInterval(() => {
       for (const one of this.people) one.tick();
     }, 1_000);
-    for (let next = 0; next < this.people.length; next += STARTS_PER_TICK) {
-      for (const one of this.people.slice(next, next + STARTS_PER_TICK)) one.start();
-      await sleep(START_TICK_MS);
-    }
-    while (this.online < this.people.length) {
-      onProgress(this.online);
-      if (this.#world.nowMs() > untilMs) {
-        const why = this.people.find(({ isOnline }) => !isOnline)?.lastFault;
-        throw new Error(
-          `Cannot begin: ${this.online} of ${this.people.length} came online: ${why}`,
-        );
-      }
-      await sleep(SETTLE_MS);
-    }
+    await this.#letIn(onProgress, untilMs);
     for (let lonely = this.#lonely; lonely.length > 0; lonely = this.#lonely) {
       if (this.#world.nowMs() > untilMs) {
         throw new Error(`Cannot begin: ${lonely.length} people see no contact`);
       }
       for (const one of lonely) one.subscribe(); // Again: a busy store may have refused the first.
       await sleep(SUBSCRIBE_MS);
+    }
+  }
+
+  async #letIn(onProgress: (online: number) => void, untilMs: number): Promise<void> {
+    const all = this.people.length;
+    let started = 0;
+    let toldMs = this.#world.nowMs();
+    for (let online = 0; online < all; online = this.online) {
+      const most = Math.min(all, online + ARRIVING_MAX);
+      for (; started < most; started += 1) this.people[started]?.start();
+      const nowMs = this.#world.nowMs();
+      if (nowMs > untilMs) {
+        const why = this.people.find(({ isOnline }) => !isOnline)?.lastFault;
+        throw new Error(`Cannot begin: ${online} of ${all} came online: ${why}`);
+      }
+      if (nowMs - toldMs >= PROGRESS_MS) {
+        onProgress(online);
+        toldMs = nowMs;
+      }
+      await sleep(START_TICK_MS);
     }
   }
 
