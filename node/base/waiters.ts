@@ -9,6 +9,10 @@ export class Waiters {
   /** In the order of their targets: counters only grow. */
   #waiting: Waiter[] = [];
 
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   /** True once the counter reaches `target`, false if the end comes first. */
   wait(target: number): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();

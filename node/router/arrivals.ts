@@ -1,5 +1,6 @@
 /** Frames from other nodes. A payload that is not valid changes nothing and is answered nothing. */
 import { Unavailable } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import { FrameKind } from "../mesh/contract.ts";
@@ -21,6 +22,7 @@ import {
   encodeOwnRoutes,
 } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
+import { LateAnswers } from "./late-answers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { BadFrame } from "./octets.ts";
 import { decodeMirror, encodeVerdicts } from "./shadow-wire.ts";
@@ -34,6 +36,7 @@ export interface ArrivalParts {
   readonly succession: Succession;
   readonly cluster: Pick<ClusterView, "answer">;
   readonly counters: Counters;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly onFailedLogins: (report: FailedLoginReport) => void;
   /** Closes the session; resolves when it has nothing left to pass on. */
@@ -44,9 +47,11 @@ const NOTHING = Buffer.alloc(0);
 
 export class Arrivals {
   readonly #parts: ArrivalParts;
+  readonly #late: LateAnswers;
 
   constructor(parts: ArrivalParts) {
     this.#parts = parts;
+    this.#late = new LateAnswers(parts.clock);
   }
 
   /** @throws Unavailable "mesh-bad-frame", "mesh-unknown-kind" */
@@ -96,7 +101,12 @@ export class Arrivals {
     const { keeping } = this.#parts.succession;
     if (keeping === undefined) throw new BadFrame("this node keeps no copies");
     const frame = decodeMirror(payload);
-    if (frame.term > 0) return encodeVerdicts(await keeping.take(from, frame));
+    if (frame.term > 0) {
+      const answer = encodeVerdicts(await keeping.take(from, frame));
+      if (frame.isAwaited) this.#late.goes(from);
+      else await this.#late.wait(from);
+      return answer;
+    }
     this.#parts.succession.shadows?.forgottenBy(from);
     return encodeVerdicts([]);
   }

@@ -106,7 +106,10 @@ export class Keeping {
   }
 
   /** Another node says how its sessions stand. */
-  async take(owner: string, { term, items }: MirrorFrame): Promise<readonly Verdict[]> {
+  async take(
+    owner: string,
+    { term, items }: Pick<MirrorFrame, "term" | "items">,
+  ): Promise<readonly Verdict[]> {
     if (this.#isLeaving) throw new Unavailable("mesh-failed", "Cannot keep sessions: it goes soon");
     const adoption = this.#adoptions.get(owner);
     if (adoption !== undefined) {
@@ -116,13 +119,13 @@ export class Keeping {
       throw new Unavailable("mesh-failed", "Cannot say yet whose the sessions of this node are");
     }
     const isAlive = await this.#parts.peers.ready(owner);
-    const ours = new Set(
-      items.filter(({ kind, payload }) => kind === "whole" && this.#isOurs(routeIn(payload))),
-    );
+    const isOurs = ({ kind, payload }: MirrorItem) =>
+      kind === "whole" && this.#isOurs(routeIn(payload));
+    if (isAlive && !items.some(isOurs)) return this.#keeper.take(owner, term, items);
+    const ours = new Set(items.filter(isOurs));
     // What goes on here needs no copy; one from before would only seem to be worth asking for.
     const dropped = (item: MirrorItem) => (ours.has(item) ? { ...item, kind: DROP } : item);
-    const taken = ours.size === 0 ? items : items.map(dropped);
-    const verdicts = isAlive ? this.#keeper.take(owner, term, taken) : [];
+    const verdicts = isAlive ? this.#keeper.take(owner, term, items.map(dropped)) : [];
     return items.map((item, at): Verdict => {
       if (ours.has(item)) return "kept";
       const { kind } = item;

@@ -164,6 +164,7 @@ export class Router implements SessionEvents {
       handOver,
       lifecycle: this.#lifecycle,
       counters,
+      clock,
       log,
       onFailedLogins: (report) => options.onFailedLogins?.(report),
       replace: (route, condition) => this.#replace(route, condition),

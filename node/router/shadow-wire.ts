@@ -22,6 +22,8 @@ const VERDICTS: readonly Verdict[] = ["stored", "unknown", "kept"];
 const HAS_ROUTE = 1;
 const INHERITED = 2;
 const OVER = 4;
+/** Of a frame, behind its items. */
+const UNAWAITED = 1;
 /** The mirror batches by bytes; an item has 20 at least. */
 export const ITEMS_MAX = 20_000;
 
@@ -30,17 +32,19 @@ export interface MirrorFrame {
   /** 0: there are no items, and the sender has forgotten all copies that it had. */
   readonly term: number;
   readonly items: readonly MirrorItem[];
+  /** Otherwise its answer may come with a later one. */
+  readonly isAwaited: boolean;
 }
 
-export const FORGOTTEN: MirrorFrame = { term: 0, items: [] };
+export const FORGOTTEN: MirrorFrame = { term: 0, items: [], isAwaited: true };
 
-export function encodeMirror({ term, items }: MirrorFrame): Buffer {
+export function encodeMirror({ term, items, isAwaited }: MirrorFrame): Buffer {
   const bytes = items.reduce((sum, { payload }) => sum + payload.length + 64, 32);
   const writer = new OctetWriter(bytes).extension().u48(term).u16(items.length);
   for (const { kind, id, sequence, payload } of items) {
     writer.u8(KINDS.indexOf(kind)).text(id).u48(sequence).block(payload);
   }
-  return writer.done();
+  return writer.u8(isAwaited ? 0 : UNAWAITED).done();
 }
 
 /** @throws BadFrame */
@@ -54,7 +58,8 @@ export function decodeMirror(frame: Buffer): MirrorFrame {
     if (kind === undefined) throw new BadFrame("the kind of an item is not known");
     items.push({ kind, id: reader.text(), sequence: reader.u48(), payload: reader.block() });
   }
-  return { term, items };
+  const [flags = 0] = reader.rest(); // Earlier releases wait for every answer, and have no flags.
+  return { term, items, isAwaited: (flags & UNAWAITED) === 0 };
 }
 
 export function encodeVerdicts(verdicts: readonly Verdict[]): Buffer {
@@ -96,7 +101,9 @@ export interface Change {
 
 export function encodeChange(change: Change): Buffer {
   const { route, inherited, received, acknowledged, gone, released } = change;
-  const writer = new OctetWriter(512).extension();
+  let bytes = 256;
+  for (const stanza of [...change.sent, ...change.held]) bytes += stanza.bytes.length + 64;
+  const writer = new OctetWriter(bytes).extension();
   writer.u48(received).u48(acknowledged).u48(gone).u48(released);
   writeStanzas(writer, change.sent);
   writeStanzas(writer, change.held);
@@ -127,35 +134,45 @@ function decodeChange(payload: Buffer): Change {
   return { received, acknowledged, inherited, gone, sent, released, held, route, carried, isOver };
 }
 
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** A session of another node, as its shadow has it. */
 export interface Copy {
-  state: PackedSession["state"];
-  waiting: readonly Packed[];
-  held: readonly Packed[];
+  readonly state: Mutable<PackedSession["state"]>;
+  readonly waiting: Packed[];
+  readonly held: Packed[];
   readonly carried: Map<string, Buffer>;
   readonly recent: Origin[];
 }
 
 /** @throws BadFrame */
 export function copyOf(whole: Buffer): Copy {
-  const { carried, recent, ...packed } = unpackSession(whole);
-  return { ...packed, carried: new Map(carried), recent: [...recent] };
+  const { state, waiting, held, carried, recent } = unpackSession(whole);
+  return {
+    ...{ state, waiting: [...waiting], held: [...held] },
+    ...{ carried: new Map(carried), recent: [...recent] },
+  };
 }
 
 /** @throws BadFrame when it does not fit the copy */
 export function changeCopy(copy: Copy, payload: Buffer): Copy {
   const change = decodeChange(payload);
-  const { gone, released, received, acknowledged, inherited } = change;
-  const { route = copy.state.route } = change;
-  if (gone > copy.waiting.length || released > copy.held.length) {
+  const { gone, released, route } = change;
+  const { state, waiting, held } = copy;
+  if (gone > waiting.length || released > held.length) {
     throw new BadFrame("it takes away more than there is");
   }
-  const acknowledgedNow = copy.waiting.slice(0, gone).flatMap(({ origin }) => origin ?? []);
-  const windowMs = change.isOver ? 0 : copy.state.windowMs;
-  copy.state = { ...copy.state, windowMs, received, acknowledged, inherited, route };
-  copy.waiting = joined(copy.waiting, gone, change.sent);
-  copy.held = joined(copy.held, released, change.held);
-  for (const origin of acknowledgedNow) copy.recent.push(origin);
+  state.received = change.received;
+  state.acknowledged = change.acknowledged;
+  state.inherited = change.inherited;
+  if (change.isOver) state.windowMs = 0;
+  if (route !== undefined) state.route = route;
+  for (const { origin } of waiting.splice(0, gone)) {
+    if (origin !== undefined) copy.recent.push(origin);
+  }
+  held.splice(0, released);
+  for (const stanza of change.sent) waiting.push(stanza);
+  for (const stanza of change.held) held.push(stanza);
   // Cut off half at once, so that most additions move nothing.
   if (copy.recent.length > RECENT_MAX) copy.recent.splice(0, copy.recent.length - RECENT_MAX / 2);
   for (const [key, bytes] of change.carried) {
@@ -164,6 +181,3 @@ export function changeCopy(copy: Copy, payload: Buffer): Copy {
   }
   return copy;
 }
-
-const joined = <T>(before: readonly T[], gone: number, added: readonly T[]): readonly T[] =>
-  gone === 0 && added.length === 0 ? before : [...before.slice(gone), ...added];

@@ -87,8 +87,8 @@ export class Shadows implements Shadow {
     this.#mirror = new Mirror({
       choose: (id, isUsable) => this.#choose(id, isUsable),
       encode: (id, isWhole) => this.#encode(id, isWhole),
-      async send(node, term, items) {
-        const payload = encodeMirror({ term, items });
+      async send(node, term, items, isAwaited) {
+        const payload = encodeMirror({ term, items, isAwaited });
         return decodeVerdicts(await mesh.request(node, FrameKind.mirror, payload));
       },
       renounce: (node, term) => this.#renounce(node, term),
@@ -279,7 +279,8 @@ export class Shadows implements Shadow {
     };
     this.#stateSent(followed, progress.received);
     const { sent: until } = followed.sent;
-    return { payload, isComplete: until === sentTotal && held.isComplete, until };
+    const isComplete = until === sentTotal && held.isComplete;
+    return { payload, isComplete, until, isForClient: true };
   }
 
   #change(followed: Followed, sent: Sent, progress: SessionProgress): Encoded {
@@ -312,7 +313,9 @@ export class Shadows implements Shadow {
     sent.route = session.route;
     if (isStateDue) this.#stateSent(followed, received);
     const { sent: until } = sent;
-    return { payload, isComplete: until === sentTotal && held.isComplete, until };
+    const isComplete = until === sentTotal && held.isComplete;
+    const isForClient = stanzas.length > 0 || held.stanzas.length > 0;
+    return { payload, isComplete, until, isForClient };
   }
 
   /** What waits for its client from that place on, as much as fits. */
@@ -390,7 +393,7 @@ function overAfter(sent: Sent | undefined): Encoded | undefined {
     carried: NOTHING,
     isOver: true,
   });
-  return { payload, isComplete: true, until: 0 };
+  return { payload, isComplete: true, until: 0, isForClient: false };
 }
 
 const NO_BYTES = Buffer.alloc(0);

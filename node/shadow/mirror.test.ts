@@ -7,6 +7,7 @@ interface Sent {
   readonly node: string;
   readonly term: number;
   readonly items: readonly MirrorItem[];
+  readonly isAwaited: boolean;
   resolve(verdicts: readonly Verdict[]): void;
   reject(error: Error): void;
 }
@@ -22,6 +23,8 @@ class Bench {
   readonly clock = new FakeClock();
   /** Whether what is encoded next is all there is. */
   isComplete = true;
+  /** Whether there is something for the client in it. */
+  isForClient = false;
   /** As far as that goes. */
   until = 0;
   readonly stored: string[] = [];
@@ -31,10 +34,11 @@ class Bench {
       payload: Buffer.from(id),
       isComplete: this.isComplete,
       until: this.until,
+      isForClient: this.isForClient,
     }),
-    send: (node, term, items) => {
+    send: (node, term, items, isAwaited) => {
       const { promise, resolve, reject } = Promise.withResolvers<readonly Verdict[]>();
-      this.sent.push({ node, term, items, resolve, reject });
+      this.sent.push({ node, term, items, isAwaited, resolve, reject });
       return promise;
     },
     renounce: (node, term) =>
@@ -121,6 +125,36 @@ test("what is sent in pieces is stored with the last of them", async () => {
   expect(await stateOf(settled)).toBe("waits");
   pieces[1]?.resolve(["stored"]);
   expect(await stateOf(settled)).toBe(true);
+});
+
+test("an answer that nobody waits for may take its time", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  expect((await bench.one()).isAwaited).toBe(false);
+  bench.isForClient = true;
+  bench.mirror.changed("s");
+  expect((await bench.one()).isAwaited).toBe(true);
+  bench.isForClient = false;
+  bench.mirror.changed("s");
+  const settled = bench.mirror.settled("s");
+  const change = await bench.one();
+  expect(change.isAwaited).toBe(true);
+  change.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe(true);
+});
+
+test("who comes to wait for it asks once more", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  const unawaited = await bench.one();
+  const settled = bench.mirror.settled("s");
+  const again = await bench.one();
+  expect(told(again)).toBe("a 1: change s 3");
+  expect(again.isAwaited).toBe(true);
+  again.resolve(["stored"]);
+  expect(await stateOf(settled)).toBe(true);
+  unawaited.resolve(["stored"]);
+  expect(bench.mirror.settled("s")).toBeUndefined();
 });
 
 test("alone, a node goes on without; who comes later is sent everything", async () => {

@@ -28,6 +28,8 @@ export interface Encoded {
   readonly isComplete: boolean;
   /** How many stanzas for its client there were when nothing more was to be sent. */
   readonly until: number;
+  /** There is something for its client in it, who waits for the answer. */
+  readonly isForClient: boolean;
 }
 
 export interface MirrorParts {
@@ -35,8 +37,16 @@ export interface MirrorParts {
   choose(id: string, isUsable: (node: string) => boolean): string | undefined;
   /** What to send; undefined when there is nothing to be told of the session any more. */
   encode(id: string, isWhole: boolean): Encoded | undefined;
-  /** Items to one node arrive in the order of the calls. Rejects when they may not have. */
-  send(node: string, term: number, items: readonly MirrorItem[]): Promise<readonly Verdict[]>;
+  /**
+   * Items to one node arrive in the order of the calls. Rejects when they may not have.
+   * @param isAwaited somebody waits for the answer; otherwise it may come with a later one
+   */
+  send(
+    node: string,
+    term: number,
+    items: readonly MirrorItem[],
+    isAwaited: boolean,
+  ): Promise<readonly Verdict[]>;
   /**
    * Resolves when the copies that `node` has, of that term and before, are void, or it is known now,
    * and not only was once, that it is dead. Never rejects.
@@ -72,6 +82,8 @@ interface Mirrored {
   changes: number;
   sent: number;
   stored: number;
+  /** The answer to what was sent last comes as soon as it can. */
+  isAwaited: boolean;
   untilStored: Waiters | undefined;
   /** The newest wait: all that wait for the same changes wait together. */
   newest: { readonly changes: number; readonly wait: Promise<boolean> } | undefined;
@@ -84,6 +96,7 @@ interface Sent extends MirrorItem {
   /** How many changes the shadow has when it has stored this, and see Encoded. */
   readonly changes: number;
   readonly until: number;
+  readonly isAwaited: boolean;
 }
 
 export interface MirrorStats {
@@ -142,6 +155,7 @@ export class Mirror {
       changes: 0,
       sent: 0,
       stored: 0,
+      isAwaited: true,
       untilStored: undefined,
       newest: undefined,
       isClosed: false,
@@ -184,7 +198,8 @@ export class Mirror {
     if (mirrored === undefined || mirrored.isClosed) return undefined;
     if (mirrored.stored >= mirrored.changes) return undefined;
     const { changes, newest } = mirrored;
-    if (changes > mirrored.sent) this.#touch(id, mirrored);
+    // Once more if its answer may take its time: the one to this tells the same.
+    if (changes > mirrored.sent || !mirrored.isAwaited) this.#touch(id, mirrored);
     if (newest?.changes === changes) return newest.wait;
     mirrored.untilStored ??= new Waiters();
     const wait = mirrored.untilStored.wait(changes);
@@ -310,7 +325,8 @@ export class Mirror {
     for (const [node, ids] of this.#drops) {
       for (const id of ids) {
         const item = { kind: "drop", id, sequence: 0, payload: NOTHING } as const;
-        add(node, { ...item, mirrored: undefined, epoch: 0, changes: 0, until: 0 });
+        const nobodys = { mirrored: undefined, epoch: 0, changes: 0, until: 0, isAwaited: false };
+        add(node, { ...item, ...nobodys });
       }
     }
     this.#drops.clear();
@@ -339,13 +355,14 @@ export class Mirror {
     mirrored.sequence += 1;
     if (isWhole) this.#whole += 1;
     else this.#changes += 1;
-    const { payload, isComplete, until } = encoded;
+    const { payload, isComplete, until, isForClient } = encoded;
     if (isComplete) mirrored.sent = mirrored.changes;
     else this.#touch(id, mirrored);
     const { epoch, sequence } = mirrored;
     const kind = isWhole ? "whole" : "change";
     const changes = isComplete ? mirrored.changes : 0;
-    return { kind, id, sequence, payload, mirrored, epoch, changes, until };
+    const isAwaited = isWhole || isForClient || mirrored.untilStored?.isEmpty === false;
+    return { kind, id, sequence, payload, mirrored, epoch, changes, until, isAwaited };
   }
 
   /** Never in place of another that lives: it may have taken the session over, and would not say so. */
@@ -360,6 +377,7 @@ export class Mirror {
   async #goOnWithout(id: string, mirrored: Mirrored): Promise<void> {
     const { changes } = mirrored;
     mirrored.sent = changes;
+    mirrored.isAwaited = true;
     if (this.#suspects.size > 0) this.#retryLater();
     await Promise.all(this.#renouncing);
     if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
@@ -406,8 +424,10 @@ export class Mirror {
   /** Never rejects. */
   async #send(node: string, batch: readonly Sent[]): Promise<void> {
     const term = this.#termOf(node);
+    const isAwaited = batch.some((sent) => sent.isAwaited);
+    for (const { mirrored } of batch) if (mirrored !== undefined) mirrored.isAwaited = isAwaited;
     try {
-      const verdicts = await this.#parts.send(node, term, batch);
+      const verdicts = await this.#parts.send(node, term, batch, isAwaited);
       // Whoever was left before this was sent must not have copies that count.
       if (this.#renouncing.size > 0) await Promise.all(this.#renouncing);
       batch.forEach((sent, at) => {
