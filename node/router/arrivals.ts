@@ -1,6 +1,7 @@
 /** Frames from other nodes. A payload that is not valid changes nothing and is answered nothing. */
-import { Unavailable } from "../base/errors.ts";
+
 import type { Clock } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import { FrameKind } from "../mesh/contract.ts";

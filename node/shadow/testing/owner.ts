@@ -145,7 +145,12 @@ export class Owner {
     session.sent = Math.min(version, from + PIECE);
     const piece: Piece = { from, to: session.sent, due: session.due };
     const payload = Buffer.from(JSON.stringify(piece));
-    return { payload, isComplete: session.sent === version, until: session.sent, isForClient: false };
+    return {
+      payload,
+      isComplete: session.sent === version,
+      until: session.sent,
+      isForClient: false,
+    };
   }
 
   /** Its client is given as much, and tells that it has it. */
