@@ -163,9 +163,7 @@ export class Router implements SessionEvents {
       cluster: this.cluster,
       handOver,
       lifecycle: this.#lifecycle,
-      counters,
-      clock,
-      log,
+      ...{ counters, clock, log },
       onFailedLogins: (report) => options.onFailedLogins?.(report),
       replace: (route, condition) => this.#replace(route, condition),
     });
