@@ -23,6 +23,15 @@ export interface FanOutParts {
   readonly log: Logger;
 }
 
+interface Passenger {
+  /** Takes the user if it is not sure that each of his resources got it. */
+  readonly missed?: Set<string>;
+  /** His routes, if they were looked up already. */
+  readonly found?: RouteSet | Promise<RouteSet> | undefined;
+  /** Nothing is on its way before, so they are as new as can be. */
+  readonly isFirst?: boolean;
+}
+
 /** Nothing here rejects: who cannot be reached is logged, and named where somebody tells them again. */
 export class FanOut {
   readonly #parts: FanOutParts;
@@ -43,12 +52,16 @@ export class FanOut {
     const { routes, lanes } = this.#parts;
     // Who is known to be away costs nothing more, unless something is on its way before.
     const isFirst = lanes.isIdle(template.from.full);
+    // Who comes online after the lookup tells whoever asks himself: a probe may be looked up before
+    // its turn has come, with the presence that it waits for.
+    const isEarly = isFirst || template.type === "probe";
     // Started in one turn, so that lookups share transactions and recipients share frames.
     for (const user of users) {
       const isOwn = this.#componentOf(user) === undefined;
-      const found = isFirst && isOwn ? routes.lookup(user) : undefined;
+      const found = isEarly && isOwn ? routes.lookup(user) : undefined;
       if (found !== undefined && isNobody(found)) continue;
-      const done = this.#toUser(template, user, audience, missed, found);
+      if (found instanceof Promise) found.catch(() => undefined); // It may be asked for later.
+      const done = this.#toUser(template, user, audience, { missed, found, isFirst });
       if (done !== undefined) waiting.push(done);
     }
     if (waiting.length === 0) return missed;
@@ -57,7 +70,7 @@ export class FanOut {
   }
 
   async push(template: Envelope, user: string): Promise<void> {
-    await this.#toUser(template, user, CONNECTED);
+    await this.#toUser(template, user, CONNECTED, {});
   }
 
   /** @returns whether it is sure to have got there, or that there is nobody any more */
@@ -88,8 +101,7 @@ export class FanOut {
     template: Envelope,
     user: string,
     audience: Audience,
-    missed?: Set<string>,
-    found?: RouteSet | Promise<RouteSet>,
+    { missed, found, isFirst = true }: Passenger,
   ): void | Promise<void> {
     const { lanes, counters, log } = this.#parts;
     const component = this.#componentOf(user);
@@ -98,12 +110,11 @@ export class FanOut {
     if (lanes.isFull(from, user)) {
       counters.shed += 1;
       missed?.add(user);
-      if (found instanceof Promise) found.catch(() => undefined); // Nobody asks any more.
       return;
     }
     const onMissed = missed && (() => void missed.add(user));
     const job = { envelope: template, user, audience, origin: undefined, stamped: true, onMissed };
-    const done = lanes.run(from, user, () => this.#deliver(job, found));
+    const done = lanes.run(from, user, () => this.#deliver(job, isFirst, found));
     return done?.catch((error: unknown) => {
       counters.failures += 1;
       missed?.add(user);
@@ -113,6 +124,7 @@ export class FanOut {
 
   #deliver(
     job: Job,
+    isFresh: boolean,
     found: RouteSet | Promise<RouteSet> = this.#parts.routes.lookup(job.user),
   ): void | Promise<void> {
     const { deliverer } = this.#parts;
@@ -122,7 +134,7 @@ export class FanOut {
       if (outcome instanceof Promise) return outcome.then(() => {});
     };
     return found instanceof Promise
-      ? found.then((set) => deliver(set, true))
+      ? found.then((set) => deliver(set, isFresh))
       : deliver(found, false);
   }
 }

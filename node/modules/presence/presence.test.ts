@@ -24,6 +24,23 @@ async function friendsOnTwoNodes() {
   return { cluster, first, doomed, romeo };
 }
 
+test("presence and probe of one arrival share their lookups", async () => {
+  const cluster = newCluster();
+  for (const contact of [JULIET, NURSE]) cluster.stores.befriend(ROMEO, contact);
+  const node = cluster.node(0);
+  const lookups: string[] = [];
+  const { routes } = node;
+  const lookup = routes.lookup.bind(routes);
+  routes.lookup = (user) => {
+    if (lookups.push(user) === 1) setImmediate(() => lookups.push("the turn is over"));
+    return lookup(user);
+  };
+  await node.send(await node.login(`${ROMEO}/orchard`), "<presence/>");
+  await cluster.settle();
+  const users = [ROMEO, JULIET, NURSE];
+  expect(lookups).toEqual([...users, ...users, "the turn is over"]);
+});
+
 describe.each([1, 2])("on %i node(s)", (nodes) => {
   test("contacts see each other come, change and go, and everybody sees themselves", async () => {
     const cluster = newCluster(nodes);
