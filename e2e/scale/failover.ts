@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Figures } from "./figures.ts";
 import { crowd } from "./people.ts";
+import type { Operations } from "./site.ts";
 import { withWorld } from "./world.ts";
 
 export interface FailoverSettings {
@@ -25,16 +26,16 @@ export async function failover(settings: FailoverSettings, figures: Figures): Pr
     const target = { ports: world.ports, tls: false };
     await world.order({ kind: "connect", target, users: everybody, inFlight: 8, acks: true });
     await sleep(5_000);
-    const [lost] = world.cluster.nodes.slice(-1);
+    const [lost] = world.site.nodes.slice(-1);
     if (lost === undefined) throw new Error("Cannot kill a node: there is none");
-    const ports = world.ports.filter((port) => port !== lost.c2s);
+    const ports = world.ports.filter((port) => port !== lost.port);
     const end = await world.meter();
     const recovery = world.order({
-      ...{ kind: "recover", target: { ports, tls: false }, lostPort: lost.c2s },
+      ...{ kind: "recover", target: { ports, tls: false }, lostPort: lost.port },
       seconds: DEADLINE_SECONDS,
     });
     await sleep(500);
-    await lost.kill("SIGKILL");
+    await lost.kill();
     const { done, counters, latenciesMs } = await recovery;
     await sleep(LEASE_MS);
     const cost = await end();
@@ -45,10 +46,11 @@ export async function failover(settings: FailoverSettings, figures: Figures): Pr
     put("Back: bound anew", done - counters.resumed);
     // Times are those of clients that are back: the share is of all that lost their connection.
     figures.putTimes("Back, after the kill", column, latenciesMs, [0.5, 0.99, 1]);
-    put("etcd: reads", cost.ranges);
-    put("etcd: writes", cost.puts + cost.deletions);
-    put("etcd: commits", cost.commits);
-    put("Cassandra: statements", cost.cassandra);
+    const { ranges, puts, deletions, commits, cassandra } = cost.operations as Operations;
+    put("etcd: reads", ranges);
+    put("etcd: writes", puts + deletions);
+    put("etcd: commits", commits);
+    put("Cassandra: statements", cassandra);
     put("CPU of the nodes left, ms a client", cost.nodesMs / sessions);
     if (done < sessions) figures.note(`${sessions - done} were not back in ${DEADLINE_SECONDS} s`);
   });

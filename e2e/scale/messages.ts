@@ -2,10 +2,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Figures } from "./figures.ts";
 import { crowd } from "./people.ts";
+import type { SiteName } from "./site.ts";
 import type { World } from "./world.ts";
 import { withWorld } from "./world.ts";
 
 export interface MessageSettings {
+  readonly servers: readonly SiteName[];
   readonly sessions: number;
   readonly seconds: number;
   readonly rate: number;
@@ -58,20 +60,32 @@ async function measure(world: World, way: Way, column: string, settings: Message
   figures.putTimes(`Message, ${rate} a second`, column, latenciesMs, [0.5, 0.99]);
 }
 
-export async function messages(settings: MessageSettings, figures: Figures): Promise<void> {
-  const { sessions } = settings;
+/** @param manner "" or how it differs from the usual, after a comma */
+async function play(
+  server: SiteName,
+  manner: string,
+  settings: MessageSettings,
+  figures: Figures,
+): Promise<void> {
+  const { sessions, sets } = settings;
   const accounts = [...crowd({ users: sessions, contacts: 2 })];
   const users = { group: "u", from: 0, to: sessions };
-  for (const isMirrored of [true, false]) {
-    const sets = [...settings.sets, `c2s.mirrored=${isMirrored}`];
-    const options = { nodes: 2, accounts, loadProcesses: 2, sets, figures };
-    await withWorld(options, async (world) => {
-      const target = { ports: world.ports, tls: false };
-      await world.order({ kind: "connect", target, users, inFlight: 8, acks: true });
-      for (const bit of Object.values(WAYS)) await warmUp(world, sessions, bit);
-      for (const way of ["within a node", "between nodes"] as const) {
-        await measure(world, way, isMirrored ? way : `${way}, not mirrored`, settings);
-      }
-    });
+  const options = { server, nodes: 2, accounts, loadProcesses: 2, sets, figures };
+  await withWorld(options, async (world) => {
+    const target = { ports: world.ports, tls: false };
+    await world.order({ kind: "connect", target, users, inFlight: 8, acks: true });
+    for (const bit of Object.values(WAYS)) await warmUp(world, sessions, bit);
+    for (const way of ["within a node", "between nodes"] as const) {
+      await measure(world, way, `${server}, ${way}${manner}`, settings);
+    }
+  });
+}
+
+export async function messages(settings: MessageSettings, figures: Figures): Promise<void> {
+  for (const server of settings.servers) {
+    await play(server, "", settings, figures);
+    if (server !== "zonda") continue;
+    const sets = [...settings.sets, "c2s.mirrored=false"];
+    await play(server, ", not mirrored", { ...settings, sets }, figures);
   }
 }

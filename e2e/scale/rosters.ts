@@ -23,14 +23,14 @@ export interface RosterSettings extends Crowd {
   readonly data: string | undefined;
 }
 
-const HEAP_MB = 2_048;
+export const HEAP_MB = 2_048;
 const PARTS = [0.5, 0.99, 0.999];
 const REST_MS = 5_000;
 const COMPACTION_MS = 900_000;
 const POLL_MS = 2_000;
 
 /** The files of a table; empty when there is no such table. */
-async function filesOf(dir: string, table: string): Promise<readonly string[]> {
+export async function filesOf(dir: string, table: string): Promise<readonly string[]> {
   const keyspace = path.join(dir, "data", "zonda");
   const names = await readdir(keyspace).catch(() => []);
   const folders = names.filter((name) => name.startsWith(`${table}-`));
@@ -42,13 +42,13 @@ async function filesOf(dir: string, table: string): Promise<readonly string[]> {
   return files.filter((file) => /\.(db|crc32|txt)$/.test(file));
 }
 
-async function bytesOf(dir: string, table: string): Promise<number> {
+export async function bytesOf(dir: string, table: string): Promise<number> {
   const sizes = (await filesOf(dir, table)).map(async (file) => (await stat(file)).size);
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 /** Makes the machine forget what it remembers of the files, and of nothing else. */
-async function dropFromMemory(files: readonly string[]): Promise<void> {
+export async function dropFromMemory(files: readonly string[]): Promise<void> {
   for (const file of files) {
     const how = ["oflag=nocache", "conv=notrunc,fdatasync", "count=0", "status=none"];
     await run("dd", ["if=/dev/null", `of=${file}`, ...how]);
@@ -140,20 +140,25 @@ async function changes(cassandra: Cassandra, settings: RosterSettings, figures: 
   figures.putTimes("Roster change", "warm, 8 at once", sorted, PARTS);
 }
 
-async function load(dir: string, settings: RosterSettings, figures: Figures): Promise<void> {
-  const { users, contacts } = settings;
+/** Makes Cassandra's data: the rosters, and nothing else. */
+export async function load(
+  dir: string,
+  { column, ...size }: Crowd & { readonly column: string },
+  figures: Figures,
+): Promise<void> {
+  const { users, contacts } = size;
   const cassandra = await startCassandra({ dir, heapMb: HEAP_MB });
   try {
     const before = cpuMs(cassandra);
-    const seconds = await seed(cassandra, crowd(settings), () => false);
+    const seconds = await seed(cassandra, crowd(size), () => false);
     const used = cpuMs(cassandra) - before;
     const done = progress("compaction");
     await settled(cassandra);
     done();
-    figures.put("Entries loaded, millions", "load", (users * contacts) / 1e6);
-    figures.put("Load, s", "load", seconds);
-    figures.put("Users loaded, 1/s", "load", users / seconds);
-    figures.put("User loaded, CPU µs of Cassandra", "load", (used * 1_000) / users);
+    figures.put("Entries loaded, millions", column, (users * contacts) / 1e6);
+    figures.put("Load, s", column, seconds);
+    figures.put("Users loaded, 1/s", column, users / seconds);
+    figures.put("User loaded, CPU µs of Cassandra", column, (used * 1_000) / users);
   } finally {
     await cassandra.stop();
   }
@@ -163,7 +168,8 @@ export async function rosters(settings: RosterSettings, figures: Figures): Promi
   const place = await scratch("scale", settings.data);
   try {
     const dir = path.join(place.folder, `rosters-${settings.users}x${settings.contacts}`);
-    if ((await filesOf(dir, "rosters")).length === 0) await load(dir, settings, figures);
+    if ((await filesOf(dir, "rosters")).length === 0)
+      await load(dir, { ...settings, column: "load" }, figures);
     const files = await filesOf(dir, "rosters");
     await dropFromMemory(files);
     const cassandra = await startCassandra({ dir, heapMb: HEAP_MB });

@@ -14,6 +14,9 @@ import { presence } from "./presence.ts";
 import { registry } from "./registry.ts";
 import { rosters } from "./rosters.ts";
 import { sessions } from "./sessions.ts";
+import type { SiteName } from "./site.ts";
+import { SITES } from "./site.ts";
+import { STORES, stores } from "./stores.ts";
 
 const PAGE = path.join(import.meta.dirname, "../../docs/scaling.md");
 
@@ -22,11 +25,16 @@ const HELP = `Usage: npm run scale -- --only LIST [options]
   --only LIST       of what follows, with the options that count for each and their defaults
     rosters         rosters in Cassandra: --users 500000 --contacts 20 --reads 20000 --data DIR
                     (DIR keeps the data; it is taken as it is if it is there)
+    stores          the same rosters in Cassandra and in the stores that others use by default, read
+                    one at a time: --servers zonda,ejabberd,prosody --users 500000 --contacts 20
+                    --reads 20000 --data DIR
     messages        within a node and between two: --sessions 1000 --rate 1000 --seconds 6
     presence        to 30 and 1,000 contacts, on one node and three: --rate 1000 --seconds 10
     sessions        over nodes: --nodes 4 --sessions 63000 --contacts 30 --rate 100 --seconds 20
+                    (--nodes 1,2 measures one after the other; 18,700 sessions a node at most)
     failover        one node is killed: --nodes 5 --sessions 2000 (on each) --contacts 10
     registry        etcd with many nodes and routes: --nodes 200 --routes 100000 --seconds 10
+  --servers LIST    zonda, ejabberd (its own cluster), in messages, presence and sessions: zonda
   --set OPTION=VALUE  of the nodes, in all but rosters and registry
   --write           puts the figures into docs/scaling.md
 `;
@@ -38,7 +46,7 @@ function readArguments() {
   const { values } = parseArgs({
     options: {
       ...{ only: text, users: text, contacts: text, reads: text, data: text },
-      ...{ sessions: text, nodes: text, rate: text, seconds: text, routes: text },
+      ...{ servers: text, sessions: text, nodes: text, rate: text, seconds: text, routes: text },
       set: { type: "string", multiple: true, default: [] },
       ...{ write: flag, help: flag },
     },
@@ -53,6 +61,8 @@ const contactsIn = ({ contacts }: Values, fallback: number) =>
   even(numberOf("contacts", contacts, fallback, 400));
 const nodesIn = ({ nodes }: Values, fallback: number, max = 20) =>
   numberOf("nodes", nodes, fallback, max);
+const serversIn = ({ servers }: Values) =>
+  wordsOf("servers", servers ?? "zonda", Object.keys(SITES) as SiteName[]);
 const sessionsIn = ({ sessions: count }: Values, fallback: number) =>
   numberOf("sessions", count, fallback, 200_000);
 /** How fast, how long and with what: the same everywhere but for the defaults. */
@@ -73,17 +83,35 @@ const PARTS = {
       },
       figures,
     ),
-  messages: (values: Values, figures: Figures) =>
-    messages(
-      { sessions: 4 * Math.ceil(sessionsIn(values, 1_000) / 4), ...paceIn(values, 1_000, 6) },
+  stores: (values: Values, figures: Figures) =>
+    stores(
+      {
+        servers: wordsOf("servers", values.servers ?? STORES.join(","), STORES),
+        users: numberOf("users", values.users, 500_000, 10_000_000),
+        contacts: contactsIn(values, 20),
+        reads: numberOf("reads", values.reads, 20_000, 10_000_000),
+        data: values.data,
+      },
       figures,
     ),
-  presence: (values: Values, figures: Figures) => presence(paceIn(values, 1_000, 10), figures),
+  messages: (values: Values, figures: Figures) =>
+    messages(
+      {
+        servers: serversIn(values),
+        sessions: 4 * Math.ceil(sessionsIn(values, 1_000) / 4),
+        ...paceIn(values, 1_000, 6),
+      },
+      figures,
+    ),
+  presence: (values: Values, figures: Figures) =>
+    presence({ servers: serversIn(values), ...paceIn(values, 1_000, 10) }, figures),
   sessions: (values: Values, figures: Figures) =>
     sessions(
       {
-        ...{ nodes: nodesIn(values, 4), sessions: sessionsIn(values, 63_000) },
-        ...{ contacts: contactsIn(values, 30), ...paceIn(values, 100, 20) },
+        servers: serversIn(values),
+        nodes: (values.nodes ?? "4").split(",").map((nodes) => nodesIn({ ...values, nodes }, 4)),
+        ...{ sessions: sessionsIn(values, 63_000), contacts: contactsIn(values, 30) },
+        ...paceIn(values, 100, 20),
       },
       figures,
     ),

@@ -84,20 +84,22 @@ export async function seed(
   const options = storeOptions(place);
   await using _ = await openCassandraStores(options); // Makes the tables.
   const pool = await Pool.connect(options, options.keyspace);
-  const done = progress("accounts and rosters");
+  let stored = 0;
+  const done = progress("accounts and rosters", () => `${stored} users`);
   const startedMs = performance.now();
   const queue = accounts[Symbol.iterator]();
   const lane = async () => {
     for (let next = queue.next(); !next.done; next = queue.next()) {
       const account = next.value;
       await persistently(() => store(pool, account, isUser(account.name)));
+      stored += 1;
     }
   };
   try {
     await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   } finally {
+    done();
     await pool.close();
   }
-  done();
   return (performance.now() - startedMs) / 1_000;
 }

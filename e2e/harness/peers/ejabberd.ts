@@ -1,9 +1,10 @@
-/** Debian's ejabberd on loopback, alone (no Erlang distribution), with accounts in its Mnesia. */
+/** Debian's ejabberd on loopback, alone or as a node of a cluster, with accounts in its Mnesia. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { freePort } from "../ports.ts";
+import type { Running } from "../process.ts";
 import { startProcess } from "../process.ts";
 import { run } from "../run.ts";
 import { waitFor } from "../wait.ts";
@@ -14,6 +15,8 @@ import { libraryFolder, packageVersion, peerPackages } from "./packages.ts";
 
 const SEED = path.join(import.meta.dirname, "zonda_seed.erl");
 const READY = "zonda: ready";
+/** Millions of contacts take minutes to be loaded. */
+const START_MS = 1_200_000;
 
 const MODULES: Readonly<Record<string, string>> = {
   mod_roster: "{versioning: true}",
@@ -69,10 +72,29 @@ ${Object.entries(modules)
 /** An Erlang binary with base64 text in it. */
 const binary = (bytes: Buffer): string => `<<"${bytes.toString("base64")}">>`;
 
+export type EjabberdNode = Peer & Running;
+
+/** What makes a node one of several; without it there is no Erlang distribution. */
+export interface Membership {
+  /** "ejabberd1@127.0.0.1". */
+  readonly name: string;
+  /** Where epmd listens, on loopback. */
+  readonly epmdPort: number;
+  /** The node whose cluster it joins, with a copy of each table. */
+  readonly joins?: string;
+}
+
+interface Besides {
+  readonly member?: Membership;
+  /** An Erlang expression that is evaluated once its accounts are there, before it counts as started. */
+  readonly then?: string;
+}
+
 /** Writes the accounts down and answers the expression that loads them. */
 async function seeding({ folder, accounts }: PeerOptions): Promise<string> {
   const lines: string[] = [];
   for (const { name, contacts } of accounts) lines.push([name, ...contacts].join(" "));
+  if (lines.length === 0) return "ok";
   const file = path.join(folder, "accounts.txt");
   await writeFile(file, lines.join("\n"));
   const { salt, iterations, storedKey, serverKey } = CREDENTIALS["SCRAM-SHA-1"];
@@ -81,7 +103,7 @@ async function seeding({ folder, accounts }: PeerOptions): Promise<string> {
 }
 
 /** The variables by which Erlang finds itself where it was unpacked. */
-async function erlang(root: string): Promise<{
+export async function erlang(root: string): Promise<{
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
 }> {
@@ -97,13 +119,25 @@ async function erlang(root: string): Promise<{
   return { folder, environment };
 }
 
-/** @throws Error with the end of its log */
-export async function startEjabberd(options: PeerOptions): Promise<Peer> {
-  const root = await peerPackages();
+function distribution({ name, epmdPort }: Membership) {
+  return {
+    args: [
+      ...["-name", name, "-setcookie", "zonda", "-start_epmd", "false"],
+      ...["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
+    ],
+    environment: { ERL_EPMD_PORT: `${epmdPort}` },
+  };
+}
+
+/** What it does once it runs: what `ejabberdctl join_cluster` does, or loading its accounts. */
+async function beginning(options: PeerOptions, { member, then = "ok" }: Besides): Promise<string> {
+  if (member?.joins !== undefined) return `ok = ejabberd_cluster:join('${member.joins}')`;
+  return `${await seeding(options)}, ${then}`;
+}
+
+/** @returns the file of its configuration */
+async function configure(options: PeerOptions, ports: Ports): Promise<string> {
   const { folder } = options;
-  const ports = { plain: await freePort(), tls: await freePort() };
-  const spool = path.join(folder, "spool");
-  await mkdir(spool, { recursive: true });
   const pem = path.join(folder, "both.pem");
   await writeFile(
     pem,
@@ -111,39 +145,51 @@ export async function startEjabberd(options: PeerOptions): Promise<Peer> {
   );
   const file = path.join(folder, "ejabberd.yml");
   await writeFile(file, configuration(options, ports, pem));
+  return file;
+}
+
+/** @throws Error with the end of its log */
+export async function startEjabberd(
+  options: PeerOptions,
+  besides: Besides = {},
+): Promise<EjabberdNode> {
+  const root = await peerPackages();
+  const { folder } = options;
+  const ports = { plain: await freePort(), tls: await freePort() };
+  const spool = path.join(folder, "spool");
+  await mkdir(spool, { recursive: true });
+  const file = await configure(options, ports);
   const { folder: programs, environment } = await erlang(root);
   const compile = `case compile:file("${SEED}", [{outdir, "${folder}"}]) of {ok, _} -> halt(0) end.`;
   const erl = path.join(programs, "erlexec");
   await run(erl, ["-noinput", "-eval", compile], { environment });
   const log = path.join(folder, "output.log");
+  const own = besides.member === undefined ? undefined : distribution(besides.member);
   const running = await startProcess({
     name: "ejabberd",
     command: erl,
     args: [
-      ...["-noinput", "-pa", folder, "-mnesia", "dir", `"${spool}"`],
+      ...["-noinput", "-pa", folder, "-mnesia", "dir", `"${spool}"`, ...(own?.args ?? [])],
       ...["+K", "true", "+P", "250000", "+Q", "65536"],
       // Schedulers that spin while they wait would be charged for work that they do not do.
-      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
-      ...["-s", "ejabberd", "-eval", `${await seeding(options)}, io:format("${READY}~n").`],
+      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none", "-s", "ejabberd"],
+      ...["-eval", `${await beginning(options, besides)}, io:format("${READY}~n").`],
     ],
     log,
     environment: {
       ...environment,
+      ...own?.environment,
       ...{ EJABBERD_CONFIG_PATH: file, EJABBERD_LOG_PATH: path.join(folder, "ejabberd.log") },
       HOME: folder,
     },
   });
   const ask = async () => readFileSync(log, "utf8").includes(READY) || undefined;
-  await waitFor(ask, { what: "ejabberd", deadlineMs: 180_000, unless: running.failed });
-  const { pid, failed, stop } = running;
+  const patience = { what: "ejabberd", deadlineMs: START_MS, unless: running.failed };
+  await waitFor(ask, patience).catch(async (error: unknown) => {
+    await running.stop();
+    throw error;
+  });
   const version = await packageVersion("ejabberd");
-  return {
-    name: "ejabberd",
-    version,
-    pid,
-    plainPort: ports.plain,
-    tlsPort: ports.tls,
-    failed,
-    stop,
-  };
+  const { plain: plainPort, tls: tlsPort } = ports;
+  return { ...running, name: "ejabberd", version, plainPort, tlsPort };
 }

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { freePort } from "../ports.ts";
 import { startProcess } from "../process.ts";
+import { run } from "../run.ts";
 import { untilListening } from "../wait.ts";
 import type { Peer, PeerAccount, PeerOptions } from "./contract.ts";
 import { DOMAIN } from "./contract.ts";
@@ -60,7 +61,7 @@ const accountFile = ({ salt, iterations, storedKey, serverKey }: typeof KEYS): s
 `;
 const KEYS = CREDENTIALS["SCRAM-SHA-1"];
 
-const rosterFile = ({ contacts }: PeerAccount): string => {
+export const rosterFile = ({ contacts }: PeerAccount): string => {
   const items = contacts.map(
     (name) => `	["${name}@${DOMAIN}"] = {
 		["subscription"] = "both"; ["groups"] = { ["friends"] = true; }; ["name"] = "${name}";
@@ -69,6 +70,7 @@ const rosterFile = ({ contacts }: PeerAccount): string => {
   return `return {\n	[false] = { ["version"] = 1; ["pending"] = {}; };\n${items.join("")}};\n`;
 };
 
+/** A file for each roster, as its storage "internal" writes them; and for each account. */
 async function store({ folder, accounts }: PeerOptions): Promise<void> {
   const place = (kind: string) => path.join(folder, "data", DOMAIN, kind);
   for (const kind of ["accounts", "roster"]) await mkdir(place(kind), { recursive: true });
@@ -92,6 +94,27 @@ async function startScript(root: string, folder: string): Promise<string> {
   return file;
 }
 
+/** Where its Lua finds what was unpacked. */
+async function lua(root: string) {
+  const libraries = await libraryFolder(root);
+  const modules = path.join(root, "usr/share/lua/5.4");
+  const own = path.join(root, "usr/lib/prosody");
+  return {
+    command: path.join(root, "usr/bin/lua5.4"),
+    environment: {
+      LUA_PATH: `${modules}/?.lua;${modules}/?/init.lua;${own}/?.lua`,
+      LUA_CPATH: `${libraries}/lua/5.4/?.so;${own}/?.so`,
+      LD_LIBRARY_PATH: libraries,
+    },
+  };
+}
+
+/** Runs a script that may load Prosody's own modules. @returns what it printed */
+export async function runLua(script: string, args: readonly string[]): Promise<string> {
+  const { command, environment } = await lua(await peerPackages());
+  return run(command, [script, ...args], { environment });
+}
+
 /** @throws Error with the end of its log */
 export async function startProsody(options: PeerOptions): Promise<Peer> {
   const root = await peerPackages();
@@ -101,18 +124,11 @@ export async function startProsody(options: PeerOptions): Promise<Peer> {
   await store(options);
   const file = path.join(folder, "prosody.cfg.lua");
   await writeFile(file, configuration(options, ports));
-  const libraries = await libraryFolder(root);
-  const lua = path.join(root, "usr/share/lua/5.4");
   const running = await startProcess({
+    ...(await lua(root)),
     name: "prosody",
-    command: path.join(root, "usr/bin/lua5.4"),
     args: [await startScript(root, folder), "--config", file, "-F"],
     log: path.join(folder, "output.log"),
-    environment: {
-      LUA_PATH: `${lua}/?.lua;${lua}/?/init.lua`,
-      LUA_CPATH: `${libraries}/lua/5.4/?.so`,
-      LD_LIBRARY_PATH: libraries,
-    },
   });
   await untilListening(ports.tls, { what: "prosody", deadlineMs: 60_000, unless: running.failed });
   const { pid, failed, stop } = running;

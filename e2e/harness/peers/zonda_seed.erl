@@ -1,7 +1,7 @@
 %% Writes accounts and rosters into the Mnesia of a running ejabberd, for comparisons. The file has a
 %% line "name contact contact ..." for each account; all share the SCRAM keys that are given.
 -module(zonda_seed).
--export([load/3]).
+-export([load/3, read/3]).
 
 load(File, Domain, {Salt, Iterations, StoredKey, ServerKey}) ->
     %% Not logged one by one to disk: that takes longer than all the rest.
@@ -19,6 +19,17 @@ load(File, Domain, {Salt, Iterations, StoredKey, ServerKey}) ->
       end, binary:split(Text, <<"\n">>, [global])),
     [{atomic, ok} = mnesia:change_table_copy_type(T, node(), disc_copies) || T <- Tables],
     ok.
+
+%% Reads the roster of each user in the file, as a session does; the times go into another, in ns.
+read(Users, Domain, Times) ->
+    {ok, Text} = file:read_file(Users),
+    Lines = [timed(Name, Domain) || Name <- binary:split(Text, <<"\n">>, [global])],
+    ok = file:write_file(Times, lists:join($\n, Lines)).
+
+timed(Name, Domain) ->
+    Before = erlang:monotonic_time(nanosecond),
+    [_ | _] = mod_roster:get_roster(Name, Domain),
+    integer_to_list(erlang:monotonic_time(nanosecond) - Before).
 
 item({Name, Domain} = US, Contact) ->
     Jid = {Contact, Domain, <<>>},
