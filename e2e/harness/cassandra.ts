@@ -31,7 +31,7 @@ export interface Cassandra extends Server {
 }
 
 const DATACENTER = "datacenter1"; // What SimpleSnitch calls every node's.
-const START_MS = 180_000;
+const START_MS = 600_000;
 
 /** Fetches Cassandra's jars unless they are in the cache. @returns the folder with the jars */
 export function cassandraJars(): Promise<string> {

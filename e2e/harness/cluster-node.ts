@@ -12,8 +12,9 @@ import { waitFor } from "./wait.ts";
 const CLI = path.join(import.meta.dirname, "..", "..", "node", "cli.ts");
 /** The name every node's certificate carries: the default of mesh.serverName. */
 const MESH_NAME = "node.zonda.internal";
-const START_MS = 60_000;
-const GRACE_MS = 10_000;
+const START_MS = 180_000;
+/** More than the default of drain.deadlineSeconds, as the pods of the operator have. */
+const GRACE_MS = 90_000;
 const LINES_KEPT = 40;
 
 export interface ClusterNode {
