@@ -225,7 +225,7 @@ export class ChaosClient {
         return;
       case "message":
         this.#received += 1;
-        this.#onLetter(attribute(bytes, start, end, "id"));
+        this.#onLetter(attribute(bytes, start, end, "id"), attribute(bytes, start, end, "type"));
         return;
       case "presence":
         this.#received += 1;
@@ -237,7 +237,12 @@ export class ChaosClient {
     }
   }
 
-  #onLetter(id: string): void {
+  #onLetter(id: string, type: string): void {
+    if (type === "error") {
+      this.#note(`had ${id} returned`);
+      this.#world.ledger.comeBack(id);
+      return;
+    }
     this.#note(`got ${id}, ${this.#received}`);
     this.#unconfirmed.push(id);
     this.#world.ledger.arrive(id, this.#world.nowMs());

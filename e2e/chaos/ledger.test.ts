@@ -15,6 +15,7 @@ test("what arrived once and in order is no fault", () => {
     sent: 3,
     acknowledged: 3,
     delivered: 3,
+    returned: 0,
     lost: [],
     repeated: [],
     outOfOrder: [],
@@ -54,4 +55,12 @@ test("what a recipient that could not resume had may come once more", () => {
   }
   ledger.arrive("a.b.2", 3);
   expect(ledger.verdict().repeated).toEqual(["a.b.2"]);
+});
+
+test("a letter that comes back to its sender is neither delivered nor lost", () => {
+  const { ledger, ids } = ledgerOf(2);
+  ledger.arrive(ids[0] as string, 1);
+  ledger.comeBack(ids[1] as string);
+  expect(ledger.underWay).toBe(0);
+  expect(ledger.verdict()).toMatchObject({ delivered: 1, returned: 1, lost: [] });
 });

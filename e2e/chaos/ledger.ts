@@ -9,6 +9,8 @@ export interface Letter {
   isAcknowledged: boolean;
   /** The sender could not resume, so it sent it anew: two of it are no fault of the server. */
   isSentAnew: boolean;
+  /** The sender was told that it does not arrive. */
+  isReturned: boolean;
   /** The recipient had it and could not resume: one more of it is no fault of the server. */
   isExpectedAgain: boolean;
   /** When it arrived, each time. */
@@ -19,7 +21,9 @@ export interface Verdict {
   readonly sent: number;
   readonly acknowledged: number;
   readonly delivered: number;
-  /** Acknowledged to the sender, and never seen by the recipient. */
+  /** Came back to the sender as an error, and never arrived. */
+  readonly returned: number;
+  /** Acknowledged to the sender, and neither returned nor ever seen by the recipient. */
   readonly lost: readonly string[];
   readonly repeated: readonly string[];
   readonly outOfOrder: readonly string[];
@@ -36,12 +40,10 @@ export class Ledger {
   /** The order of first arrivals, by pair. */
   readonly #arrivals = new Map<string, Letter[]>();
 
-  /** Letters that are acknowledged and have not arrived. */
+  /** Letters that are acknowledged and have not arrived, nor come back. */
   get underWay(): number {
     let count = 0;
-    for (const { isAcknowledged, arrivedMs } of this.#letters.values()) {
-      if (isAcknowledged && arrivedMs.length === 0) count += 1;
-    }
+    for (const letter of this.#letters.values()) if (isMissing(letter)) count += 1;
     return count;
   }
 
@@ -58,7 +60,12 @@ export class Ledger {
     this.#numbers.set(pair, number);
     const id = `${pair}.${number}`;
     const letter = { from, to, number, sentMs: nowMs };
-    const fresh = { isAcknowledged: false, isSentAnew: false, isExpectedAgain: false };
+    const fresh = {
+      isAcknowledged: false,
+      isSentAnew: false,
+      isExpectedAgain: false,
+      isReturned: false,
+    };
     this.#letters.set(id, { ...letter, ...fresh, arrivedMs: [] });
     return id;
   }
@@ -71,6 +78,11 @@ export class Ledger {
   sendAnew(id: string): void {
     const letter = this.#letters.get(id);
     if (letter !== undefined) letter.isSentAnew = true;
+  }
+
+  comeBack(id: string): void {
+    const letter = this.#letters.get(id);
+    if (letter !== undefined) letter.isReturned = true;
   }
 
   expectAgain(id: string): void {
@@ -97,9 +109,9 @@ export class Ledger {
       sent: all.length,
       acknowledged: all.filter(({ isAcknowledged }) => isAcknowledged).length,
       delivered: arrived.length,
-      lost: all
-        .filter(({ isAcknowledged, arrivedMs }) => isAcknowledged && arrivedMs.length === 0)
-        .map(letterId),
+      returned: all.filter(({ isReturned, arrivedMs }) => isReturned && arrivedMs.length === 0)
+        .length,
+      lost: all.filter(isMissing).map(letterId),
       repeated: arrived
         .filter(({ arrivedMs, isExpectedAgain }) => arrivedMs.length > (isExpectedAgain ? 2 : 1))
         .filter(({ isSentAnew }) => !isSentAnew)
@@ -109,6 +121,9 @@ export class Ledger {
     };
   }
 }
+
+const isMissing = ({ isAcknowledged, isReturned, arrivedMs }: Letter): boolean =>
+  isAcknowledged && !isReturned && arrivedMs.length === 0;
 
 /** Letters that came behind a later one of the same pair, though neither was sent anew. */
 function overtaken(arrivals: readonly Letter[]): readonly string[] {
