@@ -28,8 +28,9 @@ export function encodeCredentials(credentials: Credentials, disabled = false): s
  * @throws Unavailable "store-corrupt" when it is not what encodeCredentials writes. The value itself
  *   never appears in the message.
  */
-export function decodeCredentials(stored: unknown): Credentials {
-  const fields = parseObject(stored);
+export const decodeCredentials = (stored: unknown): Credentials => keysIn(parseObject(stored));
+
+function keysIn(fields: Record<string, unknown>): Credentials {
   return {
     "SCRAM-SHA-1": decodeKeys(fields, "SCRAM-SHA-1"),
     "SCRAM-SHA-256": decodeKeys(fields, "SCRAM-SHA-256"),
@@ -47,8 +48,10 @@ export function isDisabled(stored: unknown): boolean {
 }
 
 /** The credentials to log in with; undefined where nobody may. @throws as decodeCredentials does */
-export const usableCredentials = (stored: unknown): Credentials | undefined =>
-  isDisabled(stored) ? undefined : decodeCredentials(stored);
+export function usableCredentials(stored: unknown): Credentials | undefined {
+  const fields = parseObject(stored);
+  return fields.disabled === true ? undefined : keysIn(fields);
+}
 
 function encodeKeys({ salt, iterations, storedKey, serverKey }: ScramKeys) {
   return {
