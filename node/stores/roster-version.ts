@@ -1,6 +1,6 @@
 /**
- * Roster versions (RFC 6121, 2.6), the same in both engines: a hash over what the roster holds, not
- * a counter. Nodes write one roster at once without agreeing on an order, so a "last version" column
+ * Roster versions (RFC 6121, 2.6) where many nodes write: a hash over what the roster holds, not a
+ * counter. Nodes write one roster at once without agreeing on an order, so a "last version" column
  * could name a state that its writer never saw. A hash can only name the state it was made from:
  *
  * - load() hashes what it read. update() and remove() read the roster, write, and hash what they
@@ -53,8 +53,11 @@ export function rosterVersion({ items, removedUs }: StoredRoster): string {
 export function nextStampUs({ items, removedUs }: StoredRoster, nowMs: number): number {
   let latestUs = removedUs ?? 0;
   for (const { changedUs } of items) latestUs = Math.max(latestUs, changedUs);
-  return Math.max(Math.trunc(nowMs) * 1_000, latestUs + 1);
+  return stampAfterUs(latestUs, nowMs);
 }
+
+export const stampAfterUs = (latestUs: number, nowMs: number): number =>
+  Math.max(Math.trunc(nowMs) * 1_000, latestUs + 1);
 
 /** The roster with one item created or changed. */
 export function withItem(
@@ -95,7 +98,7 @@ export function plainItem(item: StoredItem): RosterItem {
   return { contact, name, groups, to, from, ask, pendingIn, approved, listed };
 }
 
-const emptyItem = (contact: string): RosterItem => ({
+export const emptyItem = (contact: string): RosterItem => ({
   contact,
   name: "",
   groups: [],

@@ -8,11 +8,16 @@ import {
   usableCredentials,
 } from "../credentials.ts";
 import type { Connection } from "./connection.ts";
+import type { SqliteRosters } from "./rosters.ts";
 import { tokenClearing } from "./tokens.ts";
 
 const PAGE_ROWS = 500;
 
-export function sqliteAccounts(connection: Connection, clock: Clock): Accounts {
+export function sqliteAccounts(
+  connection: Connection,
+  clock: Clock,
+  rosters: Pick<SqliteRosters, "forget">,
+): Accounts {
   const insert = connection.prepare(
     "INSERT INTO accounts (user, domain, credentials) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
@@ -89,6 +94,7 @@ export function sqliteAccounts(connection: Connection, clock: Clock): Accounts {
     delete: (user) =>
       connection.write("delete the account", () => {
         for (const removal of removals) removal.run(user);
+        rosters.forget(user);
         clearTokens(user);
         return remove.run(user).changes > 0;
       }),

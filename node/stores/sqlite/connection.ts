@@ -38,14 +38,16 @@ interface Write {
 
 export class Connection {
   readonly #database: DatabaseSync;
-  readonly #othersChanges: StatementSync;
+  readonly #dataVersion: StatementSync;
   /** Of a commit. */
   readonly #steps: Readonly<
     Record<"begin" | "savepoint" | "undo" | "release" | "commit", StatementSync>
   >;
-  #commits = 0;
-  /** See `state`; undefined when it was not asked for yet in this turn of the event loop. */
-  #state: string | undefined;
+  /** Undefined when it was not asked for yet in this turn of the event loop. */
+  #others: number | undefined;
+  readonly #forgetOthers = () => {
+    this.#others = undefined;
+  };
   #waiting: Write[] = [];
   /** Takes back the commit that is due. */
   #unschedule: (() => void) | undefined;
@@ -53,7 +55,7 @@ export class Connection {
 
   constructor(database: DatabaseSync) {
     this.#database = database;
-    this.#othersChanges = database.prepare("PRAGMA data_version");
+    this.#dataVersion = database.prepare("PRAGMA data_version");
     this.#steps = {
       begin: database.prepare("BEGIN IMMEDIATE"),
       savepoint: database.prepare("SAVEPOINT one_write"),
@@ -64,17 +66,15 @@ export class Connection {
   }
 
   /**
-   * Differs whenever anything in the file has changed, by us or, before this turn of the event loop,
-   * by another process: what was read under an equal state need not be read again.
+   * Differs whenever another process has changed anything in the file before this turn of the event
+   * loop.
    */
-  state(): string {
-    if (this.#state === undefined) {
-      this.#state = `${this.#commits} ${this.#othersChanges.get()?.data_version}`;
-      setImmediate(() => {
-        this.#state = undefined;
-      });
+  othersChanges(): number {
+    if (this.#others === undefined) {
+      this.#others = Number(this.#dataVersion.get()?.data_version);
+      setImmediate(this.#forgetOthers);
     }
-    return this.#state;
+    return this.#others;
   }
 
   prepare(sql: string): StatementSync {
@@ -145,8 +145,6 @@ export class Connection {
       return;
     } finally {
       this.#committedMs = performance.now();
-      this.#commits += 1;
-      this.#state = undefined;
     }
     for (const tell of committed) tell();
   }

@@ -1,18 +1,14 @@
-/** Rosters in SQLite. A change reads, writes and computes the version in one transaction. */
+/**
+ * Rosters in SQLite. Writes come one after another, and each has a later time than all before. So the
+ * time of the last change to what is listed is the version, and a change reads no roster.
+ */
 import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
 import type { Roster, RosterItem, Rosters } from "../contract.ts";
-import type { StoredItem, StoredRoster } from "../roster-version.ts";
-import {
-  loadedRoster,
-  nextStampUs,
-  plainItem,
-  rosterVersion,
-  withItem,
-  withoutItem,
-} from "../roster-version.ts";
+import type { StoredItem } from "../roster-version.ts";
+import { emptyItem, plainItem, stampAfterUs } from "../roster-version.ts";
 import type { Connection } from "./connection.ts";
 
 const COLUMNS =
@@ -25,22 +21,33 @@ type Row = readonly SQLOutputValue[];
 const REMEMBERED_ITEMS_MAX = 10_000;
 
 interface Remembered {
-  /** Of the store, when it was read. */
-  readonly state: string;
+  /** Of what other processes have done to the store, when it was read. */
+  readonly others: number;
   readonly roster: Roster;
 }
 
-export function sqliteRosters(connection: Connection, clock: Clock): Rosters {
-  const selectAll = connection.prepare(`SELECT ${COLUMNS} FROM rosters WHERE user = ?`);
+export interface SqliteRosters extends Rosters {
+  /** To be called when its items are removed by other means. */
+  forget(user: string): void;
+}
+
+export function sqliteRosters(connection: Connection, clock: Clock): SqliteRosters {
+  /** One statement, because each locks the file; the row without a contact is the last removal. */
+  const selectAll = connection.prepare(
+    `SELECT ${COLUMNS} FROM rosters WHERE user = ?1 UNION ALL ` +
+      `SELECT ${"NULL, ".repeat(9)} removed_us FROM roster_removals WHERE user = ?1`,
+  );
   const selectOne = connection.prepare(
     `SELECT ${COLUMNS} FROM rosters WHERE user = ? AND contact = ?`,
   );
-  const selectRemoved = connection.prepare("SELECT removed_us FROM roster_removals WHERE user = ?");
+  const selectTimes = connection.prepare(
+    "SELECT max(changed_us), max(changed_us) FILTER (WHERE listed = 1), " +
+      "(SELECT removed_us FROM roster_removals WHERE user = ?1) FROM rosters WHERE user = ?1",
+  );
   const replace = connection.prepare(
     `REPLACE INTO rosters (user, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  selectAll.setReturnArrays(true);
-  selectOne.setReturnArrays(true);
+  for (const select of [selectAll, selectOne, selectTimes]) select.setReturnArrays(true);
   const remove = connection.prepare("DELETE FROM rosters WHERE user = ? AND contact = ?");
   const markRemoved = connection.prepare(
     "REPLACE INTO roster_removals (user, removed_us) VALUES (?, ?)",
@@ -51,48 +58,85 @@ export function sqliteRosters(connection: Connection, clock: Clock): Rosters {
     sizeCalculation: ({ roster }) => roster.items.length + 1,
   });
 
-  function stored(user: string): StoredRoster {
-    const removedUs = selectRemoved.get(user)?.removed_us;
-    return {
-      items: rowsOf(selectAll, user).map(decodeItem),
-      removedUs: typeof removedUs === "number" ? removedUs : undefined,
-    };
+  /** Microseconds since the epoch, 0 for never. */
+  function timesOf(user: string) {
+    const [[changed, listed, removed] = []] = rowsOf(selectTimes, user);
+    const removedUs = Number(removed ?? 0);
+    const lastUs = Math.max(Number(changed ?? 0), removedUs);
+    return { lastUs, listedUs: Math.max(Number(listed ?? 0), removedUs) };
+  }
+
+  function itemOf(user: string, contact: string): StoredItem | undefined {
+    const [row] = rowsOf(selectOne, user, contact);
+    return row === undefined ? undefined : decodeItem(row);
+  }
+
+  /** @param work answers when the list last changed, which it is told */
+  function change(
+    what: string,
+    user: string,
+    work: (stampUs: number, listedUs: number) => number,
+  ): Promise<string> {
+    return connection.write(what, () => {
+      remembered.delete(user);
+      const { lastUs, listedUs } = timesOf(user);
+      return versionOf(work(stampAfterUs(lastUs, clock.nowMs()), listedUs));
+    });
   }
 
   return {
     async load(user): Promise<Roster> {
       return connection.read("read the roster", () => {
-        const state = connection.state();
+        const others = connection.othersChanges();
         const known = remembered.get(user);
-        if (known?.state === state) return known.roster;
-        const roster = loadedRoster(stored(user));
-        remembered.set(user, { state, roster });
+        if (known?.others === others) return known.roster;
+        const roster = rosterOf(rowsOf(selectAll, user));
+        remembered.set(user, { others, roster });
         return roster;
       });
     },
     async item(user, contact): Promise<RosterItem | undefined> {
       return connection.read("read the roster item", () => {
-        const [row] = rowsOf(selectOne, user, contact);
-        return row === undefined ? undefined : plainItem(decodeItem(row));
+        const item = itemOf(user, contact);
+        return item && plainItem(item);
       });
     },
     update: (user, contact, patch) =>
-      connection.write("change the roster", () => {
-        const before = stored(user);
-        const after = withItem(before, contact, patch, nextStampUs(before, clock.nowMs()));
-        const item = after.items.at(-1);
-        if (item !== undefined) replace.run(user, ...encodeItem(item));
-        return rosterVersion(after);
+      change("change the roster", user, (changedUs, listedUs) => {
+        const before = itemOf(user, contact) ?? emptyItem(contact);
+        const item = { ...before, ...patch, changedUs };
+        replace.run(user, ...encodeItem(item));
+        if (item.listed) return changedUs;
+        if (!before.listed) return listedUs;
+        markRemoved.run(user, changedUs); // Else the version before it was listed would be back.
+        return changedUs;
       }),
     remove: (user, contact) =>
-      connection.write("remove the contact", () => {
-        const before = stored(user);
-        const removedUs = nextStampUs(before, clock.nowMs());
-        if (remove.run(user, contact).changes === 0) return rosterVersion(before);
+      change("remove the contact", user, (removedUs, listedUs) => {
+        if (remove.run(user, contact).changes === 0) return listedUs;
         markRemoved.run(user, removedUs);
-        return rosterVersion(withoutItem(before, contact, removedUs));
+        return removedUs;
       }),
+    forget: (user) => void remembered.delete(user),
   };
+}
+
+/** "" for a roster that never listed anybody. */
+const versionOf = (listedUs: number): string => (listedUs === 0 ? "" : listedUs.toString(36));
+
+function rosterOf(rows: readonly Row[]): Roster {
+  const items: RosterItem[] = [];
+  let listedUs = 0;
+  for (const row of rows) {
+    if (row[0] === null) {
+      listedUs = Math.max(listedUs, Number(row[9]));
+      continue;
+    }
+    const item = decodeItem(row);
+    if (item.listed) listedUs = Math.max(listedUs, item.changedUs);
+    items.push(plainItem(item));
+  }
+  return { items, version: versionOf(listedUs) };
 }
 
 function encodeItem(item: StoredItem) {

@@ -200,11 +200,36 @@ describe("a corrupt row", () => {
       await expectCorrupt(stores.rosters.load(user));
       await expectCorrupt(stores.rosters.item(user, "a@example.org"));
       // Both writes are in one group commit.
-      const bad = expectCorrupt(stores.rosters.update(user, "b@example.org", { listed: true }));
+      const bad = expectCorrupt(stores.rosters.update(user, "a@example.org", { listed: true }));
       const good = stores.rosters.update(other, "b@example.org", { listed: true });
       await bad;
       expect(await good).toBe((await stores.rosters.load(other)).version);
     }
+  });
+});
+
+describe("a roster in SQLite", () => {
+  test("is gone from memory, too, when its account is deleted", async () => {
+    await using stores = await openSqliteStores({ directory: await fresh() });
+    const user = someUser();
+    await stores.accounts.create(user, someCredentials());
+    await stores.rosters.update(user, "a@example.org", { listed: true });
+    expect((await stores.rosters.load(user)).items).toHaveLength(1);
+    await stores.accounts.delete(user);
+    expect(await stores.rosters.load(user)).toEqual({ version: "", items: [] });
+  });
+
+  test("has a new version when an item is no longer listed", async () => {
+    await using stores = await openSqliteStores({ directory: await fresh() });
+    const { rosters } = stores;
+    const user = someUser();
+    const versions = [
+      await rosters.update(user, "a@example.org", { listed: true }),
+      await rosters.update(user, "b@example.org", { listed: true }),
+      await rosters.update(user, "b@example.org", { listed: false }),
+    ];
+    expect(new Set(versions).size).toBe(versions.length);
+    expect((await rosters.load(user)).version).toBe(versions.at(-1));
   });
 });
 

@@ -29,9 +29,10 @@ export async function openSqliteStores(options: SqliteOptions): Promise<Stores> 
   const { directory, clock = systemClock, observe } = options;
   const connection = await openConnection(directory);
   const ping = connection.prepare("SELECT 1 AS found FROM accounts LIMIT 1");
+  const rosters = sqliteRosters(connection, clock);
   const stores: Stores = {
-    accounts: sqliteAccounts(connection, clock),
-    rosters: sqliteRosters(connection, clock),
+    accounts: sqliteAccounts(connection, clock, rosters),
+    rosters,
     offline: sqliteOffline(connection),
     archive: sqliteArchive(connection),
     documents: sqliteDocuments(connection),
