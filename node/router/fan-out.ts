@@ -1,6 +1,6 @@
 /** One stanza of the server's for many: no account is asked, one frame goes to each node. */
 import type { Logger } from "../base/log.ts";
-import type { RouteSet, Routes } from "../routes/contract.ts";
+import type { Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Counters } from "./counters.ts";
@@ -73,7 +73,10 @@ export class FanOut {
     await this.#toUser(template, user, CONNECTED, {});
   }
 
-  /** @returns whether it is sure to have got there, or that there is nobody any more */
+  /**
+   * Wherever the session goes on by now, if it was on that node when it asked.
+   * @returns whether it is sure to have got there, or that there is nobody any more
+   */
   async reply(template: Envelope, full: string, node: string): Promise<boolean> {
     const component = this.#componentOf(full);
     if (component !== undefined) {
@@ -82,11 +85,29 @@ export class FanOut {
     }
     const user = full.slice(0, full.indexOf("/"));
     const resource = full.slice(user.length + 1);
-    const route = { user, resource, node, session: "", available: true, priority: 0 };
     const plain = { copy: undefined, again: false, rerouted: false, remembered: false };
     const consignment = { envelope: template, origin: undefined, stamped: true, ...plain };
-    const { kind } = await this.#parts.exits.send(consignment, route, 0);
-    return kind === "delivered" || kind === "gone";
+    const asked = { user, resource, session: "", available: true, priority: 0 };
+    const passed = new Set<string>();
+    for (let at: string | undefined = node; at !== undefined && !passed.has(at); ) {
+      const { kind } = await this.#parts.exits.send(consignment, { ...asked, node: at }, 0);
+      if (kind !== "gone") return kind === "delivered";
+      passed.add(at);
+      const routes = await this.#read(user);
+      if (routes === undefined) return false;
+      at = routes.find((route) => route.resource === resource)?.node;
+    }
+    return true;
+  }
+
+  /** Never rejects. */
+  async #read(user: string): Promise<readonly Route[] | undefined> {
+    try {
+      return (await this.#parts.routes.read(user)).routes;
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, "cannot find a session that asked for presence");
+      return undefined;
+    }
   }
 
   /** The address, if it is one of a component. */
