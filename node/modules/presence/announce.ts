@@ -20,7 +20,7 @@ import type {
 import { CONSUME, consume } from "../contract.ts";
 import { asNews } from "./news.ts";
 import type { PresenceState } from "./state.ts";
-import { stateOf } from "./state.ts";
+import { isHere, stateOf } from "./state.ts";
 import type { Untold } from "./untold.ts";
 import { gone, probeOf } from "./untold.ts";
 
@@ -108,6 +108,8 @@ export class Announcer {
       if (isInitial) state.changes = new Map();
       await router.publish(session, true, priority);
       const roster = isInitial ? await this.#readAll(session) : undefined;
+      // It has ended meanwhile: who saw it has been told so, and nobody would tell the others.
+      if (!isHere(this.#host, session)) return CONSUME;
       state.last = template;
       const told = this.#tell(session, state, template, roster);
       if (isArriving) void this.#arrived(session);

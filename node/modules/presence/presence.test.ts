@@ -78,6 +78,22 @@ describe.each([1, 2])("on %i node(s)", (nodes) => {
     expect(cluster.shared.snapshot(JULIET).routes).toMatchObject([{ available: false }]);
   });
 
+  test("a session that ends before its first presence is published shows nobody any", async () => {
+    const cluster = newCluster(nodes);
+    cluster.stores.befriend(ROMEO, JULIET);
+    const [first, last] = [cluster.node(0), cluster.node(nodes - 1)];
+    const romeo = await first.login(`${ROMEO}/orchard`);
+    const juliet = await last.login(`${JULIET}/balcony`);
+    await first.send(romeo, "<presence/>");
+    await cluster.settle();
+    take(romeo);
+    void last.send(juliet, "<presence/>");
+    await last.drop(juliet);
+    await cluster.settle();
+    expect(take(romeo).map(brief)).toEqual([]);
+    expect(cluster.shared.snapshot(JULIET).routes).toEqual([]);
+  });
+
   test("a connection that breaks makes the user unavailable once, and unbinds", async () => {
     const cluster = newCluster(nodes);
     cluster.stores.befriend(ROMEO, JULIET);

@@ -12,13 +12,15 @@ import type { ClientSession, Envelope, Host, RosterService } from "../contract.t
 import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer } from "./announce.ts";
 import { isNews, withoutMark } from "./news.ts";
-import { knownState, stateOf } from "./state.ts";
+import { isHere, knownState, stateOf } from "./state.ts";
 
 /** Users whose routes are read, and sessions whose rosters are, at the same time. */
 const USERS_AT_ONCE = 500;
 const SESSIONS_AT_ONCE = 50;
 const RETRY_MS = 1_000;
 const ATTEMPTS_MAX = 60;
+/** In place of a node: it may be at any. */
+const UNSURE = "";
 
 export interface SightingLimits {
   /** Sessions of others that are remembered for each session. */
@@ -33,6 +35,8 @@ interface Question {
   readonly seen: Map<string, ClientSession[]>;
   /** Who is to see them all. */
   readonly askers: ClientSession[];
+  /** The node that says that a resource is gone: its route there goes after that. */
+  readonly saidBy?: string | undefined;
 }
 
 /** One user's routes are being read, for so many questions. */
@@ -75,7 +79,7 @@ export class Sightings {
     if (!isThere && where !== undefined && where !== fromNode) {
       // Either the session before the one that was seen has ended, or it went on there unnoticed.
       const seen = new Map([[from.full, [session]]]);
-      void this.#answer(new Map([[from.bare, { seen, askers: [] }]]));
+      void this.#correct(from.bare, { seen, askers: [], saidBy: fromNode });
       return CONSUME;
     }
     this.#looks.get(from.bare)?.heard.add(from.full);
@@ -85,7 +89,9 @@ export class Sightings {
       this.#note(envelope, session, fromNode);
       return CONSUME;
     }
-    this.#note(envelope, session, fromNode);
+    // One of two nodes says it late, and nobody knows which.
+    const isSure = where === undefined || where === fromNode;
+    this.#note(envelope, session, isSure ? fromNode : UNSURE);
     return PASS;
   }
 
@@ -108,7 +114,7 @@ export class Sightings {
    */
   nodeDown(node: string): void {
     this.#host.clock.after(this.#limits.graceSeconds * 1_000, () => {
-      void this.#compareSeen((where) => where === node);
+      void this.#compareSeen((where) => where === node || where === UNSURE);
     });
   }
 
@@ -156,7 +162,7 @@ export class Sightings {
     void this.#announcer.moved(session);
     const state = knownState(session);
     if (state === undefined) return;
-    const isOfDead = (node: string) => router.isDead(node);
+    const isOfDead = (node: string) => node === UNSURE || router.isDead(node);
     if (isOfDead(from)) state.isUnsure = true;
     if (!state.isUnsure && ![...(state.seen?.values() ?? [])].some(isOfDead)) return;
     this.#unsure.add(session);
@@ -202,7 +208,7 @@ export class Sightings {
   }
 
   /** Never rejects: who cannot be looked up is left as it is, until routes can be read again. */
-  async #correct(user: string, { seen, askers }: Question): Promise<void> {
+  async #correct(user: string, { seen, askers, saidBy }: Question): Promise<void> {
     const look = this.#looks.get(user) ?? { questions: 0, heard: new Set() };
     look.questions += 1;
     this.#looks.set(user, look);
@@ -213,13 +219,30 @@ export class Sightings {
     for (const [full, watchers] of seen) {
       // It has said itself how it is, and perhaps after the routes were read.
       if (look.heard.has(full)) continue;
-      for (const session of watchers) this.#compareOne(session, full, there.get(full));
+      const node = there.get(full) === saidBy ? undefined : there.get(full);
+      for (const session of watchers) {
+        if (session.moving === undefined) this.#compareOne(session, full, node);
+        else void this.#compareLater(session.moving, session, full, saidBy);
+      }
     }
     for (const session of askers) {
       // Also whom it was shown: its copy may be older than what its client has heard.
       const others = there.size - (there.has(session.jid.full) ? 1 : 0);
       if (others > 0) void this.#announcer.ask(session, [user]);
     }
+  }
+
+  /** It stands still, and takes nothing. Should it stay, nobody else will tell it. Never rejects. */
+  async #compareLater(
+    moving: Promise<void>,
+    session: ClientSession,
+    full: string,
+    saidBy: string | undefined,
+  ): Promise<void> {
+    await moving;
+    if (!isHere(this.#host, session) || knownState(session)?.seen?.has(full) !== true) return;
+    const seen = new Map([[full, [session]]]);
+    await this.#correct(Jid.prepared(full).bare, { seen, askers: [], saidBy });
   }
 
   #compareOne(session: ClientSession, full: string, node: string | undefined): void {
@@ -250,9 +273,6 @@ export class Sightings {
     }
   }
 }
-
-const isHere = (host: Host, session: ClientSession): boolean =>
-  host.sessions().get(session.jid.full) === session;
 
 function questionOf(questions: Questions, user: string): Question {
   const known = questions.get(user);

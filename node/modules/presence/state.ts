@@ -1,6 +1,6 @@
 /** What presence remembers of one session, on the session's own node; empty parts cost nothing. */
 import { decodeEnvelope, encodeEnvelope } from "../../stanza/wire.ts";
-import type { ClientSession, Envelope } from "../contract.ts";
+import type { ClientSession, Envelope, Host } from "../contract.ts";
 import { carried } from "../contract.ts";
 
 const KEY = "presence";
@@ -38,6 +38,10 @@ export function stateOf(session: ClientSession): PresenceState {
 /** The state of a session that has any, so that asking makes none. */
 export const knownState = (session: ClientSession): PresenceState | undefined =>
   session.state.get(KEY) as PresenceState | undefined;
+
+/** It has neither ended nor gone on elsewhere. */
+export const isHere = ({ sessions }: Pick<Host, "sessions">, session: ClientSession): boolean =>
+  sessions().get(session.jid.full) === session;
 
 interface Said {
   readonly last?: string;
