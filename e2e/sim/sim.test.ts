@@ -65,6 +65,21 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     600270,
     ["drop", "silence", "power-off", "kill"],
   ],
+  [
+    "a session that stands still while its contact is seen to have gone is told when it stays",
+    500269,
+    FAULT_KINDS,
+  ],
+  [
+    "a session that has moved since it asked for presence gets the answers where it is",
+    1795653909,
+    FAULT_KINDS,
+  ],
+  [
+    "a session that ends before its first presence is known shows nobody any",
+    1795654777,
+    FAULT_KINDS,
+  ],
 ];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);
