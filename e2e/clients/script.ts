@@ -19,13 +19,17 @@ export interface ScriptConfig {
 
 type Steps = [step: string, outcome: unknown][];
 
-/** The steps of a Python script in order. @param name of a file beside this one */
+/**
+ * The steps of a Python script in order.
+ * @param name of a file beside this one
+ * @throws Error when it does not end well, whatever it said before
+ */
 export async function runScript(name: string, config: ScriptConfig): Promise<Steps> {
   const library = name.startsWith("aioxmpp") ? "aioxmpp" : "slixmpp";
   return stepsOf(await pythonWith(library), [path.join(import.meta.dirname, name)], config);
 }
 
-/** The steps of the client in rust/, which is built when it is not there yet. */
+/** The steps of the client in rust/, which is built when it is not there yet. @throws Error likewise */
 export async function runStrictClient(config: ScriptConfig): Promise<Steps> {
   return stepsOf(await strictClient(), [], config);
 }
@@ -46,6 +50,10 @@ async function stepsOf(
     const { step, outcome } = JSON.parse(line) as { step: string; outcome: unknown };
     said.push([step, outcome]);
   }
-  await ended;
+  const [code, signal] = (await ended) as [number | null, NodeJS.Signals | null];
+  if (code !== 0) {
+    const end = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+    throw new Error(`${path.basename(words[0] ?? command)} ${end} after ${JSON.stringify(said)}`);
+  }
   return said;
 }
