@@ -30,7 +30,8 @@ Commands
   user forget <address>    forget the tokens that its clients log in with; they need the password
   user delete <address>    remove an account and all its data
   user list <domain>       print the addresses of a domain's accounts
-  config check             read the configuration and say what is wrong with it
+  config check             read the configuration and the files that it names, set up its modules, and say
+                           what would keep a node from starting; no store or port is opened
   config schema            print the JSON Schema of the configuration file; with --config also of
                            the options of the modules that it names in modules.external
   version                  print the version

@@ -20,6 +20,25 @@ const readTls = async (files: TlsFiles, option: string) => {
   };
 };
 
+/** Of the nodes among each other. @throws ConfigError when a file cannot be read */
+export async function readMeshTls({ mesh }: Configuration) {
+  const { authority = "", certificate = "", key = "" } = mesh.tls; // The schema has seen to them.
+  return {
+    authority: await readPem(authority, "mesh.tls.authority"),
+    certificate: await readPem(certificate, "mesh.tls.certificate"),
+    key: await readPem(key, "mesh.tls.key"),
+  };
+}
+
+/** Reads what the engines will need, and connects to nothing. @throws ConfigError */
+export async function readEngineFiles(configuration: Configuration): Promise<void> {
+  const { store, routes } = configuration;
+  if (store.engine === "cassandra") await readTls(store.cassandra.tls, "store.cassandra.tls");
+  if (routes.engine === "memory") return;
+  await readTls(routes.etcd.tls, "routes.etcd.tls");
+  await readMeshTls(configuration);
+}
+
 /** Engines are loaded on first use: a node alone needs neither driver. */
 export async function openStores({ store, data }: Configuration, log: Logger): Promise<Stores> {
   if (store.engine === "sqlite") {

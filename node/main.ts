@@ -19,9 +19,9 @@ import type { ComponentTable } from "./components/contract.ts";
 import type { ComponentDoor } from "./components/door.ts";
 import { openComponentDoor } from "./components/door.ts";
 import type { Configuration } from "./config/schema.ts";
-import { readDomainCertificate, readPem, watchCertificate } from "./domain-certificate.ts";
+import { readDomainCertificate, watchCertificate } from "./domain-certificate.ts";
 import { Domains } from "./domains.ts";
-import { openRoutes, openStores } from "./engines.ts";
+import { openRoutes, openStores, readMeshTls } from "./engines.ts";
 import { externalIn, modulesWith } from "./external-modules.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import { Captchas } from "./guard/captcha.ts";
@@ -187,23 +187,19 @@ const describeSelf = (
 
 /** Undefined for a node alone. */
 async function openClusterMesh(
-  { mesh, routes }: Configuration,
+  configuration: Configuration,
   incarnation: string,
   upper: Upper,
   log: Logger,
 ): Promise<CountedMesh | undefined> {
+  const { mesh, routes } = configuration;
   if (routes.engine === "memory") return undefined;
-  const { authority = "", certificate = "", key = "" } = mesh.tls; // The schema has seen to them.
   return openMesh({
     host: mesh.host,
     port: mesh.port,
     serverName: mesh.serverName,
     self: { incarnation },
-    tls: {
-      authority: await readPem(authority, "mesh.tls.authority"),
-      certificate: await readPem(certificate, "mesh.tls.certificate"),
-      key: await readPem(key, "mesh.tls.key"),
-    },
+    tls: await readMeshTls(configuration),
     clock,
     log,
     onFrame(from, kind, payload) {

@@ -2,10 +2,12 @@
 import { z } from "zod";
 import { readConfiguration, readSchema } from "../configuration.ts";
 import { externalIn } from "../external-modules.ts";
+import { rehearse } from "../rehearsal.ts";
 import type { Invocation } from "./invocation.ts";
 
 export async function configCheck(invocation: Invocation): Promise<void> {
   const configuration = await readConfiguration(invocation);
+  await rehearse(configuration);
   const { domains, store, routes } = configuration;
   const external = externalIn(configuration);
   console.log(

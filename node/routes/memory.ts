@@ -17,7 +17,7 @@ import { ROUTES_MAX, routesMaxOf } from "./limits.ts";
 export interface MemoryRoutesOptions {
   readonly self: NodeRecord;
   /** Never told of anything: there is no other node, and no lease. */
-  readonly events: RoutesEvents;
+  readonly events?: RoutesEvents;
   readonly clock: Clock;
   /** 1,000 if left out, which is the most. */
   readonly sessionsPerUserMax?: number;

@@ -3,6 +3,7 @@
 import type { SecureContext } from "node:tls";
 import { createSecureContext } from "node:tls";
 import { domainToASCII } from "node:url";
+import { ConfigError } from "../base/errors.ts";
 
 /** A certificate chain and its key, PEM. */
 export interface TlsMaterial {
@@ -26,20 +27,28 @@ const CIPHERS = [
   "ECDHE+CHACHA20",
 ].join(":");
 
-const contextOf = (
+/** @param whose for people, who must act when it cannot be used */
+function contextOf(
+  whose: string,
   { certificate, key }: TlsMaterial,
   clientAuthority: string | Buffer | undefined,
-): SecureContext =>
-  createSecureContext({
-    cert: certificate,
-    key,
-    ...(clientAuthority !== undefined && { ca: clientAuthority }),
-    minVersion: "TLSv1.2",
-    ciphers: CIPHERS,
-    // X25519 first, and no hybrid groups: their state stays with each connection.
-    ecdhCurve: "X25519:P-256:P-384",
-    honorCipherOrder: true,
-  });
+): SecureContext {
+  try {
+    return createSecureContext({
+      cert: certificate,
+      key,
+      ...(clientAuthority !== undefined && { ca: clientAuthority }),
+      minVersion: "TLSv1.2",
+      ciphers: CIPHERS,
+      // X25519 first, and no hybrid groups: their state stays with each connection.
+      ecdhCurve: "X25519:P-256:P-384",
+      honorCipherOrder: true,
+    });
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new ConfigError(`Cannot use the certificate and key ${whose}: ${why}`, { cause });
+  }
+}
 
 interface Loaded {
   readonly standard: SecureContext;
@@ -48,11 +57,11 @@ interface Loaded {
 }
 
 const load = ({ clientAuthority, byDomain = {}, ...materials }: TlsMaterials): Loaded => ({
-  standard: contextOf(materials, clientAuthority),
+  standard: contextOf("for clients", materials, clientAuthority),
   byDomain: new Map(
     Object.entries(byDomain).map(([domain, own]) => [
       inDns(domain),
-      contextOf(own, clientAuthority),
+      contextOf(`of ${domain}`, own, clientAuthority),
     ]),
   ),
   asksForCertificates: clientAuthority !== undefined,
@@ -65,7 +74,7 @@ const inDns = (domain: string): string => domainToASCII(domain.replace(/\.$/, ""
 export class TlsContexts {
   #loaded: Loaded;
 
-  /** @throws Error from OpenSSL when a certificate or key cannot be read or they do not match. */
+  /** @throws ConfigError when a certificate or key cannot be read or they do not match. */
   constructor(materials: TlsMaterials) {
     this.#loaded = load(materials);
   }
