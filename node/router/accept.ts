@@ -5,6 +5,7 @@ import type { Envelope } from "../stanza/contract.ts";
 import { isStanzaKind, makeEnvelope } from "../stanza/envelope.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
 import { Jid, JidError } from "../stanza/jid.ts";
+import { priorityIn } from "../stanza/priority.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 
 export type Accepted =
@@ -105,7 +106,10 @@ function recipient(session: ClientSession, to: string | undefined, peer?: Peer):
 
 function fault(envelope: Envelope, parsed: ParsedStanza): StanzaCondition | undefined {
   const { kind, type, children } = envelope;
-  if (kind === "presence") return PRESENCE_TYPES.has(type) ? undefined : "bad-request";
+  if (kind === "presence") {
+    if (!PRESENCE_TYPES.has(type)) return "bad-request";
+    return type === "error" || priorityIn(envelope) !== undefined ? undefined : "bad-request";
+  }
   if (kind === "message") return undefined;
   // RFC 6120, 8.2.3: an id, one of four types, and exactly one payload in a request.
   if (parsed.attributes.id === undefined) return "bad-request";

@@ -5,10 +5,10 @@
 import { envelopeOf, templateOf } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
+import { priorityIn } from "../../stanza/priority.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { Roster } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
-import { children, text } from "../../xml/names.ts";
 import type {
   BlockingService,
   ClientSession,
@@ -98,7 +98,7 @@ export class Announcer {
     const { router } = this.#host;
     const state = stateOf(session);
     const isInitial = state.last === undefined;
-    const priority = priorityOf(envelope);
+    const priority = priorityIn(envelope) ?? 0; // Another is not accepted.
     const { route } = session;
     const isArriving = priority >= 0 && !(route.available && route.priority >= 0);
     if (isArriving) await router.tell("arriving", session);
@@ -332,13 +332,4 @@ function deliverPending(session: ClientSession, { items }: Contacts): void {
   for (const { pendingIn } of items) {
     if (pendingIn !== undefined) session.deliver(envelopeOf(pendingIn, 0));
   }
-}
-
-/** 4.7.2.3: -128 to 127; what is no such number counts as 0. */
-function priorityOf(envelope: Envelope): number {
-  if (!envelope.children.some(({ name, ns }) => name === "priority" && ns === CLIENT_NS)) return 0;
-  const [element] = children(envelope.element(), "priority", CLIENT_NS);
-  const said = element === undefined ? "" : text(element).trim();
-  const priority = Number(said);
-  return /^[+-]?\d{1,3}$/.test(said) && priority >= -128 && priority <= 127 ? priority : 0;
 }

@@ -352,17 +352,17 @@ test("presence that cannot be published ends the session, so that the client tri
   expect(romeo.closedWith).toBe("internal-server-error");
 });
 
-test("priorities that are none count as 0", async () => {
+test("a priority that is none is refused, and changes nothing", async () => {
   const cluster = newCluster(1);
   const first = cluster.node(0);
   const romeo = await first.login(`${ROMEO}/orchard`);
   for (const [said, meant] of [
     ["-128", -128],
     ["127", 127],
-    ["128", 0],
-    ["1e1", 0],
+    ["128", 127],
     [" 7 ", 7],
-    ["", 0],
+    ["1e1", 7],
+    ["", 7],
   ] as const) {
     await first.send(romeo, `<presence><priority>${said}</priority></presence>`);
     expect(cluster.shared.snapshot(ROMEO).routes[0]?.priority).toBe(meant);
