@@ -53,6 +53,11 @@ test("what is left out is open", () => {
   });
 });
 
+test("a form that comes back without values asks for nothing in particular", () => {
+  const untouched = ["start", "end", "with", "ids"].map((name) => field(name)).join("");
+  expect(read(form(untouched))).toEqual(read(""));
+});
+
 test("pages before a message, and the last page, are at the other end", () => {
   expect(read(set("<before>x</before>"))).toMatchObject({ end: "last", beforeIds: ["x"] });
   expect(read(set("<before/>"))).toMatchObject({ end: "last", beforeIds: [] });

@@ -58,6 +58,10 @@ export function queryForm(): Element {
 
 /** @throws StanzaError `bad-request`, `jid-malformed` or `feature-not-implemented` */
 export function readQuery(query: Element): ArchiveQuery {
+  if (query.attrs.node !== undefined) {
+    // XEP-0442, 2: the archive of a node. The user's own is no answer to that.
+    throw new StanzaError("feature-not-implemented", "Nodes have no archives");
+  }
   const fields = fieldsOf(query);
   const one = (name: string): string | undefined => {
     const values = fields.get(name) ?? [];
@@ -82,11 +86,17 @@ export function readQuery(query: Element): ArchiveQuery {
     with: peer === undefined ? undefined : addressIn(peer),
     afterIds: present(one("after-id"), after),
     beforeIds: present(one("before-id"), before === "" ? undefined : before),
-    ids: fields.get("ids"),
+    ids: idsIn(fields),
     max,
     end: before === undefined ? "first" : "last",
     isFlipped: child(query, "flip-page", MAM_NS) !== undefined,
   };
+}
+
+/** A field that was sent back as it was offered, without a value, asks for nothing. */
+function idsIn(fields: FilledForm["fields"]): readonly string[] | undefined {
+  const ids = fields.get("ids");
+  return ids?.length === 0 ? undefined : ids;
 }
 
 const present = (...ids: readonly (string | undefined)[]): readonly string[] =>
