@@ -1,6 +1,7 @@
 /** What is worth a notification, and what it says (XEP-0357, 7). */
+import { StanzaError } from "../../stanza/error.ts";
 import type { Field } from "../../stanza/form.ts";
-import { FORM_NS, formElement } from "../../stanza/form.ts";
+import { FORM_NS, formElement, readForm } from "../../stanza/form.ts";
 import { forwardedIn } from "../../stanza/forward.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import type { Element } from "../../xml/element.ts";
@@ -11,6 +12,7 @@ import type { PushRegistration } from "./registrations.ts";
 
 export const PUSH_NS = "urn:xmpp:push:0";
 const PUBSUB_NS = "http://jabber.org/protocol/pubsub";
+const PUBLISH_OPTIONS = `${PUBSUB_NS}#publish-options`;
 const SUMMARY = "urn:xmpp:push:summary";
 const CARBONS = "urn:xmpp:carbons:2";
 const BODY_CHARACTERS_MAX = 500;
@@ -77,6 +79,12 @@ export function publication({ node, options }: PushRegistration, summary: Elemen
   ]);
 }
 
-/** The form that goes along with what is published. */
-export const optionsIn = (enable: Element): Element | undefined =>
-  children(enable, "x", FORM_NS)[0];
+/**
+ * The form that goes along with what is published.
+ * @throws StanzaError for another form: it was to have an effect, and would have none
+ */
+export function optionsIn(enable: Element): Element | undefined {
+  const options = child(enable, "x", FORM_NS);
+  if (options === undefined || readForm(options).formType === PUBLISH_OPTIONS) return options;
+  throw new StanzaError("bad-request", `Cannot enable: the form must be one of ${PUBLISH_OPTIONS}`);
+}
