@@ -1,9 +1,11 @@
 /**
  * docs/bad-input.md: what the server answers to input that it must not take. A case is a step of a
  * dialogue under a comment "Bad input: NAME"; the step after it is the answer, which the test holds.
+ * What comes to other doors than the streams of clients is in e2e/bad-input/.
  */
 import path from "node:path";
 import type { Element } from "ltx";
+import { AT_OTHER_DOORS } from "../e2e/bad-input/index.ts";
 import { readDialogues } from "../e2e/harness/dialogue-files.ts";
 import type { Action, Dialogue } from "../e2e/harness/dialogue-parser.ts";
 import { root } from "./sources.ts";
@@ -14,6 +16,7 @@ export interface BadInput {
   readonly feature: string;
   readonly name: string;
   readonly answer: string;
+  /** Below e2e/. */
   readonly file: string;
 }
 
@@ -50,14 +53,19 @@ function casesOf({ file, lines, steps }: Dialogue): readonly BadInput[] {
     if (steps[index]?.action.kind !== "send" || answer === undefined) {
       throw new Error(`Cannot list ${file}:${at + 1}: no step that sends, and one that answers it`);
     }
-    return [{ feature: path.dirname(file), name, answer, file }];
+    return [{ feature: path.dirname(file), name, answer, file: `dialogues/${file}` }];
   });
 }
 
 /** Every case, by feature. @throws Error for two of one name */
 export async function badInputs(): Promise<readonly BadInput[]> {
   const dialogues = await readDialogues(path.join(root, "e2e/dialogues"));
-  const cases = dialogues.flatMap(casesOf);
+  const others = Object.entries(AT_OTHER_DOORS).flatMap(([feature, inputs]) =>
+    inputs.map(({ name, answer }) => ({ feature, name, answer, file: `bad-input/${feature}.ts` })),
+  );
+  const cases = [...dialogues.flatMap(casesOf), ...others].sort((one, other) =>
+    one.feature.localeCompare(other.feature, "en"),
+  );
   const seen = new Set<string>();
   for (const { feature, name, file } of cases) {
     if (seen.has(`${feature}: ${name}`)) throw new Error(`Cannot list ${file}: "${name}" twice`);

@@ -148,9 +148,9 @@ function badInput(): string {
   const heads = ["feature", "bad input", "answer", "shown by"];
   const rows = bad.map(({ feature, name, answer, file }) => [
     ...[feature, name, answer],
-    `[${path.basename(file, ".dialogue")}](../e2e/dialogues/${file})`,
+    `[${path.parse(file).name}](../e2e/${file})`,
   ]);
-  return `# Bad input\n\n${bad.length} inputs that a server must not take, and what it answers. Each is a step of a dialogue under a\ncomment "Bad input"; the dialogues run on one node and on three, and over WebSocket and BOSH.\n\n${table(heads, rows)}\n`;
+  return `# Bad input\n\n${bad.length} inputs that a server must not take, and what it answers. Most are steps of dialogues under a\ncomment "Bad input", which run on one node and on three, and over WebSocket and BOSH; what comes over HTTP or from\ncomponents is sent to one node.\n\n${table(heads, rows)}\n`;
 }
 
 const PAGES: Readonly<Record<string, () => string>> = {
