@@ -24,8 +24,8 @@ const REMOVE_ATTEMPTS = 3;
 const RETRY_MS = 1_000;
 /** Users whose stores are looked into at once when this node is back. */
 const LOOKS_AT_ONCE = 20;
-/** How often a session that arrives tries before live messages may overtake stored ones. */
-const ARRIVAL_ATTEMPTS_MAX = 15;
+/** How often stored messages are tried to be had before live ones may overtake them. */
+const ATTEMPTS_MAX = 15;
 const STATE = "offline";
 
 export class Drains {
@@ -38,6 +38,8 @@ export class Drains {
   readonly #arriving = new WeakSet<ClientSession>();
   /** Those of them that were resumed meanwhile. */
   readonly #back = new WeakSet<ClientSession>();
+  /** Those whose live messages wait until etcd and the store are back, with the attempts so far. */
+  readonly #waiting = new WeakMap<ClientSession, number>();
   readonly #running = new Map<string, Drain>();
   /** Users with a session here whose drain was put off. */
   readonly #putOff = new Set<string>();
@@ -69,7 +71,7 @@ export class Drains {
     try {
       for (let attempts = 1; await isOpen(); attempts += 1) {
         if (!isReachable(session)) break;
-        if (attempts >= ARRIVAL_ATTEMPTS_MAX) {
+        if (attempts >= ATTEMPTS_MAX) {
           this.#later(user);
           break;
         }
@@ -91,6 +93,7 @@ export class Drains {
       void this.#handOverOrLater(user, session);
       return;
     }
+    this.#letOutWaiting(user);
     this.#holdDetached(user);
     this.#running.get(user)?.ask();
   }
@@ -180,13 +183,29 @@ export class Drains {
     this.#host.router.deliveries.hold(session);
   }
 
-  /** Lets out what waited behind the stored messages. */
-  #release(drain: Drain, isDone: boolean): void {
+  /** Lets out what waited behind the stored messages, unless these could not be had for now. */
+  #release(user: string, drain: Drain, isDone: boolean): void {
+    if (!drain.isAway) this.#letOutWaiting(user);
     for (const session of drain.recipients) {
-      if (!this.#arriving.has(session)) this.#letOut(session);
+      if (this.#arriving.has(session) || (drain.isAway && this.#waits(session))) continue;
+      this.#letOut(session);
     }
     drain.recipients.clear();
     drain.finish(isDone);
+  }
+
+  /** Whether its live messages wait for the next attempt. */
+  #waits(session: ClientSession): boolean {
+    const attempts = (this.#waiting.get(session) ?? 0) + 1;
+    if (attempts >= ATTEMPTS_MAX) this.#waiting.delete(session);
+    else this.#waiting.set(session, attempts);
+    return attempts < ATTEMPTS_MAX;
+  }
+
+  #letOutWaiting(user: string): void {
+    for (const session of this.#host.sessions().ofUser(user)) {
+      if (this.#waiting.delete(session) && !this.#arriving.has(session)) this.#letOut(session);
+    }
   }
 
   /** Live messages go on. Those of a detached session wait for it, behind what is stored. */
@@ -205,26 +224,27 @@ export class Drains {
   async #run(user: string, drain: Drain): Promise<void> {
     do {
       drain.look();
-      const isDone = await this.#attempt(() => this.#handOver(user, drain));
+      const isDone = await this.#attempt(drain, () => this.#handOver(user, drain));
       if (drain.isAskedAgain) continue;
-      this.#release(drain, isDone);
+      this.#release(user, drain, isDone);
       // Nothing was stored, as at most logins: there is nothing to wait for.
       const isSettled =
-        drain.given.size === 0 || (await this.#attempt(() => this.#settle(user, drain, 0)));
+        drain.given.size === 0 || (await this.#attempt(drain, () => this.#settle(user, drain, 0)));
       if (drain.claim !== undefined && !drain.isAskedAgain) {
-        await this.#attempt(() => drain.giveBack());
+        await this.#attempt(drain, () => drain.giveBack());
       }
       if (isDone && !isSettled) this.#later(user);
     } while (drain.isAskedAgain);
     this.#running.delete(user);
   }
 
-  async #attempt(work: () => Promise<boolean>): Promise<boolean> {
+  async #attempt(drain: Drain, work: () => Promise<boolean>): Promise<boolean> {
     try {
       return await work();
     } catch (error) {
       const fields = { err: error };
       const { log } = this.#host;
+      drain.isAway = error instanceof Unavailable;
       if (error instanceof Unavailable) log.warn(fields, "cannot hand over stored messages");
       else log.error(fields, "cannot hand over stored messages");
       return false;

@@ -17,6 +17,8 @@ export class Drain {
   readonly recipients = new Set<ClientSession>();
   /** In the order in which they were handed over. */
   readonly given = new Set<Given>();
+  /** What is stored could not be had: etcd or the store did not answer. */
+  isAway = false;
   /** Something was stored, or somebody arrived, since the last look into the store. */
   #isAskedAgain = false;
   #isHandedOver = false;
@@ -51,6 +53,7 @@ export class Drain {
   /** What is asked from now on is not covered by the look that begins. */
   look(): void {
     this.#isAskedAgain = false;
+    this.isAway = false;
     this.#interrupted = Promise.withResolvers();
   }
 

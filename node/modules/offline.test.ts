@@ -296,6 +296,59 @@ test("a message is stored when routes cannot be read again, though some were kno
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["kept"]);
 });
 
+test("what follows a message that nobody could be told of comes behind it", async () => {
+  const cluster = newCluster(2);
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const juliet = await second.login(`${JULIET}/balcony`);
+  await second.send(juliet, "<presence/>");
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.shared.isAway = true;
+  await first.send(romeo, message("stored"));
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
+  cluster.shared.isAway = false;
+  for (const id of ["next", "last"]) await first.send(romeo, message(id));
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "next", "last"]);
+});
+
+test("live messages wait for stored ones that a node knows of and cannot read yet", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  const juliet = await node.login(`${JULIET}/balcony`);
+  await node.send(juliet, "<presence/>");
+  const romeo = await node.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.stores.fail("offline", new Unavailable("store-timeout", "Cannot read: no answer"));
+  await node.router.wake(JULIET);
+  await cluster.settle();
+  await node.send(romeo, message("live"));
+  await cluster.settle();
+  expect(take(juliet, "message")).toEqual([]);
+  cluster.stores.fail("offline", undefined);
+  cluster.clock.advance(1_000);
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["live"]);
+});
+
+test("what is stored and cannot be read does not keep live messages for long", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  const juliet = await node.login(`${JULIET}/balcony`);
+  await node.send(juliet, "<presence/>");
+  const romeo = await node.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.stores.fail("offline", new Unavailable("store-timeout", "Cannot read: no answer"));
+  await node.router.wake(JULIET);
+  await node.send(romeo, message("live"));
+  for (let second = 0; second < 15; second += 1) {
+    await cluster.settle();
+    cluster.clock.advance(1_000);
+  }
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["live"]);
+});
+
 test("what a session leaves behind is stored as soon as the store answers again", async () => {
   const cluster = newCluster(1);
   const node = cluster.node(0);

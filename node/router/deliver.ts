@@ -244,11 +244,14 @@ class Rounds {
     return await this.#read();
   }
 
-  #read(): Promise<RouteSet> {
+  async #read(): Promise<RouteSet> {
     this.#mustRead = false;
     this.#isFresh = true;
-    this.#parts.counters.routesReread += 1;
-    return this.#parts.routes.read(this.#job.user);
+    const { routes, counters } = this.#parts;
+    counters.routesReread += 1;
+    const { stamped, user } = this.#job;
+    // Nodes are not asked for everybody whom a broadcast is for: those are told again.
+    return await (stamped ? routes.read(user) : routes.find(user, true));
   }
 }
 

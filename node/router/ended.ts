@@ -87,7 +87,8 @@ export class Endings {
   ): Promise<void> {
     if (left.length === 0) return;
     // Routes that cannot be read are as good as none: what cannot be routed is stored.
-    const set = await this.#parts.routes.read(session.route.user).catch(() => NO_ROUTES);
+    const { routes } = this.#parts;
+    const set = await Promise.resolve(routes.find(session.route.user, true)).catch(() => NO_ROUTES);
     const patience: Patience = { audience, retries: RETRIES_MAX };
     for (const envelope of left) await passOn(envelope, set, patience, this.#parts);
   }

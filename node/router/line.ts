@@ -23,6 +23,7 @@ import type { Otherwise } from "./rules.ts";
 import { noSuchAccount, otherwise } from "./rules.ts";
 import type { Pass, Stages, Verdict } from "./stages.ts";
 import { both } from "./stages.ts";
+import type { Wakes } from "./wakes.ts";
 
 export interface LineParts {
   readonly domains: ReadonlySet<string>;
@@ -36,6 +37,7 @@ export interface LineParts {
   readonly iqs: IqTable;
   readonly deliverer: Deliverer;
   readonly copies: Copies;
+  readonly wakes: Pick<Wakes, "isWaiting">;
   readonly counters: Counters;
   readonly log: Logger;
   /** For stanzas that no client session sent. */
@@ -214,7 +216,7 @@ export class Line {
   }
 
   #lookup(user: string): RouteSet | Promise<RouteSet> {
-    const found = this.#parts.routes.lookup(user);
+    const found = this.#parts.routes.find(user);
     if (!(found instanceof Promise)) return found;
     // Routes cannot be read: what cannot be routed is stored.
     return found.catch((error: unknown) => {
@@ -274,12 +276,19 @@ export class Line {
   #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
     const { envelope, origin, took } = passage;
     const user = envelope.to.bare;
+    if (this.#isBehind(envelope)) return this.#afterDelivery(passage, audience, "nobody");
     const job = { envelope, user, audience, origin, stamped: false, took, acceptance: passage };
     const outcome = this.#parts.deliverer.deliver(job, set, fresh);
     if (outcome instanceof Promise) {
       return outcome.then((late) => this.#afterDelivery(passage, audience, late));
     }
     return this.#afterDelivery(passage, audience, outcome);
+  }
+
+  /** Something was stored for the user, and nobody could be told yet: what may be stored comes after it. */
+  #isBehind(envelope: Envelope): boolean {
+    if (envelope.kind !== "message" || !this.#parts.wakes.isWaiting(envelope.to.bare)) return false;
+    return otherwise(about(envelope)) === "unavailable";
   }
 
   #afterDelivery(passage: Passage, audience: Audience, outcome: Outcome): Done {

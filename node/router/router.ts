@@ -117,7 +117,7 @@ export class Router implements SessionEvents {
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
-    this.#wakes = new Wakes(clock, (user) => this.#wake(user));
+    this.#wakes = new Wakes({ clock, log, wake: (user) => this.#wake(user) });
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const deliverer = new Deliverer({ routes, exits, counters });
     const copies = new Copies({ rules, routes, deliverer, counters, log });
@@ -132,6 +132,7 @@ export class Router implements SessionEvents {
       iqs: new IqTable(ofKind(registrations, "iq")),
       deliverer,
       copies,
+      wakes: this.#wakes,
       counters,
       log,
       newOrigin: this.#newOrigin,
@@ -340,13 +341,8 @@ export class Router implements SessionEvents {
   }
 
   /** Something was stored for `user`: whoever is available is made to look. Never rejects. */
-  async wake(user: string): Promise<void> {
-    try {
-      await this.#wake(user);
-    } catch (error) {
-      this.#options.log.warn({ err: error }, "cannot wake user yet");
-      this.#wakes.missed(user);
-    }
+  wake(user: string): Promise<void> {
+    return this.#wakes.tell(user);
   }
 
   /**
@@ -446,10 +442,13 @@ export class Router implements SessionEvents {
 
   // Within.
 
-  /** @throws Unavailable when somebody who must look may not have heard */
-  async #wake(user: string): Promise<void> {
+  /**
+   * @returns whether those are all who are there
+   * @throws Unavailable when somebody who must look may not have heard
+   */
+  async #wake(user: string): Promise<boolean> {
     const { routes, selfIncarnation } = this.#options;
-    const set = await routes.read(user);
+    const set = await routes.find(user, true);
     const nodes = new Set(
       set.routes.filter((one) => one.available && one.priority >= 0).map(({ node }) => node),
     );
@@ -458,6 +457,7 @@ export class Router implements SessionEvents {
       await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
     };
     await Promise.all([...nodes].map(wake));
+    return set.isPartial !== true;
   }
 
   /** Closes a session whose address another one has now; resolves when it has passed on all. */

@@ -30,6 +30,11 @@ export class RouteCache {
     return set === undefined || set.routes.length === 0 ? undefined : set;
   }
 
+  /** Of what was learnt of the user, be it that there is nobody; 0 when nothing was. */
+  revisionOf(user: string): number {
+    return this.#sets.peek(user)?.revision ?? 0;
+  }
+
   /**
    * @param isComplete it has what is not in etcd, too, which a set of the same revision may lack
    * @returns the newest set: this one, or a newer one known already

@@ -34,6 +34,8 @@ export interface ClaimParts {
 export class Claims {
   readonly #parts: ClaimParts;
   readonly #held = new Set<HeldClaim>();
+  /** Claims that are to be removed as soon as etcd answers, by key. */
+  readonly #left = new Map<string, Buffer>();
   readonly #watches = new Set<KeyWatch>();
 
   constructor(parts: ClaimParts) {
@@ -47,10 +49,16 @@ export class Claims {
     // Unique, so that a chore removes this claim and no later one.
     const value = Buffer.from(`${self}/${randomId(random)}`);
     const release = async () => {
-      await locks.run(key, () => writes.run({ request: whileItHolds(key, value) }));
+      await locks.run(key, () => this.#remove(key, value));
     };
-    const releaseLater = () => chores.add(`${key} ${value}`, release);
+    const releaseLater = () => {
+      this.#left.set(key, value);
+      chores.add(`${key} ${value}`, release);
+    };
     return locks.run(key, async () => {
+      // Our own, given back while etcd was away, is nobody's.
+      const left = this.#left.get(key);
+      if (left !== undefined) await this.#remove(key, left);
       const leaseId = lease.id;
       const request = whenWrittenAt(key, 0, put(key, value, leaseId));
       const outcome = await writes.run({ request }).catch((error: unknown) => {
@@ -70,6 +78,11 @@ export class Claims {
       if (!claim.isHeld) this.#lose(claim); // The lease was lost while etcd made it.
       return claim;
     });
+  }
+
+  async #remove(key: string, value: Buffer): Promise<void> {
+    await this.#parts.writes.run({ request: whileItHolds(key, value) });
+    if (this.#left.get(key) === value) this.#left.delete(key);
   }
 
   /** The lease cannot be proven any more. */

@@ -36,6 +36,8 @@ export interface Route {
 export interface RouteSet {
   readonly revision: number;
   readonly routes: readonly Route[];
+  /** It is what those nodes said that could be asked: there may be more. */
+  readonly isPartial?: boolean;
 }
 
 export interface BindResult {
@@ -100,6 +102,13 @@ export interface Routes extends AsyncDisposable {
   lookup(user: string): RouteSet | Promise<RouteSet>;
   /** Read from etcd now, linearizably, ignoring the cache, which it corrects. */
   read(user: string): Promise<RouteSet>;
+  /**
+   * Where to deliver what is for the user: as `lookup`, but where etcd does not answer it is what the
+   * live nodes say that they hold. Nobody may bind or take over by that.
+   * @param isFresh ignores the cache
+   * @throws Unavailable: etcd does not answer, and no node that does has anybody; there may be somebody
+   */
+  find(user: string, isFresh?: boolean): RouteSet | Promise<RouteSet>;
   /** Correct the cache with a set learned from another node, unless a newer one is known. */
   learn(user: string, set: RouteSet): void;
   /** The newest set known for a user who has a session on this node: exact, for corrections. */

@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Etcd } from "../../e2e/harness/etcd.ts";
 import { startEtcd } from "../../e2e/harness/etcd.ts";
 import { FakeClock } from "../base/fake-clock.ts";
+import type { AskOwnRoutes } from "./members.ts";
+import type { TestNode } from "./testing/etcd.ts";
 import { LEASE_SECONDS, TestCluster, until } from "./testing/etcd.ts";
 import { makeRoute } from "./testing/records.ts";
 
@@ -196,6 +198,33 @@ test("etcd paused: the lease is given up, nobody binds, and all is well afterwar
   expect(
     (await routes.bind(makeRoute({ node: "one", resource: "again" }))).set.routes,
   ).toHaveLength(2);
+});
+
+test("etcd paused: nodes find whom other nodes hold, and nobody is said to be away", async () => {
+  const cluster = startCluster();
+  const nodes = new Map<string, TestNode>();
+  const askOwnRoutes: AskOwnRoutes = async (node, user) => {
+    const asked = nodes.get(node);
+    if (asked === undefined) throw new Error("no link");
+    return asked.routes.own(user);
+  };
+  for (const name of ["one", "two"]) nodes.set(name, await cluster.start(name, { askOwnRoutes }));
+  const [one, two] = [nodes.get("one")?.routes, nodes.get("two")?.routes];
+  if (one === undefined || two === undefined) throw new Error("Cannot test: no nodes");
+  await until(() => one.nodes.has("two"));
+  const route = makeRoute({ node: "two" });
+  expect((await one.find(route.user)).routes).toEqual([]); // Known to be nobody.
+  await two.bind(route);
+  etcd.pause();
+  try {
+    expect(await one.find(route.user)).toMatchObject({ isPartial: true, routes: [route] });
+    expect(one.lookup(route.user)).toMatchObject({ routes: [route] });
+    await expect(one.find("somebody@example.com")).rejects.toMatchObject({ name: "Unavailable" });
+    await expect(one.read(route.user)).rejects.toMatchObject({ name: "Unavailable" });
+  } finally {
+    etcd.resume();
+  }
+  await until(async () => (await one.find(route.user, true)).isPartial !== true);
 });
 
 test("a lease that somebody revoked is replaced, and everything published again", async () => {

@@ -43,6 +43,8 @@ import { VoidCopies } from "./void-copies.ts";
 
 /** Keys of one page of a list of users. */
 const PAGE_USERS = 1_000;
+/** Users whom all nodes may be asked for at once. */
+const ASKING_MAX = 100;
 
 export interface EtcdRoutesOptions extends EtcdClientOptions {
   readonly self: NodeRecord;
@@ -111,6 +113,8 @@ class Engine implements EtcdRoutes {
   readonly #book = new Book();
   readonly #locks = new Locks();
   #isLeaving = false;
+  /** Users whom all nodes are asked for at this moment. */
+  #asking = 0;
 
   constructor(options: EtcdRoutesOptions) {
     const { clock, requestTimeoutMs, events, self } = options;
@@ -265,6 +269,11 @@ class Engine implements EtcdRoutes {
     return this.#learn(user, whole, true);
   }
 
+  find(user: string, isFresh = false): RouteSet | Promise<RouteSet> {
+    const known = isFresh ? undefined : this.#newest(user);
+    return known !== undefined && known.routes.length > 0 ? known : this.#find(user);
+  }
+
   learn(user: string, set: RouteSet): void {
     this.#learn(user, set);
   }
@@ -341,6 +350,39 @@ class Engine implements EtcdRoutes {
     this.#writes.close();
     this.#voids.close();
     this.#client.close();
+  }
+
+  /** The routes of a user, from etcd or failing that from the nodes. */
+  async #find(user: string): Promise<RouteSet> {
+    const read = this.read(user);
+    // Nobody waits for what does not answer; but the read tells when it answers again.
+    const held = this.#reads.isFailing ? await this.#heldByNodes(user) : undefined;
+    if (held !== undefined) {
+      read.catch(() => undefined);
+      return held;
+    }
+    return await read.catch(async (error: unknown) => {
+      const late = await this.#heldByNodes(user);
+      if (late === undefined) throw error;
+      return late;
+    });
+  }
+
+  /** Undefined: nobody that is known of, or too many ask. */
+  async #heldByNodes(user: string): Promise<RouteSet | undefined> {
+    if (this.#asking >= ASKING_MAX || this.#isLeaving) return undefined;
+    this.#asking += 1;
+    try {
+      const known = this.#newest(user);
+      const routes = await this.#members.held(user, this.own(user), known);
+      if (routes.length === 0) return undefined;
+      // By an old revision, so that each node that knows better says so. What we hold stays exact.
+      const revision = known?.revision ?? this.#cache.revisionOf(user);
+      const set = { revision, routes, isPartial: true };
+      return this.#book.known(user) === undefined ? this.#cache.learn(user, set, true) : set;
+    } finally {
+      this.#asking -= 1;
+    }
   }
 
   /** Everything that stands on the lease. */

@@ -216,3 +216,23 @@ test("what was known of a node that is down when it should answer is not said an
   expect(bench.lines.at(-1)).toBe("down two");
   expect(await asked).toEqual(nobody);
 });
+
+test("all live nodes say what they hold; of one resource that counts which stands on a lease", async () => {
+  const bench = new Bench();
+  bench.members.up(makeNode("two"));
+  const own = { routes: [here], isPublished: false };
+  expect(await bench.members.held(USER, own, undefined)).toEqual([here, theirs]);
+  const taken = { ...here, node: "two", session: "new" };
+  bench.held = { routes: [taken], isPublished: true };
+  expect(await bench.members.held(USER, own, undefined)).toEqual([taken]);
+});
+
+test("of a live node that does not say what it holds what was known counts", async () => {
+  const bench = new Bench();
+  bench.members.up(makeNode("two"));
+  bench.answer = async () => "broken";
+  const own = { routes: [], isPublished: true };
+  expect(await bench.members.held(USER, own, undefined)).toEqual([]);
+  const known = { revision: 4, routes: [here, theirs] };
+  expect(await bench.members.held(USER, own, known)).toEqual([theirs]);
+});

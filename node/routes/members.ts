@@ -128,10 +128,30 @@ export class Members {
    */
   complete(user: string, set: RouteSet, known: RouteSet | undefined): RouteSet | Promise<RouteSet> {
     if (this.#lapses.size === 0) return set;
-    const asked = [...this.#lapses.keys()].map((node) => this.#routesOf(node, user, known));
+    const asked = [...this.#lapses.keys()].map((node) => this.#answerOf(node, user, known));
     // Who went down since it was asked holds nothing any more.
     const isThere = ({ node }: Route) => this.#nodes.has(node);
-    return Promise.all(asked).then((found) => together(set, found.flat().filter(isThere)));
+    return Promise.all(asked).then((answers) => {
+      const found = answers.flatMap(({ routes }) => routes);
+      return together(set, found.filter(isThere));
+    });
+  }
+
+  /**
+   * What all live nodes say that they hold of a user, for when etcd does not say it: of one resource
+   * that several have, what stands on a lease.
+   * @param own what this node holds
+   * @param known of those who do not answer this counts
+   */
+  async held(user: string, own: OwnRoutes, known: RouteSet | undefined): Promise<readonly Route[]> {
+    const asked = [...this.#nodes.keys()].map((node) => this.#answerOf(node, user, known));
+    const all = [own, ...(await Promise.all(asked))];
+    const byLease = all.toSorted((one, other) => +other.isPublished - +one.isPublished);
+    const byResource = new Map<string, Route>();
+    for (const route of byLease.flatMap(({ routes }) => routes)) {
+      if (!byResource.has(route.resource)) byResource.set(route.resource, route);
+    }
+    return [...byResource.values()];
   }
 
   /** The session on a lapsed node that has this full address, if there is one. */
@@ -160,23 +180,21 @@ export class Members {
     return { ...set, routes: set.routes.filter(isThere) };
   }
 
-  async #routesOf(
-    node: string,
-    user: string,
-    known: RouteSet | undefined,
-  ): Promise<readonly Route[]> {
+  /** Never rejects. */
+  async #answerOf(node: string, user: string, known: RouteSet | undefined): Promise<OwnRoutes> {
+    const isTheirs = (route: Route) => route.node === node;
     const { ask, clock } = this.#options;
     try {
       const asked = ask?.(node, user) ?? Promise.resolve("gone" as const);
       const what = "ask a node for its routes";
       const answer = await withDeadline(asked, ANSWER_MS, "routes-timeout", what, clock);
-      if (answer === "gone") return [];
-      if (answer !== "broken") return answer.routes.filter((route) => route.node === node);
+      if (answer === "gone") return { routes: [], isPublished: false };
+      if (answer !== "broken") return { ...answer, routes: answer.routes.filter(isTheirs) };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.log.debug({ peer: node, reason }, "a node did not say what it holds");
     }
-    return known?.routes.filter((route) => route.node === node) ?? [];
+    return { routes: known?.routes.filter(isTheirs) ?? [], isPublished: false };
   }
 
   #tick(lapse: Lapse): void {

@@ -102,6 +102,10 @@ class MemoryRoutes implements Routes {
     return this.#set(user);
   }
 
+  find(user: string): RouteSet {
+    return this.lookup(user);
+  }
+
   async read(user: string): Promise<RouteSet> {
     return this.#set(user);
   }

@@ -75,9 +75,15 @@ export class Transactions {
   #inFlight = 0;
   #isPumpDue = false;
   #isClosed = false;
+  #isFailing = false;
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
+  }
+
+  /** The last commit failed. */
+  get isFailing(): boolean {
+    return this.#isFailing;
   }
 
   /** @throws Unavailable "routes-timeout", "routes-unavailable", "routes-lost-lease", "routes-overload" */
@@ -155,7 +161,9 @@ export class Transactions {
     try {
       const answer = await kv.txn({ success: [...requests, ...reads] });
       await this.#answer(batch, users, answer);
+      this.#isFailing = false;
     } catch (error) {
+      this.#isFailing = true;
       onFailure(error);
       for (const { reject } of batch) reject(unavailable(what, error));
     } finally {

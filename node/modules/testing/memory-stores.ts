@@ -38,6 +38,11 @@ export class MemoryStores {
     this.#failures.set(store, error);
   }
 
+  #failIf(store: string): void {
+    const failure = this.#failures.get(store);
+    if (failure !== undefined) throw failure;
+  }
+
   addUser(user: string): void {
     this.users.set(user, {} as Credentials);
   }
@@ -107,8 +112,7 @@ export class MemoryStores {
       rosters: {
         load: (user) =>
           later(() => {
-            const failure = this.#failures.get("rosters");
-            if (failure !== undefined) throw failure;
+            this.#failIf("rosters");
             return this.#load(user);
           }),
         item: (user, contact) => later(() => this.rosters.get(user)?.get(contact)),
@@ -122,8 +126,7 @@ export class MemoryStores {
       offline: {
         add: (user, message, messagesMax) =>
           later(() => {
-            const failure = this.#failures.get("offline");
-            if (failure !== undefined) throw failure;
+            this.#failIf("offline");
             const stored = this.offline.get(user) ?? new Map<string, OfflineMessage>();
             this.offline.set(user, stored);
             if (stored.size >= messagesMax && !stored.has(message.id)) return false;
@@ -132,6 +135,7 @@ export class MemoryStores {
           }),
         list: (user, limit, afterId = "") =>
           later(() => {
+            this.#failIf("offline");
             const behind = this.storedFor(user).filter(({ id }) => id > afterId);
             return behind.slice(0, limit);
           }),
@@ -185,8 +189,7 @@ export class MemoryStores {
   }
 
   #kept(user: string): Map<string, Buffer> {
-    const failure = this.#failures.get("documents");
-    if (failure !== undefined) throw failure;
+    this.#failIf("documents");
     const kept = this.documents.get(user) ?? new Map<string, Buffer>();
     this.documents.set(user, kept);
     return kept;

@@ -184,6 +184,10 @@ export class NodeRoutes implements Routes {
     return this.#cache.get(user) ?? this.read(user);
   }
 
+  find(user: string, isFresh = false): RouteSet | Promise<RouteSet> {
+    return isFresh ? this.read(user) : this.lookup(user);
+  }
+
   async read(user: string): Promise<RouteSet> {
     const { shared, weather, isLive } = this.#parts;
     await weather.wait(isLive);
