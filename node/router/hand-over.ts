@@ -133,12 +133,17 @@ export class HandOver {
 
   /** Whether the session before this one of its address, which was here and is over, has had that. */
   hadBefore(origin: Origin, full: string, sessionId: string): boolean {
-    const earlier = this.#repeats.find(origin, full);
-    if (earlier === undefined || earlier.isPassedOn || earlier.isCopy) return false;
-    const isOver = this.#parts.sessions().get(full)?.id !== earlier.session;
-    if (!isOver || earlier.session === sessionId) return false;
+    const had = this.#hadByAnother(origin, full, sessionId);
+    if (had === undefined || this.#parts.sessions().get(full)?.id === had) return false;
     this.#parts.counters.repeatsCut += 1;
     return true;
+  }
+
+  /** Another session of that address was given it, and has not passed it on: its client had it. */
+  #hadByAnother(origin: Origin, full: string, sessionId: string): string | undefined {
+    const earlier = this.#repeats.find(origin, full);
+    if (earlier === undefined || earlier.session === sessionId) return undefined;
+    return earlier.isPassedOn || earlier.isCopy ? undefined : earlier.session;
   }
 
   /** Whether somebody of that user has it, or had it: a session may be over whose client has it. */
@@ -232,9 +237,7 @@ export class HandOver {
     const earlier = this.#repeats.find(origin, full);
     if (earlier === undefined) return false;
     if (earlier.session !== sessionId) {
-      // Its client had it, acknowledged it, and is another session by now.
-      const isAcknowledged = !earlier.isPassedOn && !earlier.isCopy;
-      if (!again || !isAcknowledged) return false;
+      if (!again || this.#hadByAnother(origin, full, sessionId) === undefined) return false;
       this.#parts.counters.repeatsCut += 1;
       return true;
     }

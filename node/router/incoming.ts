@@ -2,6 +2,7 @@
 import type { ClientSession, Incoming } from "../session/contract.ts";
 import type { Carried } from "./carried.ts";
 import type { About, HandOver } from "./hand-over.ts";
+import type { Origin } from "./origin.ts";
 import type { SessionRecord } from "./session-wire.ts";
 
 const NOT_STORED: About = { origin: undefined, isStored: false, copy: undefined };
@@ -12,6 +13,16 @@ export interface IncomingParts {
   readonly onTakenOver: (session: ClientSession, from: string) => void;
 }
 
+/** What waits behind stored messages, without what the session was given out of the store meanwhile. */
+export function stillHeld({ waiting, held }: SessionRecord): SessionRecord["held"] {
+  const given = new Set(
+    waiting.map(({ about }) => about?.isStored === true && keyOf(about.origin)),
+  );
+  return held.filter(({ about }) => about?.origin === undefined || !given.has(keyOf(about.origin)));
+}
+
+const keyOf = (origin: Origin | undefined) => origin && `${origin.session} ${origin.count}`;
+
 export function incomingOf(record: SessionRecord, parts: IncomingParts): Incoming {
   const { handOver, carried, onTakenOver } = parts;
   return {
@@ -21,7 +32,7 @@ export function incomingOf(record: SessionRecord, parts: IncomingParts): Incomin
       for (const { stanza, about = NOT_STORED } of record.waiting) {
         if (!Buffer.isBuffer(stanza)) handOver.restore(session, stanza, about);
       }
-      for (const { stanza, about = NOT_STORED } of record.held) {
+      for (const { stanza, about = NOT_STORED } of stillHeld(record)) {
         if (!Buffer.isBuffer(stanza)) handOver.restoreHeld(session, stanza, about);
       }
       carried.import(session, record.carried);

@@ -18,7 +18,7 @@ import { EnvelopeError } from "../stanza/wire.ts";
 import type { Carried } from "./carried.ts";
 import type { Endings } from "./ended.ts";
 import type { HandOver } from "./hand-over.ts";
-import { incomingOf } from "./incoming.ts";
+import { incomingOf, stillHeld } from "./incoming.ts";
 import { BadFrame } from "./octets.ts";
 import type { Peers } from "./peers.ts";
 import type { SessionRecord } from "./session-wire.ts";
@@ -224,12 +224,14 @@ export class Keeping {
   }
 
   /** Its address is another client's by now: what it had goes on to others. */
-  #passOn({ state: { route }, waiting, held, recent }: SessionRecord): Promise<void> {
+  #passOn(record: SessionRecord): Promise<void> {
+    const { waiting, recent } = record;
+    const { route } = record.state;
     const { handOver, endings } = this.#parts;
     const ended = endedSession(route);
     handOver.restoreRecentLeft(ended, recent);
     const left: Envelope[] = [];
-    for (const { stanza, about } of [...waiting, ...held]) {
+    for (const { stanza, about } of [...waiting, ...stillHeld(record)]) {
       if (Buffer.isBuffer(stanza)) continue;
       if (about !== undefined) handOver.restoreLeft(ended, stanza, about);
       left.push(stanza);

@@ -217,6 +217,12 @@ test("etcd paused: nodes find whom other nodes hold, and nobody is said to be aw
   await two.bind(route);
   etcd.pause();
   try {
+    const isRead = () =>
+      one.read("nobody@example.com").then(
+        () => true,
+        () => false,
+      );
+    await until(async () => !(await isRead())); // Its threads do not all stop at once.
     expect(await one.find(route.user)).toMatchObject({ isPartial: true, routes: [route] });
     expect(one.lookup(route.user)).toMatchObject({ routes: [route] });
     await expect(one.find("somebody@example.com")).rejects.toMatchObject({ name: "Unavailable" });

@@ -333,7 +333,7 @@ class OpenDoor implements ClientDoor, Gate {
   }
 
   #listen(port: Pick<ListenerOptions, "port"> & Partial<ListenerOptions>): Promise<Listener> {
-    const { config, log, random } = this.#door;
+    const { config, log, random, clock } = this.#door;
     return (this.#options.listen ?? listen)({
       directTls: undefined,
       ...port,
@@ -341,6 +341,7 @@ class OpenDoor implements ClientDoor, Gate {
       limits: this.limits,
       gate: this,
       random,
+      clock,
       domain: () => this.#options.domains.values().next().value ?? "",
       onAcceptError: (error) => log.warn({ err: error }, "connection-not-accepted"),
     });

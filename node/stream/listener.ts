@@ -5,6 +5,7 @@
 
 import type { AddressInfo, BlockList, Socket } from "node:net";
 import { createServer } from "node:net";
+import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
@@ -31,6 +32,7 @@ export interface ListenerOptions {
   readonly limits: TransportLimits;
   readonly gate: Gate;
   readonly random: Random;
+  readonly clock: Clock;
   /** Stands in the header of a stream that is refused before it began. */
   readonly domain: () => string;
   /** The system could not hand over a connection, for want of descriptors usually. */
@@ -67,8 +69,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       if (taken === undefined) return;
       begin(socket, taken.origin, taken.beginsTls ? directTls : undefined);
     } catch (error) {
-      if (performance.now() - complainedMs < COMPLAINT_MS) return;
-      complainedMs = performance.now();
+      const nowMs = options.clock.monotonicMs();
+      if (nowMs - complainedMs < COMPLAINT_MS) return;
+      complainedMs = nowMs;
       options.onAcceptError(error as Error);
     }
   };

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
 import { expect, test } from "vitest";
+import { systemClock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
 import { listen } from "./listener.ts";
@@ -134,6 +135,7 @@ test("a port that is taken is a configuration error that names it", async () => 
     limits: { unauthenticatedStanzaBytesMax: 1, stanzaBytesMax: 1, waitingBytesMax: 1 },
     gate: { admit: () => undefined, release() {}, onTransport() {} },
     random: systemRandom,
+    clock: systemClock,
     domain: () => "localhost",
     onAcceptError() {},
   });
