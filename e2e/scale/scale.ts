@@ -37,6 +37,7 @@ const HELP = `Usage: npm run scale -- --only LIST [options]
   --servers LIST    zonda, ejabberd (its own cluster), in messages, presence and sessions: zonda
   --set OPTION=VALUE  of the nodes, in all but rosters and registry
   --write           puts the figures into docs/scaling.md
+  --as SECTION      there under that name, instead of that of the part
 `;
 
 const text = { type: "string" } as const;
@@ -48,7 +49,7 @@ function readArguments() {
       ...{ only: text, users: text, contacts: text, reads: text, data: text },
       ...{ servers: text, sessions: text, nodes: text, rate: text, seconds: text, routes: text },
       set: { type: "string", multiple: true, default: [] },
-      ...{ write: flag, help: flag },
+      ...{ write: flag, as: text, help: flag },
     },
   });
   return values;
@@ -137,7 +138,7 @@ const PARTS = {
 type Part = keyof typeof PARTS;
 
 /** The options that were given, as they are typed, without those that concern only us. */
-const shownOptions = ({ only, write, data, help, ...values }: Values): string =>
+const shownOptions = ({ only, write, as, data, help, ...values }: Values): string =>
   Object.entries(values)
     .flatMap(([name, value]) => [value].flat().map((one) => ` --${name} ${one}`))
     .join("");
@@ -158,7 +159,7 @@ async function main(): Promise<void> {
     const section = figures.section(`${command} on ${date} in ${minutes} minutes`);
     process.stdout.write(`${section}\n`);
     if (!values.write) continue;
-    await writeFile(PAGE, withSection(await readFile(PAGE, "utf8"), part, section));
+    await writeFile(PAGE, withSection(await readFile(PAGE, "utf8"), values.as ?? part, section));
   }
 }
 

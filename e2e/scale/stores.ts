@@ -123,26 +123,24 @@ async function readMnesia(place: Place): Promise<readonly number[]> {
   await mkdir(folder, { recursive: true });
   const options = { folder, archive: false, ...(await makeCertificate(folder)) };
   const startedMs = performance.now();
-  const first = await startEjabberd({ ...options, accounts: crowd(place) });
+  const byDefault = { evaluate: "ok = zonda_seed:keep(disc_only_copies)" };
+  const first = await startEjabberd({ ...options, accounts: crowd(place) }, byDefault);
   put("Load, s", seconds(startedMs));
   await first.stop();
   const restartedMs = performance.now();
-  const second = await startEjabberd({ ...options, accounts: [] });
+  const loaded = "ok = mnesia:wait_for_tables([roster], infinity)";
+  const second = await startEjabberd({ ...options, accounts: [] }, { evaluate: loaded });
   put("Start with the data, s", seconds(restartedMs));
   put("Memory, MiB", memoryKib(second) / 1_024);
   await second.stop();
-  const tables = ["roster.DCD", "roster.DCL"].map((name) => path.join(folder, "spool", name));
-  const sizes = tables.map((file) =>
-    stat(file).then(
-      ({ size }) => size,
-      () => 0,
-    ),
-  );
-  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-  put("On disk, bytes a user", bytes / place.users);
+  // The table and its index by user.
+  const tables = ["roster.DAT", "roster_3.DAT"].map((name) => path.join(folder, "spool", name));
+  const sizes = await Promise.all(tables.map(async (file) => (await stat(file)).size));
+  put("On disk, bytes a user", sizes.reduce((sum, size) => sum + size, 0) / place.users);
+  await dropFromMemory(tables);
   const times = path.join(folder, "times.txt");
-  const then = `zonda_seed:read("${await writeNames(place)}", <<"${DOMAIN}">>, "${times}")`;
-  const third = await startEjabberd({ ...options, accounts: [] }, { then });
+  const evaluate = `${loaded}, zonda_seed:read("${await writeNames(place)}", <<"${DOMAIN}">>, "${times}")`;
+  const third = await startEjabberd({ ...options, accounts: [] }, { evaluate });
   await third.stop();
   return fromNs(await readFile(times, "utf8"));
 }

@@ -1,7 +1,7 @@
 /** Debian's ejabberd on loopback, alone or as a node of a cluster, with accounts in its Mnesia. */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { freePort } from "../ports.ts";
 import type { Running } from "../process.ts";
@@ -87,7 +87,7 @@ export interface Membership {
 interface Besides {
   readonly member?: Membership;
   /** An Erlang expression that is evaluated once its accounts are there, before it counts as started. */
-  readonly then?: string;
+  readonly evaluate?: string;
 }
 
 /** Writes the accounts down and answers the expression that loads them. */
@@ -129,10 +129,13 @@ function distribution({ name, epmdPort }: Membership) {
   };
 }
 
-/** What it does once it runs: what `ejabberdctl join_cluster` does, or loading its accounts. */
-async function beginning(options: PeerOptions, { member, then = "ok" }: Besides): Promise<string> {
-  if (member?.joins !== undefined) return `ok = ejabberd_cluster:join('${member.joins}')`;
-  return `${await seeding(options)}, ${then}`;
+/** What it does once it runs: joining, as `ejabberdctl join_cluster` does it, or loading its accounts. */
+async function beginning(
+  options: PeerOptions,
+  { member, evaluate = "ok" }: Besides,
+): Promise<string> {
+  if (member?.joins !== undefined) return `ok = zonda_seed:join('${member.joins}')`;
+  return `${await seeding(options)}, ${evaluate}`;
 }
 
 /** @returns the file of its configuration */
@@ -164,6 +167,7 @@ export async function startEjabberd(
   const erl = path.join(programs, "erlexec");
   await run(erl, ["-noinput", "-eval", compile], { environment });
   const log = path.join(folder, "output.log");
+  await rm(log, { force: true }); // What was said before it was stopped would count.
   const own = besides.member === undefined ? undefined : distribution(besides.member);
   const running = await startProcess({
     name: "ejabberd",
