@@ -34,6 +34,7 @@ interface Place extends StoreSettings {
   readonly figures: Figures;
   /** Drawn by lot: who is read, the cold ones first. */
   readonly names: readonly string[];
+  readonly column: string;
   readonly put: (what: string, value: number) => void;
 }
 
@@ -63,7 +64,7 @@ async function readCassandra(place: Place): Promise<readonly number[]> {
   const { folder, users, contacts, names, figures, put } = place;
   const dir = path.join(folder, `rosters-${users}x${contacts}`);
   if ((await filesOf(dir, "rosters")).length === 0) {
-    await load(dir, { ...place, column: "zonda: Cassandra" }, figures);
+    await load(dir, place, figures);
   }
   await dropFromMemory(await filesOf(dir, "rosters"));
   const startedMs = performance.now();
@@ -166,7 +167,7 @@ export async function stores(settings: StoreSettings, figures: Figures): Promise
     const { folder, remove } = await scratch("stores", settings.data);
     const put = (what: string, value: number) => figures.put(what, column, value);
     try {
-      const times = await reading({ ...settings, folder, figures, names, put });
+      const times = await reading({ ...settings, folder, figures, names, column, put });
       const sorted = (from: number, to: number) => Float64Array.from(times.slice(from, to)).sort();
       figures.putTimes("Roster read, cold", column, sorted(0, cold), PARTS);
       // What is compiled as it runs is compiled in the first half.
