@@ -95,6 +95,7 @@ export type RouterServices = Pick<
   | "push"
   | "reply"
   | "show"
+  | "stateChanged"
   | "publish"
   | "after"
   | "tell"

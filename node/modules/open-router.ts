@@ -115,6 +115,7 @@ function lateBound(ready: () => Router): RouterServices {
     push: (template, user) => ready().push(template, user),
     reply: (template, full, node) => ready().reply(template, full, node),
     show: (session, envelope) => ready().show(session, envelope),
+    stateChanged: (session, key, value) => ready().stateChanged(session, key, value),
     publish: (session, available, priority) => ready().publish(session, available, priority),
     after: (envelope, task) => ready().after(envelope, task),
     tell: (event, session) => ready().tell(event, session),

@@ -11,18 +11,33 @@ export interface CarriedRegistration {
   readonly encode: (value: unknown) => unknown;
   /** What `encode` gave, of this version or the one before. @throws Error: it is left out */
   readonly decode: (said: unknown) => unknown;
+  /** The value after a change that `stateChanged` told of. @throws Error: it is left out */
+  readonly change: (value: unknown, said: unknown) => unknown;
 }
+
+/** In place of a key: what has changed since, a line for each change. */
+export const CHANGES = "+";
+const NEWLINE = Buffer.from("\n");
+
+/** @param value something that JSON can say, and `change` of the registration of `key` reads */
+export const changeLine = (key: string, value: unknown): Buffer =>
+  Buffer.from(JSON.stringify([key, value]));
+
+export const joinChanges = (lines: readonly Buffer[]): Buffer =>
+  Buffer.concat(lines.flatMap((line, at) => (at === 0 ? [line] : [NEWLINE, line])));
 
 /** What is kept under `key` goes along; what is not registered so stays behind. */
 export const carried = <Value>(
   key: string,
   encode: (value: Value) => unknown,
   decode: (said: never) => Value,
+  change: (value: Value | undefined, said: never) => Value | undefined = (value) => value,
 ): CarriedRegistration => ({
   kind: "carried",
   key,
   encode: encode as (value: unknown) => unknown,
   decode: decode as (said: unknown) => unknown,
+  change: change as (value: unknown, said: unknown) => unknown,
 });
 
 /** For what is only there or not. */
@@ -54,16 +69,30 @@ export class Carried {
     return said;
   }
 
-  import({ state, id }: ClientSession, said: ReadonlyMap<string, Buffer>): void {
+  import(session: ClientSession, said: ReadonlyMap<string, Buffer>): void {
+    const { state } = session;
     for (const [key, bytes] of said) {
       const registration = this.#byKey.get(key);
       if (registration === undefined) continue;
-      try {
+      this.#try(session, () => {
         state.set(key, registration.decode(JSON.parse(bytes.toString("utf8"))));
-      } catch (error) {
-        this.#counters.failures += 1;
-        this.#log.error({ err: error, session: id, key }, "cannot take over what a module kept");
-      }
+      });
+    }
+    for (const line of said.get(CHANGES)?.toString("utf8").split("\n") ?? []) {
+      this.#try(session, () => {
+        const [key, change] = JSON.parse(line) as [string, unknown];
+        const registration = this.#byKey.get(key);
+        if (registration !== undefined) state.set(key, registration.change(state.get(key), change));
+      });
+    }
+  }
+
+  #try({ id }: ClientSession, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#counters.failures += 1;
+      this.#log.error({ err: error, session: id }, "cannot take over what a module kept");
     }
   }
 }

@@ -187,10 +187,7 @@ export class HandOver {
       this.#origins.set(envelope, origin);
       if (remembered) this.#repeats.remember(origin, full, session.id);
     }
-    if (envelope.kind === "presence") {
-      this.#parts.shadows()?.stateMayChange(session);
-      return true;
-    }
+    if (envelope.kind === "presence") return true;
     if (origin !== undefined) this.#noteRecent(session, origin);
     return envelope.kind === "message" ? this.#whenSafe(session, consignment) : true;
   }

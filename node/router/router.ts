@@ -330,6 +330,11 @@ export class Router implements SessionEvents {
     this.#handOver.show(session, envelope);
   }
 
+  /** What a module keeps of it has changed, not by what its client sent. @param value see `carried` */
+  stateChanged(session: ClientSession, key: string, value: unknown): void {
+    this.#succession.shadows?.stateChanged(session, key, value);
+  }
+
   /** Publishes a session's availability; resolves after the commit. @throws Unavailable */
   async publish(session: ClientSession, available: boolean, priority: number): Promise<void> {
     const { route } = session;

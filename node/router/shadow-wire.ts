@@ -4,6 +4,7 @@
  */
 import type { Route } from "../routes/contract.ts";
 import type { MirrorItem, MirrorKind, Verdict } from "../shadow/mirror.ts";
+import { CHANGES, joinChanges } from "./carried.ts";
 import { readRoute, writeRoute } from "./frames.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
 import type { Origin } from "./origin.ts";
@@ -93,7 +94,7 @@ export interface Change {
   readonly held: readonly Packed[];
   /** As it is now; undefined: as it was. */
   readonly route: Route | undefined;
-  /** What is new of what modules keep; empty bytes for what is gone. */
+  /** What is new of what modules keep; empty bytes for what is gone; below CHANGES what is added to it. */
   readonly carried: ReadonlyMap<string, Buffer>;
   /** It has ended: whoever goes on with it ends it, too. */
   readonly isOver: boolean;
@@ -176,8 +177,9 @@ export function changeCopy(copy: Copy, payload: Buffer): Copy {
   // Cut off half at once, so that most additions move nothing.
   if (copy.recent.length > RECENT_MAX) copy.recent.splice(0, copy.recent.length - RECENT_MAX / 2);
   for (const [key, bytes] of change.carried) {
+    const known = key === CHANGES ? copy.carried.get(key) : undefined;
     if (bytes.length === 0) copy.carried.delete(key);
-    else copy.carried.set(key, bytes);
+    else copy.carried.set(key, known === undefined ? bytes : joinChanges([known, bytes]));
   }
   return copy;
 }

@@ -21,6 +21,7 @@ import type { Encoded, MirrorStats } from "../shadow/mirror.ts";
 import { Mirror } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Carried } from "./carried.ts";
+import { CHANGES, changeLine, joinChanges } from "./carried.ts";
 import { Delivered } from "./delivered.ts";
 import type { Endings } from "./ended.ts";
 import type { HandOver } from "./hand-over.ts";
@@ -34,8 +35,8 @@ const PIECE_BYTES = 512 * 1024;
 const RENOUNCE_PAUSE_MS = 1_000;
 /** While the lease cannot be proven, others may take our sessions over: ask them this often. */
 const DOUBT_MS = 1_000;
-/** What others' presence changes of a session's state is told at most this often. */
-const STATE_MS = 2_000;
+/** Changes of what modules keep, one by one, before all of it is sent. */
+const CHANGES_MAX = 256;
 
 export interface ShadowParts {
   readonly mesh: Mesh;
@@ -68,6 +69,10 @@ interface Followed {
   /** What modules keep of it may change until the stanza of that place is accepted. */
   stateUntil: number;
   isStateDue: boolean;
+  /** Changes of it that the shadow has not been told. */
+  changes: Buffer[];
+  /** How many it has been told since it was sent all. */
+  changesSent: number;
 }
 
 export class Shadows implements Shadow {
@@ -76,9 +81,6 @@ export class Shadows implements Shadow {
   readonly #withheld: Withheld;
   readonly #delivered: Delivered;
   readonly #followed = new Map<string, Followed>();
-  /** Sessions whose state may have changed by what they were told. */
-  #told = new Set<Followed>();
-  #tellTimer: Timer | undefined;
   #doubtTimer: Timer | undefined;
 
   constructor(parts: ShadowParts) {
@@ -107,7 +109,8 @@ export class Shadows implements Shadow {
   }
 
   begin(session: MovableSession): void {
-    const followed = { session, sent: undefined, stateUntil: 0, isStateDue: false };
+    const state = { stateUntil: 0, isStateDue: false, changes: [], changesSent: 0 };
+    const followed: Followed = { session, sent: undefined, ...state };
     this.#followed.set(session.id, followed);
     this.#mirror.begin(session.id);
   }
@@ -165,12 +168,12 @@ export class Shadows implements Shadow {
     if (followed !== undefined) followed.stateUntil = place;
   }
 
-  /** The same for what it was told: less urgent. */
-  stateMayChange({ id }: ClientSession): void {
+  /** So much of it has changed: that goes with the next word, before its client has what comes next. */
+  stateChanged({ id }: ClientSession, key: string, value: unknown): void {
     const followed = this.#followed.get(id);
     if (followed === undefined || followed.isStateDue) return;
-    this.#told.add(followed);
-    this.#tellTimer ??= this.#parts.clock.after(STATE_MS, () => this.#tell());
+    followed.changes.push(changeLine(key, value));
+    followed.isStateDue = followed.changes.length + followed.changesSent >= CHANGES_MAX;
   }
 
   nodeUp({ incarnation }: NodeRecord): void {
@@ -198,16 +201,6 @@ export class Shadows implements Shadow {
   leaseRegained(): void {
     this.#doubtTimer?.cancel();
     this.#doubtTimer = undefined;
-  }
-
-  #tell(): void {
-    this.#tellTimer = undefined;
-    const told = this.#told;
-    this.#told = new Set();
-    for (const followed of told) {
-      followed.isStateDue = true;
-      this.#mirror.changed(followed.session.id);
-    }
   }
 
   #choose(id: string, isUsable: (node: string) => boolean): string | undefined {
@@ -302,7 +295,7 @@ export class Shadows implements Shadow {
       released: Math.min(sent.held, left) - sent.released,
       held: held.stanzas,
       route: session.route === sent.route ? undefined : session.route,
-      carried: isStateDue ? this.#newState(session, sent) : NOTHING,
+      carried: isStateDue ? this.#newState(followed, sent) : takeChanges(followed),
       isOver: false,
     });
     sent.progress = progress;
@@ -352,7 +345,7 @@ export class Shadows implements Shadow {
   }
 
   /** What the shadow does not have yet of what modules keep. */
-  #newState(session: MovableSession, sent: Sent): ReadonlyMap<string, Buffer> {
+  #newState({ session, changesSent }: Followed, sent: Sent): ReadonlyMap<string, Buffer> {
     const now = this.#parts.carried.export(session);
     const news = new Map<string, Buffer>();
     for (const [key, bytes] of now) {
@@ -360,12 +353,14 @@ export class Shadows implements Shadow {
     }
     for (const key of sent.carried.keys()) if (!now.has(key)) news.set(key, NO_BYTES);
     sent.carried = fingerprints(now);
+    if (changesSent > 0) news.set(CHANGES, NO_BYTES);
     return news;
   }
 
   #stateSent(followed: Followed, received: number): void {
     followed.isStateDue = false;
-    this.#told.delete(followed);
+    followed.changes = [];
+    followed.changesSent = 0;
     // The handlers of a stanza that is not accepted yet may change it once more.
     if (received >= followed.stateUntil) followed.stateUntil = 0;
   }
@@ -376,6 +371,14 @@ interface HeldPart {
   /** The place of the next. */
   readonly until: number;
   readonly isComplete: boolean;
+}
+
+function takeChanges(followed: Followed): ReadonlyMap<string, Buffer> {
+  const { changes } = followed;
+  if (changes.length === 0) return NOTHING;
+  followed.changes = [];
+  followed.changesSent += changes.length;
+  return new Map([[CHANGES, joinChanges(changes)]]);
 }
 
 /** To see whether it has changed, without keeping it. */

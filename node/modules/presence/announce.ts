@@ -20,7 +20,7 @@ import type {
 import { CONSUME, consume } from "../contract.ts";
 import { asNews } from "./news.ts";
 import type { PresenceState } from "./state.ts";
-import { isHere, stateOf } from "./state.ts";
+import { isHere, setAudience, stateOf } from "./state.ts";
 import type { Untold } from "./untold.ts";
 import { gone, probeOf } from "./untold.ts";
 
@@ -238,11 +238,8 @@ export class Announcer {
     const { last, audience } = state;
     if (last === undefined || audience.has(contact) === isShown) return undefined;
     if (isShown && this.#isBlocked(session, contact)) return undefined;
-    if (isShown) {
-      audience.add(contact);
-      return this.#untold.tell(last, [contact]);
-    }
-    audience.delete(contact);
+    setAudience(this.#host.router, session, contact, isShown);
+    if (isShown) return this.#untold.tell(last, [contact]);
     return this.#untold.tell(gone(session.jid, this.#host.router.nowMs()), [contact]);
   }
 

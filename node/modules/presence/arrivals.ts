@@ -4,7 +4,7 @@ import type { ClientSession, Envelope, Host, RosterService } from "../contract.t
 import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer } from "./announce.ts";
 import type { Sightings } from "./sightings.ts";
-import { knownState } from "./state.ts";
+import { knownState, setAudience } from "./state.ts";
 import type { Untold } from "./untold.ts";
 
 /**
@@ -74,7 +74,9 @@ export class PresenceArrivals {
   #answer({ from }: Envelope, session: ClientSession, fromNode: string): void {
     const state = knownState(session);
     if (state?.last === undefined || from.full === session.jid.full) return;
-    if (from.bare !== session.jid.bare) state.audience.add(from.bare);
+    if (from.bare !== session.jid.bare) {
+      setAudience(this.#host.router, session, from.bare, true);
+    }
     if (from.isBare) void this.#untold.tell(state.last, [from.bare]);
     else void this.#untold.reply(state.last, from, fromNode);
   }

@@ -4,6 +4,7 @@ import { Unavailable } from "../../base/errors.ts";
 import { FakeClock } from "../../base/fake-clock.ts";
 import type { RawClient } from "../../session/testing/raw-client.ts";
 import { DoorCluster } from "../testing/door-cluster.ts";
+import { knownState } from "./state.ts";
 
 const JULIET = "juliet@localhost/device";
 const GRACE_MS = 4_000;
@@ -174,4 +175,20 @@ test("who went or came while a session had no node is seen by it afterwards", as
   const seen = presences(await client.read(/<iq[^>]*id='end'(?:.|\n)*?<\/iq>/));
   expect(seen).toContain(`unavailable ${romeo.address}`);
   expect(seen).toContain(`available ${nurse.address}`);
+});
+
+test("whom a client was shown just before its node died is known to the node that goes on", async () => {
+  const { cluster, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.stores.befriend("nurse@localhost", "juliet@localhost");
+  const nurse = await cluster.online(2, "nurse");
+  await juliet.client.read(/<presence[^>]*from='nurse@localhost\/device'[^>]*>/);
+  cluster.kill(1);
+  juliet.client.destroy();
+  cluster.expire(1);
+  await cluster.settle();
+  const sessions = cluster.nodes
+    .filter(({ isAlive }) => isAlive)
+    .flatMap(({ kit }) => kit.door.sessions.get(JULIET) ?? []);
+  expect(sessions.map((one) => knownState(one)?.seen?.get(nurse.address))).toEqual(["node-3"]);
 });

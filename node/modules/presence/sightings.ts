@@ -12,7 +12,7 @@ import type { ClientSession, Envelope, Host, RosterService } from "../contract.t
 import { CONSUME, PASS } from "../contract.ts";
 import type { Announcer } from "./announce.ts";
 import { isNews, withoutMark } from "./news.ts";
-import { isHere, knownState, stateOf } from "./state.ts";
+import { isHere, knownState, setSeen, stateOf } from "./state.ts";
 
 /** Users whose routes are read, and sessions whose rosters are, at the same time. */
 const USERS_AT_ONCE = 500;
@@ -96,16 +96,16 @@ export class Sightings {
   }
 
   #note({ from, type }: Envelope, session: ClientSession, fromNode: string): void {
+    const { router } = this.#host;
     if (type === "unavailable") {
-      knownState(session)?.seen?.delete(from.full);
+      if (knownState(session)?.seen?.has(from.full)) setSeen(router, session, from.full, undefined);
       return;
     }
     // Alone, the node knows of each end itself, and nobody else will ever go on with a session.
-    if (this.#host.router.isAlone) return;
-    const state = stateOf(session);
-    const seen = state.seen ?? new Map();
-    if (seen.size >= this.#limits.seenMax && !seen.has(from.full)) return;
-    state.seen = seen.set(from.full, fromNode);
+    if (router.isAlone) return;
+    const seen = knownState(session)?.seen;
+    if (seen !== undefined && seen.size >= this.#limits.seenMax && !seen.has(from.full)) return;
+    setSeen(router, session, from.full, fromNode);
   }
 
   /**
@@ -249,11 +249,8 @@ export class Sightings {
     const { router } = this.#host;
     const seen = knownState(session)?.seen;
     if (seen?.has(full) !== true) return;
-    if (node !== undefined) {
-      seen.set(full, node);
-      return;
-    }
-    seen.delete(full);
+    setSeen(router, session, full, node);
+    if (node !== undefined) return;
     const attributes = { xmlns: CLIENT_NS, type: "unavailable", from: full, to: session.jid.full };
     router.show(session, fromElement(el("presence", attributes), router.nowMs()));
   }

@@ -20,19 +20,69 @@ export interface PresenceState {
   changes: Map<string, boolean> | undefined;
 }
 
+const newState = (): PresenceState => ({
+  last: undefined,
+  audience: new Set(),
+  directed: undefined,
+  seen: undefined,
+  isUnsure: false,
+  changes: undefined,
+});
+
 export function stateOf(session: ClientSession): PresenceState {
   const known = session.state.get(KEY) as PresenceState | undefined;
   if (known !== undefined) return known;
-  const state: PresenceState = {
-    last: undefined,
-    audience: new Set(),
-    directed: undefined,
-    seen: undefined,
-    isUnsure: false,
-    changes: undefined,
-  };
+  const state = newState();
   session.state.set(KEY, state);
   return state;
+}
+
+type Following = Pick<Host["router"], "stateChanged">;
+
+/** It is shown that address at that node; undefined: as gone. Its copy knows when its client does. */
+export function setSeen(
+  router: Following,
+  session: ClientSession,
+  full: string,
+  node: string | undefined,
+): void {
+  const state = stateOf(session);
+  if (state.seen?.get(full) === node) return;
+  const change: Change = { seen: full, node };
+  router.stateChanged(session, KEY, change);
+  applyChange(state, change);
+}
+
+/** An account sees it from now on, or no longer. */
+export function setAudience(
+  router: Following,
+  session: ClientSession,
+  account: string,
+  sees: boolean,
+): void {
+  const state = stateOf(session);
+  if (state.audience.has(account) === sees) return;
+  const change: Change = { audience: account, sees };
+  router.stateChanged(session, KEY, change);
+  applyChange(state, change);
+}
+
+type Change =
+  | { readonly seen: string; readonly node: string | undefined }
+  | { readonly audience: string; readonly sees: boolean };
+
+function applyChange(state: PresenceState, change: Change): void {
+  if ("audience" in change) {
+    if (change.sees) state.audience.add(change.audience);
+    else state.audience.delete(change.audience);
+    return;
+  }
+  const { seen: full, node } = change;
+  if (node === undefined) state.seen?.delete(full);
+  else {
+    state.seen ??= new Map();
+    state.seen.set(full, node);
+  }
 }
 
 /** The state of a session that has any, so that asking makes none. */
@@ -69,4 +119,8 @@ export const carriedPresence = carried<PresenceState>(
     isUnsure,
     changes: undefined,
   }),
+  (state = newState(), change: Change) => {
+    applyChange(state, change);
+    return state;
+  },
 );
