@@ -1,4 +1,4 @@
-/** Programs written in Go, built from a folder that holds no more than go.mod and go.sum. */
+/** Programs written in Go, built from a folder with go.mod and go.sum, and no more unless it says so. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { cached } from "./cache.ts";
@@ -12,6 +12,8 @@ export interface GoBuild {
   readonly about: string;
   /** Import paths of main packages; each program is named for the last part. */
   readonly packages: readonly string[];
+  /** Files of the folder itself, whose package is then "." and named for the folder. */
+  readonly sources?: readonly string[];
   /** "-X package.name=value", to stamp a version in. */
   readonly stamps?: readonly string[];
 }
@@ -19,9 +21,11 @@ export interface GoBuild {
 const HOUR_MS = 3_600_000;
 
 /** @returns the folder with the programs */
-export function goBuild({ name, about, packages, stamps = [] }: GoBuild): Promise<string> {
+export function goBuild(build: GoBuild): Promise<string> {
+  const { name, about, packages, sources = [], stamps = [] } = build;
   const module = path.join(import.meta.dirname, "build", name);
-  const inputs = ["go.mod", "go.sum"].map((file) => readFileSync(path.join(module, file)));
+  const files = ["go.mod", "go.sum", ...sources];
+  const inputs = files.map((file) => readFileSync(path.join(module, file)));
   const linker = `-ldflags=${["-s", "-w", ...stamps].join(" ")}`;
   return cached({
     name,
