@@ -76,15 +76,55 @@ def security(config):
     return layer._replace(ssl_context_factory=context)
 
 
+class Line:
+    """The way of one client to the server, which can be cut."""
+
+    @classmethod
+    async def to(cls, host, port):
+        line = cls()
+        line.target, line.writers, line.tasks = (host, port), [], []
+        line.server = await asyncio.start_server(line.on_client, "127.0.0.1", 0)
+        line.port = line.server.sockets[0].getsockname()[1]
+        return line
+
+    async def on_client(self, reader, writer):
+        self.tasks.append(asyncio.current_task())
+        there_reader, there_writer = await asyncio.open_connection(*self.target)
+        self.writers += [writer, there_writer]
+        await asyncio.gather(
+            self.passed(reader, there_writer), self.passed(there_reader, writer)
+        )
+
+    @staticmethod
+    async def passed(reader, writer):
+        try:
+            while chunk := await reader.read(65536):
+                writer.write(chunk)
+        except OSError:
+            pass  # A broken connection is an end, too.
+        writer.close()
+
+    def cut(self):
+        """As when a network goes: what is connected now is no more."""
+        for writer in self.writers:
+            writer.transport.abort()
+
+    async def over(self):
+        self.server.close()
+        await asyncio.gather(*self.tasks)
+
+
 class Person:
-    def __init__(self, config, name):
+    def __init__(self, config, name, port=None):
         jid = aioxmpp.JID.fromstr(f"{name}@{config['domain']}")
         self.client = aioxmpp.PresenceManagedClient(jid, security(config))
-        peer = (config["host"], config["port"], aioxmpp.connector.STARTTLSConnector())
+        peer = (config["host"], port or config["port"], aioxmpp.connector.STARTTLSConnector())
         self.client.override_peer = [peer]
         self.roster = self.client.summon(aioxmpp.RosterClient)
         self.presence = self.client.summon(aioxmpp.PresenceClient)
         self.client.summon(aioxmpp.DiscoServer)
+        self.resumed = asyncio.Event()
+        self.client.on_stream_resumed.connect(self.on_resumed)
         self.carbons = self.client.summon(aioxmpp.CarbonsClient)
         self.messages = asyncio.Queue()
         self.results = asyncio.Queue()
@@ -94,6 +134,9 @@ class Person:
         dispatcher.register_callback(None, None, self.on_message)
         self.roster.on_subscribe.connect(self.on_subscribe)
         self.roster.on_entry_subscription_state_changed.connect(self.on_entry)
+
+    def on_resumed(self):
+        self.resumed.set()
 
     def on_message(self, stanza):
         if stanza.mam_result is not None:
@@ -116,6 +159,12 @@ class Person:
         stanza.body[None] = body
         await self.client.send(stanza)
 
+    async def leave(self):
+        gone = asyncio.Event()
+        self.client.on_stopped.connect(gone.set, self.client.on_stopped.STRONG)
+        self.client.stop()
+        await gone.wait()
+
     async def page(self, previous):
         query = Query()
         query.page = ResultSetMetadata.limit(5) if previous is None else previous.next_page(5)
@@ -135,8 +184,27 @@ async def history(person):
     return pages
 
 
-async def talk(config):
-    romeo, desk, juliet = (Person(config, name) for name in ("paris", "paris", "rosaline"))
+async def resumption(config, line, romeo, juliet):
+    """Breaks his connection, or lets whoever runs this do it, who then says a line."""
+    own = romeo.client.local_jid
+    if config.get("waits"):
+        await asyncio.to_thread(sys.stdin.readline)
+    else:
+        line.cut()
+    await juliet.send(own, "while away")
+    async with asyncio.timeout(3 * WAIT_SECONDS):
+        await romeo.resumed.wait()
+    say("resumed", romeo.client.local_jid == own)
+    await juliet.send(own, "afterwards")
+    say("heard once", await take(romeo.messages, 2))
+    await romeo.send(juliet.client.local_jid, "here again")
+    say("heard from him", await take(juliet.messages, 1))
+
+
+async def talk(config, faults):
+    line = await Line.to(config["host"], config["port"])
+    romeo = Person(config, "paris", line.port)
+    desk, juliet = (Person(config, name) for name in ("paris", "rosaline"))
     async with romeo.client.connected(), desk.client.connected(), juliet.client.connected():
         own, hers = romeo.client.local_jid, juliet.client.local_jid
         say("roster", len(romeo.roster.items))
@@ -156,13 +224,18 @@ async def talk(config):
         await aioxmpp.ping.ping(romeo.client, own.replace(localpart=None, resource=None))
         say("pages", await history(romeo))
         say("history", await take(romeo.results, MESSAGES + 1) == [*wanted, "answer"])
+        await desk.leave()  # What comes while a node is dead would go to him there.
+        say("faults", faults.found)
+        await resumption(config, line, romeo, juliet)
+    await line.over()
 
 
 async def main():
     faults = Faults()
     logging.getLogger("aioxmpp").addHandler(faults)
-    await talk(json.loads(sys.argv[1]))
-    say("faults", faults.found)
+    await talk(json.loads(sys.argv[1]), faults)
+    # Besides that its connection broke.
+    say("faults of the rest", [one for one in faults.found if not one.startswith("stream failed")])
 
 
 asyncio.run(main())

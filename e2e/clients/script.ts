@@ -13,20 +13,29 @@ export interface ScriptConfig {
   readonly port: number;
   /** PEM file that the clients trust. */
   readonly authority: string;
+  /** Before it breaks a connection it says its step "faults", and waits until `onStep` has seen to that. */
+  readonly waits?: boolean;
   /** For a script that is a component, too: where and as whom. */
   readonly component?: { readonly domain: string; readonly secret: string; readonly port: number };
 }
 
 type Steps = [step: string, outcome: unknown][];
+/** Called at each step; whoever `waits` goes on when it has resolved. */
+type OnStep = (step: string) => Promise<void>;
 
 /**
  * The steps of a Python script in order.
  * @param name of a file beside this one
  * @throws Error when it does not end well, whatever it said before
  */
-export async function runScript(name: string, config: ScriptConfig): Promise<Steps> {
+export async function runScript(
+  name: string,
+  config: ScriptConfig,
+  onStep?: OnStep,
+): Promise<Steps> {
   const library = name.startsWith("aioxmpp") ? "aioxmpp" : "slixmpp";
-  return stepsOf(await pythonWith(library), [path.join(import.meta.dirname, name)], config);
+  const words = [path.join(import.meta.dirname, name)];
+  return stepsOf(await pythonWith(library), words, config, onStep);
 }
 
 /** The steps of the client in rust/, which is built when it is not there yet. @throws Error likewise */
@@ -38,9 +47,10 @@ async function stepsOf(
   command: string,
   words: readonly string[],
   config: ScriptConfig,
+  onStep: OnStep = () => Promise.resolve(),
 ): Promise<Steps> {
   const program = spawn(command, [...words, JSON.stringify(config)], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, SSL_CERT_FILE: config.authority },
     timeout: 90_000,
   });
@@ -49,6 +59,8 @@ async function stepsOf(
   for await (const line of createInterface(program.stdout)) {
     const { step, outcome } = JSON.parse(line) as { step: string; outcome: unknown };
     said.push([step, outcome]);
+    await onStep(step);
+    if (config.waits && step === "faults") program.stdin.write("go on\n");
   }
   const [code, signal] = (await ended) as [number | null, NodeJS.Signals | null];
   if (code !== 0) {

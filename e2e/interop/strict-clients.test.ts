@@ -72,7 +72,7 @@ test(
   COMPILING_MS,
 );
 
-test("aioxmpp makes contacts, talks, and reads copies and history without a complaint", async () => {
+test("aioxmpp makes contacts, talks, reads copies and history, and resumes without a complaint", async () => {
   expect(await runScript("aioxmpp_strict.py", config())).toEqual([
     ["roster", 0],
     ["contacts", true],
@@ -82,5 +82,9 @@ test("aioxmpp makes contacts, talks, and reads copies and history without a comp
     ["pages", 2],
     ["history", true],
     ["faults", []],
+    ["resumed", true],
+    ["heard once", ["while away", "afterwards"]],
+    ["heard from him", ["here again"]],
+    ["faults of the rest", []],
   ]);
 }, 120_000);
