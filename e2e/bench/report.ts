@@ -151,7 +151,7 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   JavaScript, Node's and ours, 17 % in V8's built-ins, 10 % in its runtime, 10 % in collecting garbage, 7 % in SQLite with its
   locks, 5 % in compiling. By feature: SASL 9 %, presence 9 %, answering the roster 7 %, ending the session 4 %, stored messages 2 %.
   Counted over 200 of them with their ends: 257 promises, 28 calls of \`nextTick\`, 27 buffers made of strings, seven statements
-  that read and one that writes, each.
+  that read (two of them for the roster, which are one since) and one that writes, each.
 - *A seed session* besides: 10 % in commits, 4 of it in flushing. It stores twice, its message and when its user was last
   there. SQLite's locks are 0.6 %, giving memory back at once is 0.7 % and some of the 1.9 % for page faults. With eight under
   way each read its roster 1.35 times, because every commit made the store forget; now only the user's own changes do.
