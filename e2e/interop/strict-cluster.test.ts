@@ -1,0 +1,63 @@
+/**
+ * aioxmpp, as in strict-clients.test.ts, each of its sessions on another node of a cluster. The node of one of
+ * them is killed, and it resumes elsewhere.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RawClient } from "../../node/session/testing/raw-client.ts";
+import { runScript } from "../clients/script.ts";
+import { startBalancer } from "../harness/balancer.ts";
+import type { ClusterNode } from "../harness/cluster-node.ts";
+import type { Cluster } from "../harness/start-cluster.ts";
+import { startCluster } from "../harness/start-cluster.ts";
+
+const PASSWORD = "secret";
+
+let cluster: Cluster;
+const serving = () => cluster.nodes.filter((node) => node.isRunning());
+
+beforeAll(async () => {
+  const sets = ["routes.etcd.leaseSeconds=4", "c2s.resumeSeconds=60"];
+  cluster = await startCluster({ nodes: 4, sets });
+  for (const name of ["paris", "rosaline"]) await register(name);
+}, 300_000);
+afterAll(() => cluster.stop());
+
+async function register(name: string): Promise<void> {
+  const client = await RawClient.connect((cluster.nodes[0] as ClusterNode).c2s);
+  await client.open();
+  const fields = `<username>${name}</username><password>${PASSWORD}</password>`;
+  client.send(`<iq type='set' id='new'><query xmlns='jabber:iq:register'>${fields}</query></iq>`);
+  expect(await client.read(/<iq [^>]*>/)).toContain("type='result'");
+  client.destroy();
+}
+
+/** What is said of each step when the node of whoever logs in first is killed. */
+async function killed(script: string): Promise<unknown> {
+  const ports = () => serving().map(({ c2s }) => c2s);
+  await using balancer = await startBalancer(ports);
+  const first = serving()[1] as ClusterNode; // Its turn begins there.
+  const config = {
+    ...{ domain: "localhost", password: PASSWORD, host: "127.0.0.1", port: balancer.port },
+    ...{ authority: cluster.authority as string, waits: true },
+  };
+  return await runScript(script, config, async (step) => {
+    if (step === "faults") await first.kill("SIGKILL");
+  });
+}
+
+test("aioxmpp has no complaint, and resumes on another node", async () => {
+  expect(await killed("aioxmpp_strict.py")).toEqual([
+    ["roster", 0],
+    ["contacts", true],
+    ["heard in order", true],
+    ["copied in order", true],
+    ["answer", ["answer"]],
+    ["pages", 2],
+    ["history", true],
+    ["faults", []],
+    ["resumed", true],
+    ["heard once", ["while away", "afterwards"]],
+    ["heard from him", ["here again"]],
+    ["faults of the rest", []],
+  ]);
+}, 180_000);
