@@ -241,12 +241,6 @@ const MESH: readonly Unheld[] = [
   },
   { invariant: "order", reason: "what is stored in doubt comes later than what is sent after it" },
 ];
-const LEASE: readonly Unheld[] = [
-  {
-    invariant: "order",
-    reason: "what is stored while routes are gone comes later than what is sent then",
-  },
-];
 
 /**
  * What does not hold yet, so that it is not checked in stories with such faults: each line goes when
@@ -263,13 +257,7 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "cut-mesh-one-way": MESH,
   "slow-mesh": MESH,
   pause: MESH,
-  "cut-etcd": LEASE,
-  "cut-etcd-one-way": LEASE,
-  "slow-etcd": LEASE,
-  "etcd-away": LEASE,
-  "etcd-replies": LEASE,
   "lose-lease": [
-    ...LEASE,
     {
       invariant: "claims",
       reason: "a lease that somebody revoked is not given up before it is gone",
