@@ -18,6 +18,7 @@ test("what arrived once and in order is no fault", () => {
     returned: 0,
     lost: [],
     repeated: [],
+    again: [],
     outOfOrder: [],
     slowestMs: 10,
   });
@@ -42,8 +43,8 @@ test("a letter that was not acknowledged may be missing, one sent anew may come 
   ledger.acknowledge(anew);
   ledger.arrive(anew, 1);
   ledger.arrive(anew, 2);
-  const { lost, repeated } = ledger.verdict();
-  expect({ lost, repeated }).toEqual({ lost: [], repeated: [] });
+  const { lost, repeated, again } = ledger.verdict();
+  expect({ lost, repeated, again }).toEqual({ lost: [], repeated: [], again: [anew] });
 });
 
 test("what a recipient that could not resume had may come once more", () => {
@@ -54,7 +55,7 @@ test("what a recipient that could not resume had may come once more", () => {
     ledger.arrive(id, 2);
   }
   ledger.arrive("a.b.2", 3);
-  expect(ledger.verdict().repeated).toEqual(["a.b.2"]);
+  expect(ledger.verdict()).toMatchObject({ repeated: ["a.b.2"], again: ["a.b.1"] });
 });
 
 test("a letter that comes back to its sender is neither delivered nor lost", () => {

@@ -7,12 +7,12 @@ export interface Letter {
   readonly number: number;
   readonly sentMs: number;
   isAcknowledged: boolean;
-  /** The sender could not resume, so it sent it anew: two of it are no fault of the server. */
-  isSentAnew: boolean;
+  /** How often the sender could not resume, so it sent it anew: each may be one more of it. */
+  sentAnew: number;
   /** The sender was told that it does not arrive. */
   isReturned: boolean;
-  /** The recipient had it and could not resume: one more of it is no fault of the server. */
-  isExpectedAgain: boolean;
+  /** How often the recipient had it and could not resume, before the server can know: as above. */
+  expectedAgain: number;
   /** When it arrived, each time. */
   readonly arrivedMs: number[];
 }
@@ -26,6 +26,8 @@ export interface Verdict {
   /** Acknowledged to the sender, and neither returned nor ever seen by the recipient. */
   readonly lost: readonly string[];
   readonly repeated: readonly string[];
+  /** Came again, but no more often than its sender or its recipient had to begin anew: see `Letter`. */
+  readonly again: readonly string[];
   readonly outOfOrder: readonly string[];
   /** The longest that a letter took. */
   readonly slowestMs: number;
@@ -60,12 +62,7 @@ export class Ledger {
     this.#numbers.set(pair, number);
     const id = `${pair}.${number}`;
     const letter = { from, to, number, sentMs: nowMs };
-    const fresh = {
-      isAcknowledged: false,
-      isSentAnew: false,
-      isExpectedAgain: false,
-      isReturned: false,
-    };
+    const fresh = { isAcknowledged: false, sentAnew: 0, expectedAgain: 0, isReturned: false };
     this.#letters.set(id, { ...letter, ...fresh, arrivedMs: [] });
     return id;
   }
@@ -77,7 +74,7 @@ export class Ledger {
 
   sendAnew(id: string): void {
     const letter = this.#letters.get(id);
-    if (letter !== undefined) letter.isSentAnew = true;
+    if (letter !== undefined) letter.sentAnew += 1;
   }
 
   comeBack(id: string): void {
@@ -87,7 +84,7 @@ export class Ledger {
 
   expectAgain(id: string): void {
     const letter = this.#letters.get(id);
-    if (letter !== undefined) letter.isExpectedAgain = true;
+    if (letter !== undefined) letter.expectedAgain += 1;
   }
 
   arrive(id: string, nowMs: number): void {
@@ -104,6 +101,7 @@ export class Ledger {
   verdict(): Verdict {
     const all = [...this.#letters.values()];
     const arrived = all.filter(({ arrivedMs }) => arrivedMs.length > 0);
+    const twice = arrived.filter(({ arrivedMs }) => arrivedMs.length > 1);
     const delays = arrived.map(({ arrivedMs, sentMs }) => (arrivedMs[0] as number) - sentMs);
     return {
       sent: all.length,
@@ -112,15 +110,16 @@ export class Ledger {
       returned: all.filter(({ isReturned, arrivedMs }) => isReturned && arrivedMs.length === 0)
         .length,
       lost: all.filter(isMissing).map(letterId),
-      repeated: arrived
-        .filter(({ arrivedMs, isExpectedAgain }) => arrivedMs.length > (isExpectedAgain ? 2 : 1))
-        .filter(({ isSentAnew }) => !isSentAnew)
-        .map(letterId),
+      repeated: twice.filter((letter) => !isOnlyAgain(letter)).map(letterId),
+      again: twice.filter(isOnlyAgain).map(letterId),
       outOfOrder: [...this.#arrivals.values()].flatMap(overtaken),
       slowestMs: delays.reduce((most, delay) => Math.max(most, delay), 0),
     };
   }
 }
+
+const isOnlyAgain = ({ sentAnew, expectedAgain, arrivedMs }: Letter): boolean =>
+  arrivedMs.length <= 1 + sentAnew + expectedAgain;
 
 const isMissing = ({ isAcknowledged, isReturned, arrivedMs }: Letter): boolean =>
   isAcknowledged && !isReturned && arrivedMs.length === 0;
@@ -130,7 +129,7 @@ function overtaken(arrivals: readonly Letter[]): readonly string[] {
   let highest = 0;
   const ids: string[] = [];
   for (const letter of arrivals) {
-    if (letter.isSentAnew) continue;
+    if (letter.sentAnew > 0) continue;
     if (letter.number < highest) ids.push(letterId(letter));
     else highest = letter.number;
   }
