@@ -258,7 +258,8 @@ class Engine implements EtcdRoutes {
 
   lookup(user: string): RouteSet | Promise<RouteSet> {
     const known = this.#newest(user);
-    return known !== undefined && known.routes.length > 0 ? known : this.read(user);
+    const isEnough = known !== undefined && known.routes.length > 0 && known.isPartial !== true;
+    return isEnough ? known : this.read(user);
   }
 
   async read(user: string): Promise<RouteSet> {
