@@ -121,10 +121,11 @@ function nodeMaker({ options, config, folder, shared, mesh, nodes }: Making) {
   const { sets = [], onLine = () => undefined, firstUid } = options;
   let numbered = 0;
   return async (preload?: string): Promise<ClusterNode> => {
-    const name = `node-${++numbered}`;
+    numbered += 1;
+    const name = `node-${numbered}`;
+    const uid = firstUid === undefined ? undefined : firstUid + numbered;
     const ports = { c2s: await freePort(), http: await freePort(), mesh: await freePort() };
     const place = { name, folder: path.join(folder, name), ports };
-    const uid = firstUid === undefined ? undefined : firstUid + numbered;
     const start = {
       place,
       shared,
