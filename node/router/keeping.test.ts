@@ -36,11 +36,11 @@ function whole(session: string, more: Partial<PackedSession> = {}): MirrorItem {
 }
 
 /** Of this node's sessions only their ids matter here. */
-function shadowWith(...ids: string[]): Keeping {
+function shadowWith(ids: readonly string[], isOwnerAlive = true): Keeping {
   const sessions = ids.map((id) => ({ id, moving: undefined }) as ClientSession);
   return new Keeping({
     sessions: () => ({ ofUser: () => sessions }),
-    peers: { ready: async () => true },
+    peers: { ready: async () => isOwnerAlive },
     routes: { nodes: new Map([["owner", {}]]) },
     clock: new FakeClock(),
     log: silentLog,
@@ -48,7 +48,7 @@ function shadowWith(...ids: string[]): Keeping {
 }
 
 test("a session that goes on here is kept, and no copy of it is", async () => {
-  const shadow = shadowWith("hers");
+  const shadow = shadowWith(["hers"]);
   const frame = { term: 1, items: [whole("hers"), whole("another")] };
   expect(await shadow.take("owner", frame)).toEqual(["kept", "stored"]);
   expect(shadow.copies).toBe(1);
@@ -56,13 +56,22 @@ test("a session that goes on here is kept, and no copy of it is", async () => {
 });
 
 test("a node that goes soon takes no copies, and those it has count as before", async () => {
-  const shadow = shadowWith();
+  const shadow = shadowWith([]);
   expect(await shadow.take("owner", { term: 1, items: [whole("hers")] })).toEqual(["stored"]);
   shadow.leave();
   await expect(shadow.take("owner", { term: 1, items: [whole("hers")] })).rejects.toMatchObject({
     code: "mesh-failed",
   });
   expect(shadow.isKept("hers")).toBe("perhaps");
+});
+
+test("a node that is only asked whether it takes copies answers as if there were some", async () => {
+  const question = { term: 2, items: [] };
+  const [shadow, stranger] = [shadowWith([]), shadowWith([], false)];
+  expect(await shadow.take("owner", question)).toEqual([]);
+  await expect(stranger.take("owner", question)).rejects.toMatchObject({ code: "mesh-failed" });
+  shadow.leave();
+  await expect(shadow.take("owner", question)).rejects.toMatchObject({ code: "mesh-failed" });
 });
 
 test("what a dead node gave to a client is not given to the next one of its address", async () => {

@@ -121,6 +121,7 @@ export class Keeping {
     const isAlive = await this.#parts.peers.ready(owner);
     const isOurs = ({ kind, payload }: MirrorItem) =>
       kind === "whole" && this.#isOurs(routeIn(payload));
+    if (!isAlive && items.length === 0) throw noLease();
     if (isAlive && !items.some(isOurs)) return this.#keeper.take(owner, term, items);
     const ours = new Set(items.filter(isOurs));
     // What goes on here needs no copy; one from before would only seem to be worth asking for.
@@ -132,7 +133,7 @@ export class Keeping {
       const verdict = verdicts[at] ?? (kind === "whole" ? undefined : "unknown");
       if (verdict !== undefined) return verdict;
       // Nobody would take it over: its node is dead to everybody already.
-      throw new Unavailable("mesh-failed", "Cannot keep sessions of a node without a lease");
+      throw noLease();
     });
   }
 
@@ -255,6 +256,9 @@ export class Keeping {
     return undefined;
   }
 }
+
+const noLease = (): Unavailable =>
+  new Unavailable("mesh-failed", "Cannot keep sessions of a node without a lease");
 
 /** What stands for a session that nobody can go on with. */
 const endedSession = (route: Route): ClientSession => ({

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { MirrorItem, Verdict } from "./mirror.ts";
-import { Mirror, PATIENCE_MS, SUSPECT_MS } from "./mirror.ts";
+import { Mirror, PATIENCE_MS, PROBE_MS, SUSPECT_MS } from "./mirror.ts";
 
 interface Sent {
   readonly node: string;
@@ -214,7 +214,9 @@ test("a shadow that fails is renounced before another one counts, and comes back
   expect(await stateOf(settled)).toBe(true);
   bench.mirror.begin("t");
   expect(told(await bench.one())).toBe("b 1: whole t 1");
-  bench.clock.advance(SUSPECT_MS);
+  bench.clock.advance(PROBE_MS);
+  (await bench.one()).resolve([]);
+  await turn();
   bench.mirror.begin("u");
   expect(told(await bench.one())).toBe("a 2: whole u 1");
 });
@@ -228,19 +230,70 @@ test("nobody goes on without, either, before a shadow that failed is renounced",
   expect(await stateOf(settled)).toBe("waits");
   bench.renounced[0]?.resolve();
   expect(await stateOf(settled)).toBe(true);
-  bench.clock.advance(SUSPECT_MS);
+  bench.clock.advance(PROBE_MS);
+  const probe = await bench.one();
+  expect(told(probe)).toBe("a 2: ");
+  probe.resolve([]);
   expect(told(await bench.one())).toBe("a 2: whole s 3");
 });
 
-test("a session without a shadow gets the first that may be asked again, at once", async () => {
+test("a node that did not answer is asked again until it does, and has no sessions meanwhile", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  await turn();
+  for (let probe = 1; probe <= 3; probe += 1) {
+    bench.clock.advance(PROBE_MS);
+    const asked = await bench.one();
+    expect(told(asked)).toBe("a 2: ");
+    asked.reject(new Error("mesh-timeout"));
+    await turn();
+  }
+  bench.clock.advance(PROBE_MS);
+  (await bench.one()).resolve([]);
+  expect(told(await bench.one())).toBe("a 2: whole s 3");
+});
+
+test("a node that fails again as soon as it is trusted is asked less often", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  await turn();
+  bench.clock.advance(PROBE_MS);
+  (await bench.one()).resolve([]);
+  (await bench.one()).reject(new Error("mesh-overload"));
+  await turn();
+  bench.clock.advance(SUSPECT_MS - 1);
+  expect(await bench.next()).toEqual([]);
+  bench.clock.advance(1);
+  expect(told(await bench.one())).toBe("a 3: ");
+});
+
+test("a node that has gone is not asked any more", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  await turn();
+  bench.clock.advance(PROBE_MS);
+  const probe = await bench.one();
+  bench.nodes.splice(0);
+  bench.mirror.nodeDown("a");
+  probe.reject(new Error("mesh-down"));
+  await turn();
+  bench.clock.advance(SUSPECT_MS);
+  expect(await bench.next()).toEqual([]);
+});
+
+test("a session without a shadow gets the first that answers again, at once", async () => {
   const bench = await mirrored("a", "b");
   bench.mirror.changed("s");
   (await bench.one()).reject(new Error("mesh-timeout"));
   const other = await bench.one();
-  bench.clock.advance(SUSPECT_MS / 2);
+  bench.clock.advance(PROBE_MS / 2);
   other.reject(new Error("mesh-timeout"));
   expect(await bench.next()).toEqual([]);
-  bench.clock.advance(SUSPECT_MS / 2);
+  bench.clock.advance(PROBE_MS / 2);
+  (await bench.one()).resolve([]);
   expect(told(await bench.one())).toBe("a 2: whole s 4");
 });
 

@@ -38,7 +38,8 @@ export interface MirrorParts {
   /** What to send; undefined when there is nothing to be told of the session any more. */
   encode(id: string, isWhole: boolean): Encoded | undefined;
   /**
-   * Items to one node arrive in the order of the calls. Rejects when they may not have.
+   * Items to one node arrive in the order of the calls. Rejects when they may not have. No items: it
+   * only says whether it would take some.
    * @param isAwaited somebody waits for the answer; otherwise it may come with a later one
    */
   send(
@@ -64,7 +65,9 @@ export interface MirrorParts {
 
 /** How long a change waits for others while nobody waits for it. */
 export const PATIENCE_MS = 25;
-/** How long a node that did not answer is left alone. */
+/** A node that did not answer is asked again and again, after so long, whether it takes copies. */
+export const PROBE_MS = 1_000;
+/** The first time only after so long, if it answered and then failed at once: it has too much to do. */
 export const SUSPECT_MS = 10_000;
 /** Of the items of one frame; one item may have more. */
 const BATCH_BYTES = 1024 * 1024;
@@ -114,8 +117,9 @@ export class Mirror {
   readonly #sessions = new Map<string, Mirrored>();
   /** Sessions that are over, by the node that still has their copy. */
   readonly #drops = new Map<string, Set<string>>();
-  /** Nodes that did not answer, and until when they are left alone. */
-  readonly #suspects = new Map<string, number>();
+  /** Nodes that did not answer, until they do; and when that was, of those that did. */
+  readonly #suspects = new Set<string>();
+  readonly #trustedMs = new Map<string, number>();
   /** Of nodes that ever failed us, or went; it never goes back. */
   readonly #terms = new Map<string, number>();
   /** Nodes whose lease has lapsed; they may come back. */
@@ -126,7 +130,6 @@ export class Mirror {
   #patient = new Set<string>();
   readonly #unshadowed = new Set<string>();
   #isScheduled = false;
-  #isRetryDue = false;
   #whole = 0;
   #changes = 0;
   #failures = 0;
@@ -243,6 +246,7 @@ export class Mirror {
     if (this.#gone.has(node)) return;
     this.#drops.delete(node);
     this.#suspects.delete(node);
+    this.#trustedMs.delete(node);
     this.#gone.add(node);
     const term = this.#termOf(node);
     this.#terms.set(node, term + 1);
@@ -367,7 +371,7 @@ export class Mirror {
 
   /** Never in place of another that lives: it may have taken the session over, and would not say so. */
   #choose(id: string, mirrored: Mirrored): void {
-    const isUsable = (node: string) => !this.#gone.has(node) && !this.#isSuspect(node);
+    const isUsable = (node: string) => !this.#gone.has(node) && !this.#suspects.has(node);
     mirrored.shadow = this.#parts.choose(id, isUsable);
     if (mirrored.shadow === undefined) this.#unshadowed.add(id);
     else this.#unshadowed.delete(id);
@@ -378,32 +382,12 @@ export class Mirror {
     const { changes } = mirrored;
     mirrored.sent = changes;
     mirrored.isAwaited = true;
-    if (this.#suspects.size > 0) this.#retryLater();
     await Promise.all(this.#renouncing);
     if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
       this.#stored(mirrored, changes);
       // What has come since may have been sent to somebody who does not answer now.
       if (mirrored.changes === changes) this.#parts.onStored(id, Number.POSITIVE_INFINITY);
     }
-  }
-
-  #retryLater(): void {
-    if (this.#isRetryDue) return;
-    this.#isRetryDue = true;
-    // As soon as one of them may be asked again, not later for those that were left alone before it.
-    const dueMs = Math.min(...this.#suspects.values());
-    this.#parts.after(Math.max(0, dueMs - this.#parts.nowMs()), () => {
-      this.#isRetryDue = false;
-      this.#retry();
-    });
-  }
-
-  #isSuspect(node: string): boolean {
-    const untilMs = this.#suspects.get(node);
-    if (untilMs === undefined) return false;
-    if (untilMs > this.#parts.nowMs()) return true;
-    this.#suspects.delete(node);
-    return false;
   }
 
   #dispatch(node: string, batch: readonly Sent[]): void {
@@ -442,11 +426,36 @@ export class Mirror {
   /** It may or may not have what it was sent, and may come back: others are asked meanwhile. */
   #suspect(node: string, term: number): void {
     if (this.#termOf(node) !== term) return; // Known, from another frame.
-    this.#suspects.set(node, this.#parts.nowMs() + SUSPECT_MS);
+    const trustedMs = this.#trustedMs.get(node) ?? Number.NEGATIVE_INFINITY;
+    const isAgain = this.#parts.nowMs() - trustedMs < PROBE_MS;
+    this.#suspects.add(node);
     this.#terms.set(node, term + 1);
     this.#drops.delete(node);
     this.#renounce(node, term);
     this.#leave(node);
+    this.#probeLater(node, term + 1, isAgain ? SUSPECT_MS : PROBE_MS);
+  }
+
+  #probeLater(node: string, term: number, pauseMs: number): void {
+    this.#parts.after(pauseMs, () => void this.#probe(node, term));
+  }
+
+  /** Sessions without a shadow must not be so for longer than there is none. Never rejects. */
+  async #probe(node: string, term: number): Promise<void> {
+    const isOver = () => !this.#suspects.has(node) || this.#termOf(node) !== term;
+    if (isOver()) return;
+    const isThere = await this.#parts.send(node, term, [], true).then(
+      () => true,
+      () => false,
+    );
+    if (isOver()) return;
+    if (!isThere) {
+      this.#probeLater(node, term, PROBE_MS);
+      return;
+    }
+    this.#suspects.delete(node);
+    this.#trustedMs.set(node, this.#parts.nowMs());
+    this.#retry();
   }
 
   #termOf(node: string): number {
