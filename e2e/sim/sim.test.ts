@@ -50,6 +50,7 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
     ["drop", "silence", "stall", "kill", "kill-at-step", "power-off"],
   ],
   ["nodes that drain at once leave nothing to each other", 300339, FAULT_KINDS],
+  ["nor does one to another that goes in the same moment", 310399, FAULT_KINDS],
   [
     "what a client without a shadow has acknowledged is delivered, though etcd is away",
     1795651531,

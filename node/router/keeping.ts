@@ -79,6 +79,10 @@ export class Keeping {
     return this.#keeper.size;
   }
 
+  hasCopiesOf(owner: string): boolean {
+    return this.#keeper.copiesOf(owner, 0).byId.size > 0;
+  }
+
   /** Sessions that are on their way to become ours. */
   get adopting(): number {
     let count = 0;

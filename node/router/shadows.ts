@@ -6,6 +6,7 @@
 import { crc32 } from "node:zlib";
 import type { Clock, Timer } from "../base/clock.ts";
 import { pause } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
@@ -82,6 +83,7 @@ export class Shadows implements Shadow {
   readonly #delivered: Delivered;
   readonly #followed = new Map<string, Followed>();
   #doubtTimer: Timer | undefined;
+  #hasLeft = false;
 
   constructor(parts: ShadowParts) {
     this.#parts = parts;
@@ -162,6 +164,10 @@ export class Shadows implements Shadow {
     return this.#parts.leave();
   }
 
+  left(): void {
+    this.#hasLeft = true;
+  }
+
   /** A stanza of its client, at that place, may change what modules keep of it. */
   stateChanges({ id }: ClientSession, place: number): void {
     const followed = this.#followed.get(id);
@@ -184,8 +190,11 @@ export class Shadows implements Shadow {
     this.#mirror.nodeDown(incarnation);
   }
 
-  /** See Mirror. */
+  /** See Mirror. @throws Unavailable when it is too late to have others made */
   forgottenBy(node: string): void {
+    if (this.#hasLeft && this.#followed.size > 0) {
+      throw new Unavailable("mesh-failed", "Cannot do without copies: this node has left them");
+    }
     this.#mirror.forgottenBy(node);
   }
 

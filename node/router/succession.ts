@@ -16,7 +16,7 @@ import { Moves } from "./moves.ts";
 import { encodeMirror, FORGOTTEN } from "./shadow-wire.ts";
 import { Shadows } from "./shadows.ts";
 
-/** How long a new session waits for what a dead node left of the one before it. */
+/** How long a new session waits for what a dead node left of the one before it, or one that leaves for others. */
 const LOOKS_MAX = 60;
 const PAUSE_MS = 500;
 /** How soon this node learns that another has left. */
@@ -106,24 +106,30 @@ export class Succession {
     this.shadows?.leaseRegained();
     this.keeping?.leaseRegained();
     // To those who never took this node for dead.
-    if (this.keeping !== undefined) void this.#sayForgotten();
+    if (this.keeping !== undefined) void this.#sayForgotten([...this.#parts.routes.nodes.keys()]);
   }
 
-  /** Never rejects. @returns whether all have heard it */
-  async #sayForgotten(): Promise<boolean> {
+  /** Never rejects. @returns who has not heard it */
+  async #sayForgotten(nodes: readonly string[]): Promise<readonly string[]> {
     const payload = encodeMirror(FORGOTTEN);
-    const { routes, asks } = this.#parts;
-    const tell = (node: string) => asks.tell(node, FrameKind.mirror, payload);
-    const heard = await Promise.all([...routes.nodes.keys()].map(tell));
-    return heard.every((one) => one);
+    const tell = (node: string) => this.#parts.asks.tell(node, FrameKind.mirror, payload);
+    const heard = await Promise.all(nodes.map(tell));
+    return nodes.filter((_node, at) => heard[at] !== true);
   }
 
   /** See Shadow. */
   async #leave(): Promise<void> {
-    this.keeping?.leave();
-    // Who did not hear it may be gone, and we about to learn that.
-    if (!(await this.#sayForgotten())) await pause(this.#parts.clock, GONE_MS);
-    await this.keeping?.adopted();
+    const { keeping } = this;
+    keeping?.leave();
+    const { routes, clock } = this.#parts;
+    let untold = await this.#sayForgotten([...routes.nodes.keys()]);
+    // Who does not hear it may have left its sessions to us, and we are about to learn that.
+    for (let look = 0; look < LOOKS_MAX && untold.length > 0; look += 1) {
+      await pause(clock, GONE_MS);
+      const mayRely = (node: string) => routes.nodes.has(node) && keeping?.hasCopiesOf(node);
+      untold = await this.#sayForgotten(untold.filter(mayRely));
+    }
+    await keeping?.adopted();
   }
 
   stats(): Readonly<Record<string, number>> {

@@ -146,6 +146,8 @@ export interface Shadow {
    * dead nodes left here is ours. Never rejects.
    */
   leave(): Promise<void>;
+  /** What is here still is left to the copies: whoever says now that it has none must be told no. */
+  left(): void;
 }
 
 /** What main.ts hands to the client door: upward traffic goes through these. */

@@ -57,6 +57,7 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
     await settledWithin(clock, Math.min(remainingMs, isNoneYet ? TICK_MS : 1_000), endings);
     if (isNoneYet) await pause(clock, TICK_MS);
   }
+  door.events.shadow?.left();
   door.givingUp.abort();
   // Nothing may be waited for any more, but what the attempts say when they stop is still heard.
   await Promise.resolve();

@@ -23,6 +23,7 @@ class TestShadow implements Shadow {
   close(): void {}
   end(): void {}
   async leave(): Promise<void> {}
+  left(): void {}
 }
 
 /** Romeo, whose session has a shadow. */
