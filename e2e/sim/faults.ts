@@ -12,6 +12,8 @@ const STREAM_DEAD_MS = 8_000;
 const ENDS = ["drain", "kill", "kill-at-step", "power-off"];
 /** After that a dead node is known, and everything has a shadow again. */
 export const SHADOWED_AFTER_MS = 12_000;
+/** So soon after nodes can speak to each other again their sessions have shadows again. */
+export const SHADOWED_SOON_MS = 3_500;
 /**
  * What makes nodes go, keeps them from each other, or out of the cluster for want of a lease:
  * sessions may have no shadow for a while.
@@ -54,6 +56,20 @@ function cutNodes(cluster: SimCluster, isOneWay: boolean): void {
   const kind = isOneWay ? "cut-mesh-one-way" : "cut-mesh";
   cluster.world.fault(kind, `${one.machine} ${arrow} ${other.machine}`);
   cut(cluster, one.machine, other.machine, isOneWay);
+}
+
+/** A node and all others. */
+function isolate({ world, network, alive }: SimCluster, node: SimNode | undefined): void {
+  if (node === undefined) return;
+  const forMs = world.between(500, 15_000);
+  world.fault("isolate", `${node.machine} for ${Math.round(forMs)} ms`, forMs);
+  const ways = alive
+    .filter((one) => one !== node)
+    .flatMap(({ machine }) => [[node.machine, machine] as const, [machine, node.machine] as const]);
+  for (const [from, to] of ways) network.cut(from, to);
+  world.after(forMs, () => {
+    for (const [from, to] of ways) network.heal(from, to);
+  });
 }
 
 function cutEtcd(cluster: SimCluster, isOneWay: boolean): void {
@@ -216,6 +232,7 @@ export const FAULTS = {
       node.vanish();
       restartLater(cluster, node);
     }),
+  isolate: (cluster) => isolate(cluster, anyNode(cluster)),
 } as const satisfies Record<string, Fault>;
 export type FaultKind = keyof typeof FAULTS;
 export const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[];
@@ -256,6 +273,7 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "cut-mesh": MESH,
   "cut-mesh-one-way": MESH,
   "slow-mesh": MESH,
+  isolate: MESH,
   pause: MESH,
   "lose-lease": [
     {

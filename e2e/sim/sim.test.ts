@@ -3,6 +3,9 @@ import type { FaultKind } from "./faults.ts";
 import { FAULT_KINDS } from "./faults.ts";
 import { tell } from "./story.ts";
 
+/** Of stories that were found before there were more. */
+const EARLIER_KINDS = FAULT_KINDS.filter((kind) => kind !== "isolate");
+
 /** Stories that once broke something, by what went wrong in them. */
 const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] = [
   [
@@ -42,19 +45,19 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
   [
     "what a node could not take over is not taken there for something that its client has",
     1795643637,
-    FAULT_KINDS,
+    EARLIER_KINDS,
   ],
   [
     "a route that is remembered of a dead node keeps nobody from going on with its session",
     20082,
     ["drop", "silence", "stall", "kill", "kill-at-step", "power-off"],
   ],
-  ["nodes that drain at once leave nothing to each other", 300339, FAULT_KINDS],
-  ["nor does one to another that goes in the same moment", 310399, FAULT_KINDS],
+  ["nodes that drain at once leave nothing to each other", 300339, EARLIER_KINDS],
+  ["nor does one to another that goes in the same moment", 310399, EARLIER_KINDS],
   [
     "what a client without a shadow has acknowledged is delivered, though etcd is away",
     1795651531,
-    FAULT_KINDS,
+    EARLIER_KINDS,
   ],
   [
     "what is sent again to somebody who has had it and has gone is not stored",
@@ -69,18 +72,24 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[]])[] 
   [
     "a session that stands still while its contact is seen to have gone is told when it stays",
     500269,
-    FAULT_KINDS,
+    EARLIER_KINDS,
   ],
   [
     "a session that has moved since it asked for presence gets the answers where it is",
     1795653909,
-    FAULT_KINDS,
+    EARLIER_KINDS,
   ],
   [
     "a session that ends before its first presence is known shows nobody any",
     1795654777,
-    FAULT_KINDS,
+    EARLIER_KINDS,
   ],
+  [
+    "a node that was cut off from all others has shadows again soon after it",
+    961023,
+    ["isolate", "kill", "silence", "silence"],
+  ],
+  ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 
 /** Stories in which messages overtook those that were stored because routes could not be read. */

@@ -3,7 +3,7 @@
 import type { Broken, Release } from "./cluster.ts";
 import { SimCluster } from "./cluster.ts";
 import type { FaultKind } from "./faults.ts";
-import { APART, FAULTS, SHADOWED_AFTER_MS, UNHELD } from "./faults.ts";
+import { APART, FAULTS, SHADOWED_AFTER_MS, SHADOWED_SOON_MS, UNHELD } from "./faults.ts";
 import { Checks } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { LEASE_SECONDS, RESUME_SECONDS } from "./node.ts";
@@ -55,7 +55,9 @@ export async function tell(
       lastDeathMs = world.nowMs;
       const { length: serving } = cluster.alive.filter(({ isServing }) => isServing);
       // One death loses nothing, where another node can have been a shadow.
-      if (isFirst && serving >= 2 && !world.hadFault(APART, SHADOWED_AFTER_MS)) return;
+      const isApart =
+        world.hadFault(APART, SHADOWED_AFTER_MS) || world.hadFault(["isolate"], SHADOWED_SOON_MS);
+      if (isFirst && serving >= 2 && !isApart) return;
       doubt(`${node.machine} died`);
     },
     onLeaseLost(node) {
@@ -65,7 +67,7 @@ export async function tell(
     },
     onLeftLate(node) {
       // Only where it was kept from its routes; otherwise it has to be in time.
-      const others = APART.filter((kind) => kind !== "drain");
+      const others = [...APART.filter((kind) => kind !== "drain"), "isolate"];
       if (world.hadFault(others, SHADOWED_AFTER_MS)) doubt(`${node.machine} left late`);
     },
   });

@@ -24,6 +24,7 @@ export class World {
   /** What the story tells, for people. */
   readonly story: string[] = [];
   readonly faults = new Map<string, number>();
+  /** When the last fault of each kind ended, or will. */
   readonly #lastFaultMs = new Map<string, number>();
   events = 0;
   nowMs = 0;
@@ -60,14 +61,15 @@ export class World {
     this.story.push(`${(this.nowMs / 1_000).toFixed(3).padStart(9)}  ${line}`);
   }
 
-  /** Whether a fault of one of these kinds was injected within so long. */
+  /** Whether a fault of one of these kinds was injected within so long, or lasted until then. */
   hadFault(kinds: readonly string[], withinMs: number): boolean {
     return kinds.some((kind) => (this.#lastFaultMs.get(kind) ?? -withinMs) > this.nowMs - withinMs);
   }
 
-  /** A fault is injected. */
-  fault(kind: string, line: string): void {
-    this.#lastFaultMs.set(kind, this.nowMs);
+  /** A fault is injected. @param forMs how long it lasts, if that is said of it */
+  fault(kind: string, line: string, forMs = 0): void {
+    const lastMs = this.#lastFaultMs.get(kind) ?? 0;
+    this.#lastFaultMs.set(kind, Math.max(lastMs, this.nowMs + forMs));
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
     this.say(`** ${kind}: ${line}`);
   }
