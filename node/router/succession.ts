@@ -16,7 +16,7 @@ import { Moves } from "./moves.ts";
 import { encodeMirror, FORGOTTEN } from "./shadow-wire.ts";
 import { Shadows } from "./shadows.ts";
 
-/** How long a new session waits for what a dead node left of the one before it, or one that leaves for others. */
+/** How often a new session asks for what a dead node left of the one before it, or a node that goes for others. */
 const LOOKS_MAX = 60;
 const PAUSE_MS = 500;
 /** How soon this node learns that another has left. */
