@@ -141,7 +141,7 @@ export class ChaosClient {
       return;
     }
     this.#unacknowledged.push(sent);
-    if (id !== "") this.#note(`sent ${id}`);
+    this.#note(`sent ${id} ${text.slice(0, 60)}`);
     this.#socket?.write(text);
     this.#sinceRequest += 1;
     if (this.#sinceRequest >= REQUEST_EVERY) this.#ask();
@@ -263,6 +263,7 @@ export class ChaosClient {
     const tag = text.slice(0, text.indexOf(">"));
     const from = /from=['"]([^'"]*)/.exec(tag)?.[1] ?? "";
     const type = /type=['"]([^'"]*)/.exec(tag)?.[1];
+    this.#note(`presence ${type} from ${from}`);
     if (type === "subscribe") {
       this.#send("", `<presence type='subscribed' to='${from}'/>`);
     } else if (type === undefined || type === "unavailable")
