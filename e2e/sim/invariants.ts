@@ -102,6 +102,8 @@ export class Checks {
         const said = ledger.said.get(idOf(bytes));
         // Whoever stored it may have died before telling anybody: the next login finds it.
         if (said === undefined || said.doubt !== undefined) continue;
+        // The store did not say that it has it: the sender was told, and nobody knows whom to wake.
+        if (said.isReturned) continue;
         this.#break("bounded", `${said.id} is still stored for ${user}`);
       }
     }
