@@ -36,6 +36,14 @@ test("a term that was renounced stays so", async () => {
   expect(await keeper.routes.renounced("owner")).toBe(2);
 });
 
+test("terms that are renounced at once do not keep each other from it", async () => {
+  const cluster = startCluster();
+  const owner = await cluster.start("owner");
+  const keeper = await cluster.start("keeper");
+  await Promise.all([2, 1, 3].map((term) => owner.routes.renounce("keeper", term)));
+  expect(await keeper.routes.renounced("owner")).toBe(3);
+});
+
 test("nothing is to be renounced at a node that is gone", async () => {
   const cluster = startCluster();
   const owner = await cluster.start("owner");

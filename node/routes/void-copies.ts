@@ -23,6 +23,8 @@ export interface VoidCopiesOptions
 export class VoidCopies {
   readonly #options: VoidCopiesOptions;
   readonly #transactions: Transactions;
+  /** The last renunciation at each node, while it lasts. */
+  readonly #last = new Map<string, Promise<void>>();
 
   constructor(options: VoidCopiesOptions) {
     this.#options = options;
@@ -34,8 +36,23 @@ export class VoidCopies {
     });
   }
 
-  /** See Routes. @throws Unavailable */
+  /**
+   * See Routes. One after the other at each node: two in one transaction would write the same key, which
+   * etcd refuses, again and again when they are tried again together.
+   * @throws Unavailable
+   */
   async renounce(node: string, term: number): Promise<void> {
+    const before = this.#last.get(node) ?? Promise.resolve();
+    const turn = before.catch(() => undefined).then(() => this.#note(node, term));
+    this.#last.set(node, turn);
+    try {
+      await turn;
+    } finally {
+      if (this.#last.get(node) === turn) this.#last.delete(node);
+    }
+  }
+
+  async #note(node: string, term: number): Promise<void> {
     const { keys, lease } = this.#options;
     const key = keys.voidCopies(node, this.#options.self);
     const [own, other] = [keys.node(this.#options.self), keys.node(node)];
