@@ -107,6 +107,8 @@ const DEATHS: readonly FaultKind[] = [
   "power-off",
 ];
 const SEEDS_OF_DEATH = Array.from({ length: 16 }, (_, index) => 5000 + 2 * index);
+/** The same while people say several things at once, which are on their way together. */
+const SEEDS_OF_BURSTS = [5100, 5102, 5104, 5106, 5101, 5103];
 const WITHOUT_FAULTS = [3, 4, 9];
 
 describe("simulation", () => {
@@ -132,6 +134,10 @@ describe("simulation", () => {
 
   test.each(SEEDS_OF_DEATH)("seed %i: nodes die, and everything holds", async (seed) => {
     expect((await tell(seed, DEATHS, true)).broken).toEqual([]);
+  });
+
+  test.each(SEEDS_OF_BURSTS)("seed %i: nodes die amid bursts, and all holds", async (seed) => {
+    expect((await tell(seed, DEATHS, true, undefined, 6)).broken).toEqual([]);
   });
 
   test.each(ONCE_OVERTAKEN)("seed %i: etcd is away, and order holds", async (seed) => {

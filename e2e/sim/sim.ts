@@ -15,6 +15,8 @@ const unheld = Object.entries(UNHELD).flatMap(([kind, ones]) =>
   ones.map(({ invariant, reason }) => `  ${kind}: ${invariant}: ${reason}`),
 );
 
+const BURST_MAX = 6;
+
 const HELP = `Usage: npm run sim -- [options]
 
 Tells stories: nodes with their real code, over a simulated network, etcd and store, in virtual
@@ -26,6 +28,7 @@ checked after every event. The same seed tells the same story.
   --seconds S       begin no story after so many seconds
   --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
   --mixed           each life of a node is of this release or of the next one
+  --bursts          people say up to ${BURST_MAX} things to somebody at once
   --verbose         print every story
   --strict          check also what is known not to hold yet
   --keep-going      tell all stories, though one has failed
@@ -55,6 +58,7 @@ function readWish() {
       seconds: { type: "string", default: "86400" },
       faults: { type: "string", default: FAULT_KINDS.join(",") },
       mixed: { type: "boolean", default: false },
+      bursts: { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
       strict: { type: "boolean", default: false },
       "keep-going": { type: "boolean", default: false },
@@ -76,6 +80,7 @@ function readWish() {
     seconds: number("seconds", 1, 86_400),
     faults,
     isMixed: values.mixed,
+    atOnceMax: values.bursts ? BURST_MAX : 1,
     isVerbose: values.verbose,
     isStrict: values.strict,
     keepsGoing: values["keep-going"],
@@ -101,7 +106,7 @@ async function main(): Promise<void> {
   let saidMs = startedMs;
   for (let seed = wish.from; seed < wish.from + wish.seeds; seed += 1) {
     if (performance.now() - startedMs > wish.seconds * 1_000) break;
-    const told = await tell(seed, wish.faults, wish.isStrict, releases);
+    const told = await tell(seed, wish.faults, wish.isStrict, releases, wish.atOnceMax);
     sum.seeds += 1;
     sum.events += told.events;
     sum.faults += told.faults;

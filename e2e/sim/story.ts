@@ -2,6 +2,7 @@
 
 import type { Broken, Release } from "./cluster.ts";
 import { SimCluster } from "./cluster.ts";
+import type { Device } from "./device.ts";
 import type { FaultKind } from "./faults.ts";
 import { APART, FAULTS, SHADOWED_AFTER_MS, SHADOWED_SOON_MS, UNHELD } from "./faults.ts";
 import { Checks } from "./invariants.ts";
@@ -27,12 +28,14 @@ const END_MS = 60_000;
  * @param kinds what may go wrong
  * @param isStrict checks also what is known not to hold
  * @param releases that nodes are of; this one if left out
+ * @param atOnceMax how many messages somebody sends to somebody at once, at most
  */
 export async function tell(
   seed: number,
   kinds: readonly FaultKind[],
   isStrict = false,
   releases?: readonly Release[],
+  atOnceMax = 1,
 ): Promise<Told> {
   const cluster = new SimCluster(seed, sizesOf(seed), releases);
   const { world, ledger } = cluster;
@@ -73,7 +76,7 @@ export async function tell(
   });
   await world.run(START_MS, check);
   cluster.isOneAtATime = seed % 2 === 0;
-  startTalking(cluster);
+  startTalking(cluster, atOnceMax);
   startTrouble(cluster, kinds);
   if (isStrict) cluster.unheld = new Set();
   await world.run(START_MS + TROUBLE_MS, check);
@@ -97,14 +100,18 @@ const sizesOf = (seed: number) => ({
 });
 
 /** Until trouble is over, everybody comes and goes, and says something now and then. */
-function startTalking({ world, devices, users }: SimCluster): void {
+function startTalking({ world, devices, users }: SimCluster, atOnceMax: number): void {
   const untilMs = START_MS + TROUBLE_MS;
+  const speak = (device: Device, user: string) => {
+    const count = atOnceMax === 1 ? 1 : world.integer(1, atOnceMax);
+    for (let left = count; left > 0; left -= 1) device.speak(user);
+  };
   for (const device of devices) {
     const others = users.filter((user) => user !== device.user);
     const act = () => {
       if (world.nowMs >= untilMs) return;
       const dice = world.fraction();
-      if (device.isBound && dice < 0.85) device.speak(world.pick(others) ?? device.user);
+      if (device.isBound && dice < 0.85) speak(device, world.pick(others) ?? device.user);
       else if (!device.isWanted) device.come();
       else if (dice > 0.97) device.leave();
       world.after(world.between(20, 2_000), act);
