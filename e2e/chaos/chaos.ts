@@ -11,6 +11,8 @@ import { commandLine } from "../harness/command-line.ts";
 import { runProgram, untilStopped } from "../harness/lifetime.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
+import type { Disk } from "./disk.ts";
+import { makeDisk } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { FIRST_UID, makeNetwork, openFilters, removeNetwork } from "./network.ts";
 import type { FaultKind } from "./plan.ts";
@@ -38,6 +40,8 @@ const INSIDE = "ZONDA_CHAOS_INSIDE";
 const ARRIVAL_MS = 600_000;
 /** So that one, their leader, may be lost. */
 const ETCD_MEMBERS = 3;
+/** For Cassandra's data and its commit log, a quarter of it. */
+const DISK_MB = 1_024;
 const LEASE_SECONDS = 6;
 const RESUME_SECONDS = 20;
 /** After the last fault: leases lapse, windows close, clients come back. */
@@ -92,8 +96,8 @@ async function enterNetwork(): Promise<number> {
   const name = await makeNetwork();
   const remove = untilStopped(() => removeNetwork(name));
   const [command = "", ...args] = commandLine({
-    command: process.execPath,
-    args: process.argv.slice(1),
+    command: "unshare", // Nobody else sees what is mounted.
+    args: ["--mount", process.execPath, ...process.argv.slice(1)],
     netns: name,
   });
   const env = { ...process.env, [INSIDE]: name };
@@ -107,7 +111,7 @@ async function enterNetwork(): Promise<number> {
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-async function raise({ nodes, logs }: Wish): Promise<Cluster> {
+async function raise({ nodes, logs }: Wish, disk: Disk | undefined): Promise<Cluster> {
   if (logs !== undefined) mkdirSync(logs, { recursive: true });
   const sets = [
     `routes.etcd.leaseSeconds=${LEASE_SECONDS}`,
@@ -121,7 +125,9 @@ async function raise({ nodes, logs }: Wish): Promise<Cluster> {
     config: path.join(import.meta.dirname, "../load/cluster.yaml"),
     firstUid: FIRST_UID,
     etcdMembers: ETCD_MEMBERS,
-    cassandra: { heapMb: 768 },
+    // One replica that ends must forget nothing; elsewhere the others have it.
+    cassandra: { heapMb: 768, commitLog: disk === undefined ? "periodic" : "batch" },
+    cassandraDisk: disk?.folder,
     onLine: (node, line) => {
       if (logs !== undefined) appendFileSync(path.join(logs, `${node}.log`), `${line}\n`);
     },
@@ -154,8 +160,9 @@ async function trouble(stage: Stage, { seed, minutes, faults }: Wish): Promise<s
 async function play(wish: Wish): Promise<Findings> {
   say(`seed ${wish.seed}: ${wish.nodes} nodes, ${wish.clients} clients, ${wish.minutes} minutes`);
   await openFilters();
-  const cluster = await raise(wish);
-  const stage = new Stage(cluster);
+  const disk = wish.faults.includes("fill-store") ? await makeDisk(DISK_MB) : undefined;
+  const cluster = await raise(wish, disk);
+  const stage = new Stage(cluster, disk);
   const ledger = new Ledger();
   const town = new Town(wish.clients, {
     ledger,
@@ -187,6 +194,7 @@ async function play(wish: Wish): Promise<Findings> {
   };
   town.leave();
   await cluster.stop();
+  await disk?.remove();
   return findings;
 }
 

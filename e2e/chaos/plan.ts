@@ -11,6 +11,7 @@ export const FAULT_KINDS = [
   "pause-etcd",
   "pause-store",
   "lose-etcd-leader",
+  "fill-store",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -37,6 +38,7 @@ const TROUBLE_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   "pause-etcd": [1_000, 12_000],
   "pause-store": [1_000, 8_000],
   "lose-etcd-leader": [1_000, 8_000],
+  "fill-store": [3_000, 10_000],
 };
 
 /** The faults of one run, one after another, for `forMs` milliseconds. */

@@ -2,17 +2,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterNode } from "../harness/cluster-node.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
+import { isListening, waitFor } from "../harness/wait.ts";
+import type { Disk } from "./disk.ts";
 import type { Cut } from "./network.ts";
 import { cut, mend } from "./network.ts";
 import type { Fault } from "./plan.ts";
 
+const REFILL_MS = 250;
+/** Cassandra is started again, and reads its commit log. */
+const STORE_BACK_MS = 300_000;
+
 export class Stage {
   readonly #cluster: Cluster;
+  readonly #disk: Disk | undefined;
   /** Told to end, so that a load balancer would send nobody to them. */
   readonly #leaving = new Set<ClusterNode>();
 
-  constructor(cluster: Cluster) {
+  /** @param disk of Cassandra, where it may be filled */
+  constructor(cluster: Cluster, disk?: Disk) {
     this.#cluster = cluster;
+    this.#disk = disk;
   }
 
   get running(): readonly ClusterNode[] {
@@ -66,10 +75,27 @@ export class Stage {
         await sleep(forMs);
         cassandra.resume();
         return "cassandra";
+      case "fill-store":
+        await this.#fillStore(forMs);
+        return "cassandra";
       default:
         kind satisfies never;
         return "";
     }
+  }
+
+  /** Nobody lends a hand but whoever makes room on the disk. */
+  async #fillStore(forMs: number): Promise<void> {
+    const disk = this.#disk;
+    if (disk === undefined) throw new Error("Cannot fill the store's disk: it has none of its own");
+    for (const untilMs = performance.now() + forMs; performance.now() < untilMs; ) {
+      await disk.fill();
+      await sleep(REFILL_MS);
+    }
+    await disk.empty();
+    const { cqlPort } = this.#cluster.cassandra;
+    const isBack = async () => (await isListening("127.0.0.1", cqlPort)) || undefined;
+    await waitFor(isBack, { what: "Cassandra with room again", deadlineMs: STORE_BACK_MS });
   }
 
   async #apart(node: ClusterNode, cuts: readonly Cut[], forMs: number): Promise<string> {

@@ -31,3 +31,8 @@ test("the heap is fixed and the class comes last", () => {
   expect(args).toContain("-Xmx512m");
   expect(args.at(-1)).toBe("org.apache.cassandra.service.CassandraDaemon");
 });
+
+test("a server that cannot write ends, and does not stay as one that answers nobody", () => {
+  const config = parse(cassandraYaml(SETTINGS)) as object;
+  expect(config).toMatchObject({ disk_failure_policy: "die", commit_failure_policy: "die" });
+});

@@ -27,6 +27,9 @@ export function cassandraYaml(settings: CassandraSettings): string {
     partitioner: "org.apache.cassandra.dht.Murmur3Partitioner",
     commitlog_sync: commitLog,
     ...(commitLog === "periodic" && { commitlog_sync_period: "1000ms" }),
+    // What cannot write ends, and is started again: the default leaves a process that answers nobody.
+    disk_failure_policy: "die",
+    commit_failure_policy: "die",
     data_file_directories: [under("data")],
     commitlog_directory: under("commitlog"),
     saved_caches_directory: under("saved-caches"),
@@ -119,6 +122,7 @@ export function javaArguments(settings: CassandraSettings, jars: string, jamm: s
     "-XX:+UseG1GC",
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
+    `-XX:ErrorFile=${path.join(folder, "hs_err.log")}`,
     `-javaagent:${path.join(jars, jamm)}`,
     ...EXPORTS.map((name) => `--add-exports=${name}=ALL-UNNAMED`),
     ...OPENS.map((name) => `--add-opens=${name}=ALL-UNNAMED`),

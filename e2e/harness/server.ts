@@ -19,6 +19,8 @@ export interface ServerOptions {
 export interface Server {
   /** The server's own process. */
   readonly pid: number;
+  /** Resolves with how it ended. */
+  readonly exited: Promise<string>;
   /** Ends it, and removes its data unless `dir` was given. */
   readonly stop: () => Promise<void>;
   /** SIGKILL: ends it as a power cut would. */
@@ -39,6 +41,7 @@ export function serverOf(running: Running, { isKept, remove }: Scratch): Server 
   });
   return {
     pid: running.pid,
+    exited: running.exited,
     stop,
     kill: () => {
       running.kill("SIGKILL");

@@ -15,6 +15,7 @@ import { untilStopped } from "./lifetime.ts";
 import type { Shared } from "./node-settings.ts";
 import { freePort } from "./ports.ts";
 import { scratch } from "./scratch.ts";
+import { superviseCassandra } from "./supervised-cassandra.ts";
 
 export interface ClusterOptions {
   /** How many nodes to begin with; 2 if left out. */
@@ -30,6 +31,8 @@ export interface ClusterOptions {
   /** Members of etcd; 1 if left out. */
   readonly etcdMembers?: number;
   readonly cassandra?: Pick<CassandraOptions, "heapMb" | "commitLog" | "dir">;
+  /** Cassandra is kept in this folder, and started again when it ends by itself. */
+  readonly cassandraDisk?: string | undefined;
 }
 
 export interface Cluster {
@@ -69,7 +72,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   try {
     const starting = [
       startEtcdMembers(options.etcdMembers ?? 1).then(keep),
-      startCassandra(options.cassandra).then(keep),
+      startStore(folder, options).then(keep),
     ] as const;
     await Promise.allSettled(starting); // If one fails, the other must still be known, to be ended.
     const [etcd, cassandra] = await Promise.all(starting);
@@ -86,6 +89,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     await end();
     throw error;
   }
+}
+
+function startStore(folder: string, { cassandra, cassandraDisk }: ClusterOptions) {
+  if (cassandraDisk === undefined) return startCassandra(cassandra);
+  const log = path.join(folder, "cassandra.log"); // Not on a disk that may be full.
+  return superviseCassandra({ ...cassandra, dir: cassandraDisk, log });
 }
 
 /** The nodes run as other users: keys of a test are no secret from them. */
