@@ -102,9 +102,15 @@ async function enterNetwork(): Promise<number> {
   });
   const env = { ...process.env, [INSIDE]: name };
   const child = spawn(command, args, { stdio: "inherit", env });
-  const code = await new Promise<number>((resolve) => {
+  const exited = new Promise<number>((resolve) => {
     child.on("exit", (status) => resolve(status ?? 1));
   });
+  const end = untilStopped(async () => {
+    child.kill("SIGTERM"); // It takes away what it made; dying with us, it could not.
+    await exited;
+  });
+  const code = await exited;
+  await end();
   await remove();
   return code;
 }
