@@ -84,7 +84,7 @@ export class Stage {
     }
   }
 
-  /** Nobody lends a hand but whoever makes room on the disk. */
+  /** Nobody lends a hand but whoever makes room, and whatever starts Cassandra again. */
   async #fillStore(forMs: number): Promise<void> {
     const disk = this.#disk;
     if (disk === undefined) throw new Error("Cannot fill the store's disk: it has none of its own");

@@ -1,4 +1,6 @@
 /** A Cassandra that is started again whenever it ends by itself, as Kubernetes or systemd does it. */
+import { open, readdir, rm } from "node:fs/promises";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cassandra, CassandraOptions } from "./cassandra.ts";
 import { startCassandra } from "./cassandra.ts";
@@ -18,7 +20,7 @@ export async function superviseCassandra(options: SupervisedOptions): Promise<Ca
     while (!isStopping) {
       await current.exited;
       await sleep(PAUSE_MS);
-      if (!isStopping) current = await startCassandra(settings).catch(() => current);
+      if (!isStopping) current = await startAgain(settings).catch(() => current);
     }
   };
   const keeping = keepUp();
@@ -42,4 +44,26 @@ export async function superviseCassandra(options: SupervisedOptions): Promise<Ca
     pause: () => current.pause(),
     resume: () => current.resume(),
   };
+}
+
+async function startAgain(settings: SupervisedOptions): Promise<Cassandra> {
+  await removeUnbegun(path.join(settings.dir, "commitlog"));
+  return await startCassandra(settings);
+}
+
+/**
+ * Removes segments of the commit log that were made when nothing could be written: they begin with
+ * zeros instead of their version, hold nothing, and Cassandra does not start with one of them.
+ */
+async function removeUnbegun(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const segment = path.join(folder, name);
+    if (!(await hasBegun(segment))) await rm(segment);
+  }
+}
+
+async function hasBegun(segment: string): Promise<boolean> {
+  await using file = await open(segment);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4));
+  return bytesRead === 4 && buffer.readInt32BE() !== 0;
 }
