@@ -14,6 +14,7 @@ export const FrameKind = {
   task: 7,
   failedLogins: 8,
   ownRoutes: 9,
+  offer: 10,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

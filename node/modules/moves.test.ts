@@ -201,10 +201,10 @@ test("a drained node keeps its sessions until they are resumed elsewhere", async
   expect(await romeo.client.read("j1</body>")).not.toContain("unavailable");
 });
 
-/** Juliet is away, and a message for her waits on the first of two nodes; the other has its copy. */
-async function julietAway() {
+/** Juliet is away, and a message for her waits on the first of some nodes; another has its copy. */
+async function julietAway(nodes = 2) {
   const clock = new FakeClock();
-  const cluster = await DoorCluster.open(2, clock);
+  const cluster = await DoorCluster.open(nodes, clock);
   await cluster.addUser("juliet");
   cluster.stores.addUser("romeo@localhost");
   const juliet = await cluster.online(0, "juliet");
@@ -226,8 +226,40 @@ async function julietAway() {
       return isSo();
     }, what);
   const stored = () => cluster.stores.storedFor("juliet@localhost").length;
-  return { cluster, romeo, drain, pass, stored, drained: () => drained };
+  return { cluster, juliet, romeo, drain, pass, stored, drained: () => drained };
 }
+
+test("a node that drains leaves nothing to a shadow without a lease if another takes it", async () => {
+  const { cluster, juliet, romeo, drain, pass, drained } = await julietAway(3);
+  await using _ = cluster;
+  romeo.client.send("</stream:stream>");
+  await romeo.client.closed();
+  await cluster.settle();
+  const [shadow, other] = [1, 2].toSorted(
+    (one, two) => copiesAt(cluster, two) - copiesAt(cluster, one),
+  ) as [number, number];
+  expect(copiesAt(cluster, shadow)).toBe(1);
+  cluster.node(shadow).router.onLeaseLost();
+  drain(0);
+  await pass(() => drained() === 1, "it has gone");
+  const { client } = await cluster.resume(other, "juliet", juliet.id, 1);
+  expect(ids(await client.read("m1</body>"))).toEqual(["m1"]);
+  expect(cluster.node(0).kit.complaints).toEqual([]);
+});
+
+test("what nobody can take is stored before its node goes", async () => {
+  const { cluster, romeo, drain, pass, stored, drained } = await julietAway();
+  await using _ = cluster;
+  romeo.client.send("</stream:stream>");
+  await romeo.client.closed();
+  cluster.node(1).router.onLeaseLost();
+  drain(0);
+  await pass(() => drained() === 1, "it has gone");
+  expect(stored()).toBe(1);
+});
+
+const copiesAt = (cluster: DoorCluster, index: number) =>
+  cluster.node(index).router.stats().copies ?? 0;
 
 test("a node that drains leaves nothing to another that is about to go", async () => {
   const { cluster, romeo, drain, pass, stored, drained } = await julietAway();

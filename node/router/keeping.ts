@@ -79,6 +79,10 @@ export class Keeping {
     return this.#keeper.size;
   }
 
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
   hasCopiesOf(owner: string): boolean {
     return this.#keeper.copiesOf(owner, 0).byId.size > 0;
   }

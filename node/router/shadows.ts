@@ -14,6 +14,7 @@ import type { NodeRecord, Route, Routes } from "../routes/contract.ts";
 import type {
   ClientSession,
   MovableSession,
+  OfferAnswer,
   SessionProgress,
   Shadow,
 } from "../session/contract.ts";
@@ -50,6 +51,8 @@ export interface ShadowParts {
   readonly endings: Endings;
   /** See Shadow. */
   readonly leave: () => Promise<void>;
+  /** @param shadow the node that has its copy */
+  readonly offer: (route: Route, shadow: string | undefined) => Promise<OfferAnswer>;
 }
 
 /** How much of a session its shadow has been sent. */
@@ -162,6 +165,10 @@ export class Shadows implements Shadow {
 
   leave(): Promise<void> {
     return this.#parts.leave();
+  }
+
+  offer({ id, route }: ClientSession): Promise<OfferAnswer> {
+    return this.#parts.offer(route, this.#mirror.shadowOf(id));
   }
 
   left(): void {

@@ -13,7 +13,9 @@ import type { Endings } from "./ended.ts";
 import type { Adopt, KeepingParts, KeptAnswer } from "./keeping.ts";
 import { Keeping } from "./keeping.ts";
 import { Moves } from "./moves.ts";
+import { Offers } from "./offers.ts";
 import { encodeMirror, FORGOTTEN } from "./shadow-wire.ts";
+import type { ShadowParts } from "./shadows.ts";
 import { Shadows } from "./shadows.ts";
 
 /** How often a new session asks for what a dead node left of the one before it, or a node that goes for others. */
@@ -39,6 +41,7 @@ export class Succession {
   readonly moves: Moves;
   readonly shadows: Shadows | undefined;
   readonly keeping: Keeping | undefined;
+  readonly offers: Offers;
   readonly #parts: SuccessionParts;
   /** Nodes without a lease that go on. */
   readonly #lapsed = new Map<string, NodeRecord>();
@@ -50,8 +53,11 @@ export class Succession {
     const { mesh, adopt, zone } = parts;
     const isKept = (id: string) => this.keeping?.isKept(id) ?? "gone";
     this.moves = new Moves({ ...parts, isKept });
+    const isReady = () => !this.#isOut && this.keeping?.isLeaving === false;
+    this.offers = new Offers({ ...parts, isReady, fetch: (route) => this.moves.fetch(route) });
+    const offer: ShadowParts["offer"] = (...session) => this.offers.make(...session);
     if (mesh === undefined || adopt === undefined) return;
-    this.shadows = new Shadows({ ...parts, mesh, zone, leave: () => this.#leave() });
+    this.shadows = new Shadows({ ...parts, mesh, zone, leave: () => this.#leave(), offer });
     this.keeping = new Keeping({ ...parts, adopt });
   }
 

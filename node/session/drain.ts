@@ -4,6 +4,7 @@ import { pause } from "../base/clock.ts";
 import { settledWithin } from "../base/deadline.ts";
 import type { Door } from "./door-context.ts";
 import { tracked } from "./ending.ts";
+import { Offers } from "./offers.ts";
 import type { Session } from "./session.ts";
 
 export interface DrainOptions {
@@ -25,15 +26,17 @@ const LAST_SHARE = 0.15;
 /** How long clients get to resume elsewhere before their sessions are left to their shadows. */
 const LINGER_MS = 10_000;
 
+const isWaiting = (session: Session): boolean => session.isDetached && session.moving === undefined;
+
 /** Another node has a copy of all of it, and goes on with it as soon as this one is gone. */
-const isLeft = (door: Door, session: Session): boolean =>
-  session.isDetached &&
-  session.moving === undefined &&
+const isLeft = (door: Door, offers: Offers | undefined, session: Session): boolean =>
+  isWaiting(session) &&
+  offers?.answerFor(session) === "unsure" &&
   door.events.shadow?.isSafe(session) === true;
 
 /**
- * Closes all streams with `system-shutdown` and waits until each session goes on elsewhere, is left
- * to its shadow, or has handed over what its client had not acknowledged. Resolves at the deadline at
+ * Closes all streams with `system-shutdown` and waits until each session goes on elsewhere, because its
+ * client or this node asked for it, is left to its shadow, or has handed over what its client had not acknowledged. Resolves at the deadline at
  * the latest; what is left then is logged.
  */
 export async function drainSessions(door: Door, options: DrainOptions): Promise<void> {
@@ -47,17 +50,25 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   log.info({ sessions: door.sessions.size, perSecond }, "drain-started");
   await closePaced(door, perSecond, leftMs);
   await untilTakenOver(door, () => leftMs() - options.deadlineMs * ENDING_SHARE);
-  const open = () => [...door.sessions.all()].filter((session) => !isLeft(door, session));
-  while (open().length > 0 || door.endings.size > 0) {
+  const { shadow } = door.events;
+  const offers = shadow && new Offers(shadow);
+  const open = () => [...door.sessions.all()].filter((one) => !isLeft(door, offers, one));
+  for (;;) {
+    offers?.make(open().filter(isWaiting));
+    endDetached(open().filter((one) => offers?.answerFor(one) === "refused"));
+    if (open().length === 0 && door.endings.size === 0) break;
     const remainingMs = leftMs();
     if (remainingMs === 0) break;
-    if (remainingMs < options.deadlineMs * LAST_SHARE) endDetached(open());
+    if (remainingMs < options.deadlineMs * LAST_SHARE) {
+      offers?.stop();
+      endDetached(open());
+    }
     const endings = Promise.allSettled([...door.endings]);
     const isNoneYet = door.endings.size === 0;
     await settledWithin(clock, Math.min(remainingMs, isNoneYet ? TICK_MS : 1_000), endings);
     if (isNoneYet) await pause(clock, TICK_MS);
   }
-  door.events.shadow?.left();
+  shadow?.left();
   door.givingUp.abort();
   // Nothing may be waited for any more, but what the attempts say when they stop is still heard.
   await Promise.resolve();
@@ -92,7 +103,7 @@ async function untilTakenOver(door: Door, leftMs: () => number): Promise<void> {
 /** But what is on its way is another node's, or ends when it turns out to be ours. */
 function endDetached(sessions: readonly Session[]): void {
   for (const session of sessions) {
-    if (session.isDetached && session.moving === undefined) session.close();
+    if (isWaiting(session)) session.close();
   }
 }
 

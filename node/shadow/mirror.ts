@@ -216,6 +216,9 @@ export class Mirror {
     return mirrored !== undefined && !mirrored.isClosed && !this.#unshadowed.has(id);
   }
 
+  /** The node that has a copy of it, or is to have one. */
+  readonly shadowOf = (id: string): string | undefined => this.#sessions.get(id)?.shadow;
+
   /** Another node has a copy with all changes so far. */
   isSafe(id: string): boolean {
     const mirrored = this.#sessions.get(id);
