@@ -7,7 +7,7 @@ import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo, BlockList, Server as NetServer, Socket } from "node:net";
 import { createServer, isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import type { SecureContext } from "node:tls";
+import type { TLSSocketOptions } from "node:tls";
 import { TLSSocket } from "node:tls";
 import { ConfigError } from "../base/errors.ts";
 import { isTrusted, proxyList } from "./proxies.ts";
@@ -31,13 +31,11 @@ export interface WebPath {
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, peer: WebPeer): void;
 }
 
-/** Certificates by SNI: see stream/tls.ts. */
+/** See stream/tls.ts. */
 export interface WebTls {
-  of(domain: string | undefined): SecureContext;
-  readonly onServerName: (
-    name: string,
-    done: (error: Error | null, context?: SecureContext) => void,
-  ) => void;
+  readonly inForce: {
+    optionsFor(domain: undefined): Pick<TLSSocketOptions, "secureContext" | "SNICallback">;
+  };
 }
 
 /** Bounds that no configuration changes; tests hand in smaller ones. */
@@ -122,8 +120,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
 function secured(socket: Socket, tls: WebTls): TLSSocket {
   const secure = new TLSSocket(socket, {
     isServer: true,
-    secureContext: tls.of(undefined),
-    SNICallback: tls.onServerName,
+    ...tls.inForce.optionsFor(undefined),
     ALPNProtocols: ["http/1.1"],
   });
   secure.on("error", () => secure.destroy());

@@ -4,7 +4,7 @@ import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { expect, test } from "vitest";
 import { makeCredentials } from "../auth/credentials.ts";
 import { testDecoys } from "../auth/testing/context.ts";
-import { makeAuthority } from "../config/certificates.ts";
+import { issue, makeAuthority } from "../config/certificates.ts";
 import { TlsContexts } from "../stream/tls.ts";
 import { clientCertificate } from "./testing/client-certificate.ts";
 import type { Kit } from "./testing/door-kit.ts";
@@ -36,6 +36,34 @@ test.each(["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"])(
     }
   },
 );
+
+test("tls-server-end-point is of the certificate that was shown, though others took its place since", async () => {
+  const authority = await makeAuthority("domains");
+  const issued = async (name: string) => issue(authority, { commonName: name, names: [name] });
+  const byDomain = { "example.org": await issued("example.org") };
+  await using kit = await openKit({ tls: new TlsContexts({ ...CERTIFICATE, byDomain }) });
+  const own = await secured(kit, { servername: "example.org" });
+  const standard = await secured(kit, { servername: "example.net" });
+  const upgraded = await kit.connect();
+  await upgraded.open(HEADER.replace("to='localhost'", "to='example.org'"));
+  await upgraded.startTls(); // Asks for localhost, which has none of its own.
+  kit.door.setSecureContext(await issued("localhost"));
+  for (const [client, shown] of [
+    [own, byDomain["example.org"]],
+    [standard, CERTIFICATE],
+    [upgraded, byDomain["example.org"]],
+  ] as const) {
+    const { raw } = new X509Certificate(shown.certificate);
+    expect((client.socket as TLSSocket).getPeerX509Certificate()?.raw).toEqual(raw);
+    await client.open();
+    const channelBinding = createHash("sha256").update(raw).digest();
+    const tweak = { gs2: "p=tls-server-end-point,,", channelBinding };
+    expect(await client.scram("SCRAM-SHA-256-PLUS", "romeo", "secret", tweak)).toContain(
+      "<success",
+    );
+    client.destroy();
+  }
+});
 
 test("TLS 1.2: -PLUS by tls-unique and by tls-server-end-point, no tls-exporter", async () => {
   await using kit = await openKit();

@@ -7,7 +7,7 @@ import { TLSSocket } from "node:tls";
 import type { ChannelBindingType } from "./channel-binding.ts";
 import { channelBindingsOf } from "./channel-binding.ts";
 import { certifiedAddresses } from "./client-certificate.ts";
-import type { TlsContexts } from "./tls.ts";
+import type { Certificates, TlsContexts } from "./tls.ts";
 
 /** Whom a connection tells what happens to it. */
 export interface ConnectionOwner {
@@ -18,8 +18,8 @@ export interface ConnectionOwner {
   onClosed(): void;
 }
 
-/** XEP-0368: the protocol's name in ALPN. */
-const ALPN_CLIENT = "xmpp-client";
+/** XEP-0368: the protocol's name in ALPN, behind its length. */
+const ALPN = Buffer.from("\x0bxmpp-client");
 
 const NO_BINDINGS: ReadonlyMap<ChannelBindingType, Buffer> = new Map();
 
@@ -36,7 +36,7 @@ export const originOf = (socket: Socket): Origin => ({
 });
 
 interface Upgrade {
-  readonly contexts: TlsContexts;
+  readonly certificates: Certificates;
   readonly domain: string | undefined;
 }
 
@@ -89,7 +89,7 @@ export class Connection {
   #early: Buffer | undefined;
   #isOver = false;
   #isEnding = false;
-  /** TLS begins as soon as everything before it is written. */
+  /** TLS begins as soon as everything before it is written, or has begun. */
   #upgrade: Upgrade | undefined;
 
   constructor(
@@ -138,7 +138,10 @@ export class Connection {
 
   /** What a login can be bound to; empty without TLS. */
   channelBindings(): ReadonlyMap<ChannelBindingType, Buffer> {
-    return this.#socket instanceof TLSSocket ? channelBindingsOf(this.#socket) : NO_BINDINGS;
+    if (!(this.#socket instanceof TLSSocket) || this.#upgrade === undefined) return NO_BINDINGS;
+    const { certificates, domain } = this.#upgrade;
+    const shown = certificates.shownTo(this.#socket.servername || undefined, domain);
+    return channelBindingsOf(this.#socket, shown.endPoint);
   }
 
   /** The addresses that the client's certificate proves, as they stand in it. */
@@ -189,7 +192,7 @@ export class Connection {
    * @param domain whose certificate is shown to a client that names none by SNI
    */
   startTls(contexts: TlsContexts, domain?: string): void {
-    this.#upgrade = { contexts, domain };
+    this.#upgrade = { certificates: contexts.inForce, domain };
     this.#isPaused = false;
     this.#isStopped = false;
     this.#early = undefined; // It was not protected.
@@ -269,23 +272,22 @@ export class Connection {
       return;
     }
     if (this.#isEnding) this.#socket.end();
-    if (this.#upgrade !== undefined) this.#upgradeNow();
+    this.#upgradeNow();
     this.#owner?.onDrained();
   }
 
   #upgradeNow(): void {
     const upgrade = this.#upgrade;
-    if (upgrade === undefined || this.#isOver || this.#socket.destroyed) return;
-    this.#upgrade = undefined;
     const raw = this.#socket;
+    if (upgrade === undefined || raw instanceof TLSSocket || this.#isOver || raw.destroyed) return;
+    const { certificates, domain } = upgrade;
     raw.off("data", onData);
     raw.off("close", onClose);
     const socket: OwnedSocket = new TLSSocket(raw, {
+      ...certificates.optionsFor(domain),
       isServer: true,
-      secureContext: upgrade.contexts.of(upgrade.domain),
-      SNICallback: upgrade.contexts.onServerName,
-      ALPNProtocols: [ALPN_CLIENT],
-      requestCert: upgrade.contexts.asksForCertificates,
+      ALPNProtocols: ALPN,
+      requestCert: certificates.asksForCertificates,
       rejectUnauthorized: false, // Who has none, or another's, logs in by other means.
     });
     this.#socket = socket;

@@ -1,9 +1,11 @@
 /** Certificates of the domains, replaceable while connections use them. */
 
+import { X509Certificate } from "node:crypto";
 import type { SecureContext } from "node:tls";
 import { createSecureContext } from "node:tls";
 import { domainToASCII } from "node:url";
 import { ConfigError } from "../base/errors.ts";
+import { endPointOf } from "./channel-binding.ts";
 
 /** A certificate chain and its key, PEM. */
 export interface TlsMaterial {
@@ -50,56 +52,89 @@ function contextOf(
   }
 }
 
-interface Loaded {
-  readonly standard: SecureContext;
-  readonly byDomain: ReadonlyMap<string, SecureContext>;
-  readonly asksForCertificates: boolean;
+/** A certificate with its key, and what a login that sees it can be bound to. */
+export interface Shown {
+  readonly context: SecureContext;
+  readonly endPoint: Buffer | undefined;
 }
 
-const load = ({ clientAuthority, byDomain = {}, ...materials }: TlsMaterials): Loaded => ({
-  standard: contextOf("for clients", materials, clientAuthority),
-  byDomain: new Map(
-    Object.entries(byDomain).map(([domain, own]) => [
-      inDns(domain),
-      contextOf(`of ${domain}`, own, clientAuthority),
-    ]),
-  ),
-  asksForCertificates: clientAuthority !== undefined,
+const shown = (
+  whose: string,
+  material: TlsMaterial,
+  clientAuthority: string | Buffer | undefined,
+): Shown => ({
+  context: contextOf(whose, material, clientAuthority),
+  endPoint: endPointOf(new X509Certificate(material.certificate)),
 });
 
 /** As SNI writes it: A-labels, lower case, no final dot. */
 const inDns = (domain: string): string => domainToASCII(domain.replace(/\.$/, "")).toLowerCase();
 
-/** The contexts in force. Connections made before a replacement keep what they have. */
+/** What a TLS socket is made with. */
+export interface TlsSocketOptions {
+  readonly secureContext: SecureContext;
+  readonly SNICallback?: (name: string, done: Answer) => void;
+}
+type Answer = (error: Error | null, context?: SecureContext) => void;
+
+/** All certificates of one moment. */
+export class Certificates {
+  readonly asksForCertificates: boolean;
+  readonly #standard: Shown;
+  readonly #byDomain: ReadonlyMap<string, Shown>;
+
+  constructor({ clientAuthority, byDomain = {}, ...material }: TlsMaterials) {
+    this.asksForCertificates = clientAuthority !== undefined;
+    this.#standard = shown("for clients", material, clientAuthority);
+    this.#byDomain = new Map(
+      Object.entries(byDomain).map(([domain, own]) => [
+        inDns(domain),
+        shown(`of ${domain}`, own, clientAuthority),
+      ]),
+    );
+  }
+
+  /**
+   * What a client is shown.
+   * @param serverName which it asked for (SNI), if for any
+   * @param domain of the stream before TLS, for names without a certificate of their own
+   */
+  shownTo(serverName: string | undefined, domain: string | undefined): Shown {
+    return this.#own(serverName) ?? this.#own(domain) ?? this.#standard;
+  }
+
+  /** @param domain as `shownTo` */
+  optionsFor(domain: string | undefined): TlsSocketOptions {
+    const secureContext = this.shownTo(undefined, domain).context;
+    // Without a choice nobody is asked: the handshake would stop for it.
+    if (this.#byDomain.size === 0) return { secureContext };
+    return { secureContext, SNICallback: this.#onServerName };
+  }
+
+  /** One for all sockets. */
+  readonly #onServerName = (name: string, done: Answer): void =>
+    done(null, this.#own(name)?.context);
+
+  #own(domain: string | undefined): Shown | undefined {
+    return domain === undefined ? undefined : this.#byDomain.get(inDns(domain));
+  }
+}
+
+/** The certificates in force. Connections made before a replacement keep what they have. */
 export class TlsContexts {
-  #loaded: Loaded;
+  #inForce: Certificates;
 
   /** @throws ConfigError when a certificate or key cannot be read or they do not match. */
   constructor(materials: TlsMaterials) {
-    this.#loaded = load(materials);
+    this.#inForce = new Certificates(materials);
   }
 
   /** For new handshakes from now on. @throws as the constructor; the old ones then stay. */
   replace(materials: TlsMaterials): void {
-    this.#loaded = load(materials);
+    this.#inForce = new Certificates(materials);
   }
 
-  /** For a client that asked for this domain, if for any. */
-  of(domain: string | undefined): SecureContext {
-    const { standard, byDomain } = this.#loaded;
-    return (domain === undefined ? undefined : byDomain.get(inDns(domain))) ?? standard;
+  get inForce(): Certificates {
+    return this.#inForce;
   }
-
-  get asksForCertificates(): boolean {
-    return this.#loaded.asksForCertificates;
-  }
-
-  /**
-   * For the name a client asks for (SNI), in the form node:tls calls; one for all sockets. A name
-   * without a certificate of its own gets what the socket was made with.
-   */
-  readonly onServerName = (
-    name: string,
-    done: (error: Error | null, context?: SecureContext) => void,
-  ): void => done(null, this.#loaded.byDomain.get(inDns(name)));
 }
