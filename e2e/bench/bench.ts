@@ -111,7 +111,7 @@ const wantedOf = (parts: Plan["parts"]): Wanted => {
 async function play(scene: Scene, { parts }: Plan): Promise<void> {
   const isFloor = scene.name === "floor";
   const isAny = parts.has("message") || parts.has("login");
-  if (isAny || parts.has("growth")) await scenarios.warmUp(scene);
+  await scenarios.warmUp(scene);
   if (isAny) await messagesAndLogins(scene, parts);
   if (parts.has("tls")) await scenarios.tlsSessions(scene);
   if (parts.has("visit") && !isFloor) await scenarios.visits(scene);

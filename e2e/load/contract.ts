@@ -74,6 +74,8 @@ export type Order =
       readonly users: Group;
       /** "partner": the member whose number differs in just that bit. */
       readonly what?: "presence" | { readonly partner: number };
+      /** One process does it, among its own members, and leaves a processor to the server. */
+      readonly isAlone?: boolean;
       readonly perSecond: number;
       readonly seconds: number;
       readonly warmUpSeconds: number;

@@ -6,7 +6,7 @@ import { timedId } from "./latencies.ts";
 import type { LoadSession } from "./session.ts";
 import { IQ, idOf, MESSAGE, PRESENCE } from "./session.ts";
 
-const TICK_MS = 2;
+const TICK_MS = 1;
 const TEXT = "But, soft! what light through yonder window breaks? It is the east, and so on";
 
 const address = (user: string): string => `${user}@${DOMAIN}`;
@@ -38,7 +38,7 @@ export class Drills {
   #isChatting = false;
   #chore: Chore | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isPaced = false;
+  #sendDue: (() => void) | undefined;
 
   constructor(latencies: Latencies) {
     this.#latencies = latencies;
@@ -64,26 +64,30 @@ export class Drills {
   rest(): void {
     this.#isChatting = false;
     this.#chore = undefined;
-    this.#isPaced = false;
+    this.#sendDue = undefined;
     clearInterval(this.#timer);
   }
 
-  /** Sends at the given rate, whether answers come or not. */
+  /**
+   * Sends at the given rate, whether answers come or not. It looks at the time whenever something
+   * arrives: what a timer alone sends comes in bursts, and waits behind itself.
+   */
   pace(send: () => void, perSecond: number): void {
-    this.#isPaced = true;
     const startedMs = performance.now();
     let sent = 0;
-    this.#timer = setInterval(() => {
+    this.#sendDue = () => {
       const due = ((performance.now() - startedMs) / 1_000) * perSecond;
       for (; sent < due; sent++) send();
-    }, TICK_MS);
+    };
+    this.#timer = setInterval(this.#sendDue, TICK_MS);
   }
 
   onStanza(session: LoadSession, letter: number, bytes: Buffer, start: number, end: number): void {
     const { counters } = this;
+    this.#sendDue?.();
     if (letter === PRESENCE) {
       counters.presences += 1;
-      if (this.#isPaced) this.#latencies.take(idOf(bytes, start, end));
+      if (this.#sendDue !== undefined) this.#latencies.take(idOf(bytes, start, end));
     } else if (letter === MESSAGE) {
       counters.messages += 1;
       if (this.#isChatting) session.write(chatMessage(session.partner, `c${++session.turn}`));

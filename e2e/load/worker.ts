@@ -117,34 +117,41 @@ function chat({ users, partners }: Order & { kind: "chat" }): number {
   return pairs.length;
 }
 
+const oneOf = (members: readonly LoadSession[]): LoadSession =>
+  members[Math.floor(Math.random() * members.length)] as LoadSession;
+
 /** What a session of the order writes next. */
-function pacedStanza({ what, users }: Order & { kind: "pace" }, sender: LoadSession): string {
-  if (what === undefined) return timedMessage(randomOf(users));
+function pacedStanza(
+  { what, users, isAlone }: Order & { kind: "pace" },
+  sender: LoadSession,
+  members: readonly LoadSession[],
+): string {
   if (what === "presence") return timedPresence(++sender.turn);
+  if (what === undefined) return timedMessage(isAlone ? oneOf(members).user : randomOf(users));
   const at = Number(sender.user.slice(users.group.length));
   return timedMessage(`${users.group}${at ^ what.partner}`);
 }
 
 async function pace(order: Order & { kind: "pace" }): Promise<number> {
-  const senders = ownSessions(order.users);
-  latencies.start(order.warmUpSeconds * 1_000);
-  const send = () => {
-    const sender = senders[Math.floor(Math.random() * senders.length)] as LoadSession;
-    sender.write(pacedStanza(order, sender));
-  };
-  const share = senders.length / (order.users.to - order.users.from);
-  drills.pace(send, order.perSecond * share);
-  await new Promise((resolve) => setTimeout(resolve, order.seconds * 1_000));
+  const { users, isAlone = false, perSecond, warmUpSeconds, seconds } = order;
+  const members = ownSessions(users);
+  latencies.start(warmUpSeconds * 1_000);
+  if (isAlone && index !== 0) return 0;
+  const share = isAlone ? 1 : members.length / (users.to - users.from);
+  drills.pace(() => {
+    const sender = oneOf(members);
+    sender.write(pacedStanza(order, sender, members));
+  }, perSecond * share);
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   drills.rest();
-  return senders.length;
+  return members.length;
 }
 
 function pour({ users, perSecond }: Order & { kind: "pour" }): number {
   const senders = ownSessions(users);
   isPouring = true;
   drills.pace(() => {
-    const sender = senders[Math.floor(Math.random() * senders.length)] as LoadSession;
-    sender.write(timedMessage(randomOf(users)));
+    oneOf(senders).write(timedMessage(randomOf(users)));
     drills.counters.sent += 1;
   }, perSecond / processes);
   return senders.length;
