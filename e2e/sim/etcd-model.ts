@@ -41,6 +41,7 @@ export class EtcdModel {
   readonly #history: Kept[] = [];
   readonly #watchers = new Set<() => void>();
   #leaseIds = 1_000;
+  #isPaused = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -107,6 +108,17 @@ export class EtcdModel {
     return true;
   }
 
+  /** It stands still: no lease lapses meanwhile. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Leases that fell due meanwhile have lapsed. */
+  goOn(): void {
+    this.#isPaused = false;
+    for (const lease of [...this.#leases.values()]) this.#lapse(lease);
+  }
+
   /** What was written to these keys from `revision` on. */
   since(revision: number, key: Buffer, end: Buffer): readonly Kept[] {
     return this.#history.filter(
@@ -123,10 +135,12 @@ export class EtcdModel {
 
   #renew(lease: Lease): void {
     lease.expiresMs = this.#world.nowMs + lease.ttlMs;
-    this.#world.after(lease.ttlMs, () => {
-      if (this.#world.nowMs < lease.expiresMs) return;
-      if (this.revoke(lease.id)) this.#world.say(`etcd: lease ${lease.id} lapsed`);
-    });
+    this.#world.after(lease.ttlMs, () => this.#lapse(lease));
+  }
+
+  #lapse({ id, expiresMs }: Lease): void {
+    if (this.#isPaused || this.#world.nowMs < expiresMs) return;
+    if (this.revoke(id)) this.#world.say(`etcd: lease ${id} lapsed`);
   }
 
   #find(key: Buffer | undefined, end: Buffer | undefined): readonly IKeyValue[] {

@@ -3,6 +3,7 @@ import type { SimCluster } from "./cluster.ts";
 import { ETCD } from "./etcd-client.ts";
 import type { Invariant } from "./invariants.ts";
 import type { SimNode } from "./node.ts";
+import { LEASE_SECONDS } from "./node.ts";
 import { STORE } from "./store.ts";
 
 /** gRPC notices a dead connection after this long. */
@@ -123,6 +124,30 @@ function pause(cluster: SimCluster): void {
   world.after(forMs, () => node.goOn());
 }
 
+/** One node connects to etcd later than another. */
+function reachLate({ world, network }: SimCluster, machine: string): void {
+  network.cut(machine, ETCD);
+  world.after(world.between(0, 5_000), () => network.heal(machine, ETCD));
+}
+
+/** etcd stands still until all nodes have lost their leases; soon after it goes on, one of them dies. */
+function pauseEtcd(cluster: SimCluster): void {
+  const { world, etcdHealth, model } = cluster;
+  if (world.hadFault(["pause-etcd"], SHADOWED_AFTER_MS)) return; // What came of it is not over.
+  const forMs = LEASE_SECONDS * 1_000 + world.between(500, 6_000);
+  world.fault("pause-etcd", `for ${Math.round(forMs)} ms`, forMs);
+  etcdHealth.isAway = true;
+  model.pause();
+  world.after(forMs, () => {
+    etcdHealth.isAway = false;
+    model.goOn();
+    world.say("etcd goes on");
+    for (const { machine } of cluster.alive) reachLate(cluster, machine);
+    const kind = world.isSo(0.5) ? "kill" : "power-off";
+    world.after(world.between(0, 8_000), () => FAULTS[kind](cluster));
+  });
+}
+
 function jump(cluster: SimCluster): void {
   const { world } = cluster;
   const node = anyNode(cluster);
@@ -233,6 +258,7 @@ export const FAULTS = {
       restartLater(cluster, node);
     }),
   isolate: (cluster) => isolate(cluster, anyNode(cluster)),
+  "pause-etcd": pauseEtcd,
 } as const satisfies Record<string, Fault>;
 export type FaultKind = keyof typeof FAULTS;
 export const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[];

@@ -4,7 +4,7 @@ import { FAULT_KINDS } from "./faults.ts";
 import { tell } from "./story.ts";
 
 /** Of stories that were found before there were more. */
-const EARLIER_KINDS = FAULT_KINDS.filter((kind) => kind !== "isolate");
+const EARLIER_KINDS = FAULT_KINDS.filter((kind) => kind !== "isolate" && kind !== "pause-etcd");
 
 /** Stories that once broke something, by what went wrong in them, with how many messages at once. */
 const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], number?])[] = [

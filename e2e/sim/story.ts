@@ -142,6 +142,7 @@ async function putRight(cluster: SimCluster, check: () => void): Promise<void> {
   const { world, network, etcdHealth, store, devices } = cluster;
   world.say("everything is put right");
   etcdHealth.isAway = false;
+  cluster.model.goOn();
   etcdHealth.lostReplies = 0;
   store.health.failures = 0;
   store.health.lostReplies = 0;

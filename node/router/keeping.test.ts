@@ -100,7 +100,7 @@ test("what a dead node gave to a client is not given to the next one of its addr
     peers: { ready: async () => true },
     routes: {
       nodes: new Map(),
-      renounced: async () => 0,
+      renounced: async () => new Map(),
       read: async () => ({ revision: 1, routes: [route] }),
     },
   } as unknown as KeepingParts);

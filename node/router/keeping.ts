@@ -9,6 +9,7 @@ import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
+import { NOTES_LAST_MS } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
 import { Keeper } from "../shadow/keeper.ts";
 import type { MirrorItem, Verdict } from "../shadow/mirror.ts";
@@ -33,6 +34,9 @@ const DROP = "drop" as const;
 const ATTEMPTS_MAX = 300;
 /** How long a node that was thought dead waits to hear which of its sessions are still its own. */
 const ANSWER_MS = 4_000;
+/** How often this node looks which of its copies are void, and after how long without it none counts. */
+export const LOOK_MS = 600_000;
+const UNSEEN_MAX_MS = NOTES_LAST_MS - LOOK_MS;
 
 export interface KeepingParts {
   readonly routes: Routes;
@@ -45,6 +49,8 @@ export interface KeepingParts {
   readonly adopt: Adopt;
   readonly onTakenOver: (session: ClientSession, from: string) => void;
   readonly endings: Endings;
+  /** It has no copies any more. */
+  readonly onForgotten: () => void;
 }
 
 /**
@@ -68,10 +74,14 @@ export class Keeping {
   /** Without a lease that could be proven. */
   #isOut = false;
   #isLeaving = false;
+  /** When what is void was looked at last. */
+  #lookedMs: number;
 
   constructor(parts: KeepingParts) {
     this.#parts = parts;
     this.#keeper = new Keeper({ whole: copyOf, change: changeCopy });
+    this.#lookedMs = parts.clock.monotonicMs();
+    this.#lookLater();
   }
 
   /** Copies of other nodes' sessions. */
@@ -79,8 +89,9 @@ export class Keeping {
     return this.#keeper.size;
   }
 
-  get isLeaving(): boolean {
-    return this.#isLeaving;
+  /** It may take sessions over: it has a lease, and stays. */
+  get isReady(): boolean {
+    return !this.#isOut && !this.#isLeaving;
   }
 
   hasCopiesOf(owner: string): boolean {
@@ -145,18 +156,13 @@ export class Keeping {
     });
   }
 
-  /**
-   * Who sees that may have copies elsewhere from now on. Who does not, because it has no lease, either,
-   * goes on with these: nobody can take anything over without a lease.
-   */
+  /** Nothing can be taken over; the copies count as before. */
   leaseLost(): void {
     this.#isOut = true;
   }
 
-  /** What was renounced here was noted on the lease that is gone. */
   leaseRegained(): void {
     this.#isOut = false;
-    this.#keeper.forgetAll();
   }
 
   /** A node is dead, or has left: what it left here is ours, unless somebody was quicker. */
@@ -172,14 +178,40 @@ export class Keeping {
     return held.some(({ id, moving }) => id === session && moving === undefined);
   }
 
+  #lookLater(): void {
+    this.#parts.clock.after(LOOK_MS, () => {
+      void this.#firmly(() => this.#look()).then(() => this.#lookLater());
+    });
+  }
+
+  /**
+   * Which copies are void, by owner; they are gone then. Notes of that do not last for ever.
+   * @throws Unavailable, also without a lease
+   */
+  async #look(): Promise<ReadonlyMap<string, number>> {
+    const { routes, clock, onForgotten } = this.#parts;
+    if (this.#isOut) {
+      throw new Unavailable("routes-lost-lease", "Cannot look for void copies: there is no lease");
+    }
+    const startMs = clock.monotonicMs();
+    if (startMs - this.#lookedMs > UNSEEN_MAX_MS) {
+      this.#keeper.forgetAll();
+      onForgotten();
+    }
+    const terms = await routes.renounced();
+    this.#lookedMs = startMs;
+    this.#keeper.renounced(terms);
+    return terms;
+  }
+
   /** Never rejects. */
   async #adoptAll(owner: string, ids: Set<string>): Promise<void> {
     const { routes, log } = this.#parts;
-    let voidTerm = await this.#firmly(() => routes.renounced(owner));
-    if (voidTerm === undefined) return;
-    // What was renounced here may not be noted any more: nothing may be used.
-    if (this.#isOut) voidTerm = Number.POSITIVE_INFINITY;
+    const terms = await this.#firmly(() => this.#look());
+    if (routes.nodes.has(owner)) return; // It is back.
+    const voidTerm = terms?.get(owner) ?? 0;
     const { term, byId: copies } = this.#keeper.takeAll(owner, voidTerm);
+    if (terms === undefined) return;
     if (copies.size === 0) return;
     log.info({ node: owner, sessions: copies.size }, "taking over the sessions of a dead node");
     for (const id of copies.keys()) ids.add(id);
@@ -197,7 +229,7 @@ export class Keeping {
 
   /** Never rejects: what cannot be read is logged, and lost. */
   async #adopt(origin: CopyOrigin, term: number, state: Copy): Promise<void> {
-    const { routes, log } = this.#parts;
+    const { log } = this.#parts;
     const { owner } = origin;
     const { session: id } = state.state.route;
     try {
@@ -207,8 +239,9 @@ export class Keeping {
         const copy = { owner, voidTerm };
         if ((await this.#firmly(() => this.#tryToAdopt(copy, record))) !== "again") return;
         // The owner is not dead after all, and may have gone on without us.
-        voidTerm = (await this.#firmly(() => routes.renounced(owner))) ?? term;
-        if (voidTerm >= term) return;
+        const terms = await this.#firmly(() => this.#look());
+        voidTerm = terms?.get(owner) ?? 0;
+        if (terms === undefined || voidTerm >= term) return;
       }
     } catch (error) {
       if (!(error instanceof BadFrame || error instanceof EnvelopeError)) throw error;

@@ -193,6 +193,10 @@ export class Shadows implements Shadow {
     this.#mirror.nodeUp(incarnation);
   }
 
+  nodeLapsed({ incarnation }: NodeRecord): void {
+    this.#mirror.nodeLapsed(incarnation);
+  }
+
   nodeDown({ incarnation }: NodeRecord): void {
     this.#mirror.nodeDown(incarnation);
   }
@@ -207,6 +211,7 @@ export class Shadows implements Shadow {
 
   /** Until it is regained others may take sessions over, and we must learn it soon. */
   leaseLost(): void {
+    this.#mirror.leaseLost();
     this.#doubtTimer ??= this.#parts.clock.after(DOUBT_MS, () => {
       this.#doubtTimer = undefined;
       this.#mirror.touchAll();
@@ -215,6 +220,7 @@ export class Shadows implements Shadow {
   }
 
   leaseRegained(): void {
+    this.#mirror.leaseRegained();
     this.#doubtTimer?.cancel();
     this.#doubtTimer = undefined;
   }

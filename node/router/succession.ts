@@ -26,7 +26,7 @@ const GONE_MS = 1_000;
 /** Of several answers the first of these counts. */
 const ANSWERS: readonly KeptAnswer[] = ["kept", "perhaps"];
 
-export interface SuccessionParts extends Omit<KeepingParts, "adopt"> {
+export interface SuccessionParts extends Omit<KeepingParts, "adopt" | "onForgotten"> {
   /** Undefined for a single node. */
   readonly mesh: Mesh | undefined;
   readonly endings: Endings;
@@ -44,31 +44,37 @@ export class Succession {
   readonly offers: Offers;
   readonly #parts: SuccessionParts;
   /** Nodes without a lease that go on. */
-  readonly #lapsed = new Map<string, NodeRecord>();
-  /** Without a lease that could be proven. */
-  #isOut = false;
+  readonly #lapsed = new Set<string>();
 
   constructor(parts: SuccessionParts) {
     this.#parts = parts;
     const { mesh, adopt, zone } = parts;
     const isKept = (id: string) => this.keeping?.isKept(id) ?? "gone";
     this.moves = new Moves({ ...parts, isKept });
-    const isReady = () => !this.#isOut && this.keeping?.isLeaving === false;
+    const isReady = () => this.keeping?.isReady === true;
     this.offers = new Offers({ ...parts, isReady, fetch: (route) => this.moves.fetch(route) });
     const offer: ShadowParts["offer"] = (...session) => this.offers.make(...session);
     if (mesh === undefined || adopt === undefined) return;
     this.shadows = new Shadows({ ...parts, mesh, zone, leave: () => this.#leave(), offer });
-    this.keeping = new Keeping({ ...parts, adopt });
+    const sayForgotten = () => this.#sayForgotten([...parts.routes.nodes.keys()]);
+    this.keeping = new Keeping({ ...parts, adopt, onForgotten: () => void sayForgotten() });
   }
 
-  /** Of several nodes one may have a copy of it. Never rejects. */
+  /** Any node may have a copy of it. Never rejects. */
   async isKept(user: string, sessionId: string): Promise<KeptAnswer> {
     const own = this.keeping?.isKept(sessionId) ?? "gone";
     if (this.keeping === undefined || own === "kept") return own;
-    const nodes = shadowsOf(sessionId, [...this.#parts.routes.nodes.values()]);
-    const asked = nodes.map((node) => this.moves.isAt(node, user, sessionId));
-    const answers = [own, ...(await Promise.all(asked))];
-    return ANSWERS.find((answer) => answers.includes(answer)) ?? "gone";
+    const all = [...this.#parts.routes.nodes.values()];
+    const likely = new Set(shadowsOf(sessionId, all));
+    // If those did not answer when it was chosen, it is another.
+    const others = all.map((node) => node.incarnation).filter((node) => !likely.has(node));
+    for (const nodes of [[...likely], others]) {
+      const asked = nodes.map((node) => this.moves.isAt(node, user, sessionId));
+      const answers = [own, ...(await Promise.all(asked))];
+      const found = ANSWERS.find((answer) => answers.includes(answer));
+      if (found !== undefined) return found;
+    }
+    return "gone";
   }
 
   /** Settles when no node has a copy that is to be passed on yet, or much later. Never rejects. */
@@ -84,13 +90,10 @@ export class Succession {
     this.shadows?.nodeUp(node);
   }
 
-  /**
-   * It may go on with its sessions, and be no shadow for others: it will forget its copies. Without a
-   * lease, either, this node can renounce nothing, and is better off with these copies than with none.
-   */
+  /** It may go on with its sessions, and its copies count; but now it can take nothing over. */
   nodeLapsed(node: NodeRecord): void {
-    this.#lapsed.set(node.incarnation, node);
-    if (!this.#isOut) this.shadows?.nodeDown(node);
+    this.#lapsed.add(node.incarnation);
+    this.shadows?.nodeLapsed(node);
   }
 
   nodeDown(node: NodeRecord): void {
@@ -101,18 +104,13 @@ export class Succession {
 
   /** Others may take this node's sessions for gone, and go on with them. */
   leaseLost(): void {
-    this.#isOut = true;
     this.shadows?.leaseLost();
     this.keeping?.leaseLost();
   }
 
   leaseRegained(): void {
-    this.#isOut = false;
-    for (const node of this.#lapsed.values()) this.shadows?.nodeDown(node);
     this.shadows?.leaseRegained();
     this.keeping?.leaseRegained();
-    // To those who never took this node for dead.
-    if (this.keeping !== undefined) void this.#sayForgotten([...this.#parts.routes.nodes.keys()]);
   }
 
   /** Never rejects. @returns who has not heard it */

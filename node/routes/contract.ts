@@ -54,10 +54,13 @@ export interface OwnRoutes {
   readonly isPublished: boolean;
 }
 
+/** Who has copies must look at least this often which of them are void: longer it is not noted. */
+export const NOTES_LAST_MS = 3_000_000;
+
 /** Whose session a copy was made of. */
 export interface CopyOrigin {
   readonly owner: string;
-  /** What `renounced` said before the copy was taken for valid. */
+  /** What `renounced` said of the owner before the copy was taken for valid; 0 for nothing. */
   readonly voidTerm: number;
 }
 
@@ -142,13 +145,13 @@ export interface Routes extends AsyncDisposable {
   watchClaim(name: string, onHolder: (holder: Holder | undefined) => void): () => void;
   /**
    * From now on no copy that `node` has of this node's sessions may be used that was made in that
-   * term or before: see shadow/mirror.ts. Does nothing when the node is gone. Idempotent.
+   * term or before: see shadow/standing.ts. It is noted for NOTES_LAST_MS at least. Idempotent.
    * @throws Unavailable as bind does; this node must hold its lease, so that it is known that nobody
    *   has taken its sessions over before
    */
   renounce(node: string, term: number): Promise<void>;
-  /** The last term of `owner` that it renounced at this node; 0 for none. @throws Unavailable */
-  renounced(owner: string): Promise<number>;
+  /** What was renounced at this node: of each owner the last term, while it is noted. @throws Unavailable */
+  renounced(): Promise<ReadonlyMap<string, number>>;
   /** Rejects when the engine does not answer; for /readyz. */
   ping(): Promise<void>;
 }

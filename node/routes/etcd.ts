@@ -173,7 +173,12 @@ class Engine implements EtcdRoutes {
       log,
       requestTimeoutMs,
     });
-    this.#voids = new VoidCopies({ ...common, self: self.incarnation, lease: this.#lease });
+    this.#voids = new VoidCopies({
+      ...common,
+      self: self.incarnation,
+      lease: this.#lease,
+      leases: client.leaseClient,
+    });
     this.#members = this.#newMembers(log);
     this.#watch = new NodeWatch({
       client,
@@ -335,8 +340,8 @@ class Engine implements EtcdRoutes {
     return this.#voids.renounce(node, term);
   }
 
-  renounced(owner: string): Promise<number> {
-    return this.#voids.renounced(owner);
+  renounced(): Promise<ReadonlyMap<string, number>> {
+    return this.#voids.renounced();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

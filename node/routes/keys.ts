@@ -44,7 +44,17 @@ export class Keys {
 
   /** Which of the keeper's copies of the owner's sessions are void. */
   voidCopies(keeper: string, owner: string): string {
-    return `${this.#prefix}void/${encoded(keeper)}/${encoded(owner)}`;
+    return `${this.#voidPrefix(keeper)}${encoded(owner)}`;
+  }
+
+  /** The same of all owners. */
+  voidCopiesOf(keeper: string): KeyRange {
+    return under(this.#voidPrefix(keeper));
+  }
+
+  /** The owner in one of those keys. */
+  ownerIn(key: Buffer, keeper: string): string {
+    return decodeURIComponent(key.toString("utf8").slice(this.#voidPrefix(keeper).length));
   }
 
   /** Whose route a key is. */
@@ -70,6 +80,10 @@ export class Keys {
 
   claim(name: string): string {
     return `${this.#prefix}claims/${encoded(name)}`;
+  }
+
+  #voidPrefix(keeper: string): string {
+    return `${this.#prefix}void/${encoded(keeper)}/`;
   }
 
   #userPrefix(user: string): string {

@@ -167,8 +167,8 @@ class MemoryRoutes implements Routes {
 
   async renounce(): Promise<void> {}
 
-  async renounced(): Promise<number> {
-    return 0;
+  async renounced(): Promise<ReadonlyMap<string, number>> {
+    return new Map();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,23 +1,29 @@
 /**
  * Copies of sessions that must not be used any more, because their owner went on without the node
- * that has them: a note for each pair of nodes, on the lease of the node that has the copies. So it
- * outlives the owner, and goes with that node, whose copies go then, too.
+ * that has them: a note for each pair of nodes. It outlives the leases of both, and goes by itself:
+ * it is on a lease of an hour that nobody keeps alive, so who has copies must look before that.
  */
 import type { ICompare, IKeyValue } from "etcd3";
 import { Unavailable } from "../base/errors.ts";
+import type { EtcdClient } from "./client.ts";
+import { unavailable } from "./client.ts";
 import type { CopyOrigin } from "./contract.ts";
+import { NOTES_LAST_MS } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
-import type { TransactionsOptions } from "./transactions.ts";
+import type { Operation, TransactionsOptions } from "./transactions.ts";
 import { put, Transactions } from "./transactions.ts";
 
 const ATTEMPTS_MAX = 5;
+/** So many notes share a lease that lasts this much longer. */
+const LEASE_USED_MS = 600_000;
 
 export interface VoidCopiesOptions
   extends Pick<TransactionsOptions, "kv" | "keys" | "clock" | "requestTimeoutMs"> {
   /** This node. */
   readonly self: string;
   readonly lease: Pick<LeaseKeeper, "id">;
+  readonly leases: EtcdClient["leaseClient"];
 }
 
 export class VoidCopies {
@@ -25,14 +31,17 @@ export class VoidCopies {
   readonly #transactions: Transactions;
   /** The last renunciation at each node, while it lasts. */
   readonly #last = new Map<string, Promise<void>>();
+  #noteLease: { readonly id: Promise<string>; readonly untilMs: number } | undefined;
 
   constructor(options: VoidCopiesOptions) {
     this.#options = options;
-    // Of its own: that another node's lease is gone says nothing about ours.
+    // Of its own: that the lease of a note is gone says nothing about ours.
     this.#transactions = new Transactions({
       ...options,
       what: "note void copies",
-      onFailure: () => {},
+      onFailure: () => {
+        this.#noteLease = undefined;
+      },
     });
   }
 
@@ -55,12 +64,12 @@ export class VoidCopies {
   async #note(node: string, term: number): Promise<void> {
     const { keys, lease } = this.#options;
     const key = keys.voidCopies(node, this.#options.self);
-    const [own, other] = [keys.node(this.#options.self), keys.node(node)];
+    const own = keys.node(this.#options.self);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const leaseId = lease.id; // Throws without one.
-      const reads = [own, other, key].map((one) => this.#read(one));
-      const [self, record, note] = await Promise.all(reads);
-      if (record === undefined || termIn(note) >= term) return;
+      const noteLease = await this.#leaseForNotes();
+      const [self, note] = await Promise.all([this.#read(own), this.#read(key)]);
+      if (termIn(note) >= term) return;
       if (self?.lease !== leaseId) {
         throw new Unavailable(
           "routes-lost-lease",
@@ -69,9 +78,9 @@ export class VoidCopies {
       }
       const request = {
         request_txn: {
-          // The leases that both have now, and no later note of ours.
-          compare: [unchanged(own, self), unchanged(other, record), unchanged(key, note)],
-          success: [put(key, Buffer.from(String(term)), record.lease)],
+          // The lease that this node has now, and no later note of ours.
+          compare: [unchanged(own, self), unchanged(key, note)],
+          success: [put(key, Buffer.from(String(term)), noteLease)],
         },
       };
       const { response } = await this.#transactions.run({ request });
@@ -81,19 +90,43 @@ export class VoidCopies {
   }
 
   /** See Routes. @throws Unavailable */
-  async renounced(owner: string): Promise<number> {
+  async renounced(): Promise<ReadonlyMap<string, number>> {
     const { keys, self } = this.#options;
-    return termIn(await this.#read(keys.voidCopies(self, owner)));
+    const { key, end } = keys.voidCopiesOf(self);
+    const notes = await this.#find({ request: { request_range: { key, range_end: end } } });
+    return new Map(notes.map((note) => [keys.ownerIn(note.key, self), termIn(note)]));
   }
 
   close(): void {
     this.#transactions.close();
   }
 
+  /** Kept alive by nobody: a new one now and then. */
+  #leaseForNotes(): Promise<string> {
+    const { clock, leases } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (this.#noteLease === undefined || this.#noteLease.untilMs <= nowMs) {
+      const TTL = (NOTES_LAST_MS + LEASE_USED_MS) / 1_000;
+      const id = leases.leaseGrant({ TTL }).then(({ ID }) => ID);
+      const made = { id, untilMs: nowMs + LEASE_USED_MS };
+      this.#noteLease = made;
+      id.catch(() => {
+        if (this.#noteLease === made) this.#noteLease = undefined;
+      });
+    }
+    return this.#noteLease.id.catch((error: unknown) => {
+      throw unavailable("note void copies", error);
+    });
+  }
+
   async #read(key: string): Promise<IKeyValue | undefined> {
-    const request = { request_range: { key: Buffer.from(key) } };
-    const { response } = await this.#transactions.run({ request });
-    return response?.response_range?.kvs[0];
+    const [found] = await this.#find({ request: { request_range: { key: Buffer.from(key) } } });
+    return found;
+  }
+
+  async #find(operation: Operation): Promise<readonly IKeyValue[]> {
+    const { response } = await this.#transactions.run(operation);
+    return response?.response_range?.kvs ?? [];
   }
 }
 

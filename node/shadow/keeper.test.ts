@@ -91,7 +91,20 @@ test("copies of a renounced term are not handed out, and are forgotten", () => {
   expect(keeper.size).toBe(0);
 });
 
-test("a keeper that lost its lease has no copies", () => {
+test("what is known to be renounced goes at once, and what comes late of it is refused", () => {
+  const keeper = newKeeper();
+  keeper.take("one", 1, [item("whole", 1, "a")]);
+  keeper.take("two", 3, [item("whole", 1, "b", "t")]);
+  const terms = { one: 1, two: 2, three: 3 };
+  keeper.renounced(new Map(Object.entries(terms)));
+  expect(keeper.size).toBe(1);
+  expect(keeper.take("one", 1, [item("whole", 2, "late")])).toEqual(["unknown"]);
+  expect(keeper.take("one", 2, [item("whole", 3, "new")])).toEqual(["stored"]);
+  expect(statesOf(keeper, "one", 1)).toEqual(["new"]);
+  expect(statesOf(keeper, "two")).toEqual(["b"]);
+});
+
+test("a keeper that does not know any more what is void has no copies", () => {
   const keeper = newKeeper();
   keeper.take("one", 1, [item("whole", 1, "a")]);
   keeper.forgetAll();

@@ -68,7 +68,15 @@ export class Keeper<State> {
     return copies;
   }
 
-  /** This node was, or may have been, taken for dead: what was renounced here is not known any more. */
+  /** What their owners renounced here goes, and what comes late of it is refused. @param terms by owner */
+  renounced(terms: ReadonlyMap<string, number>): void {
+    for (const [owner, { term }] of this.#byOwner) {
+      const voidTerm = terms.get(owner) ?? 0;
+      if (term <= voidTerm) this.#of(owner, voidTerm + 1);
+    }
+  }
+
+  /** What was renounced here is not known any more. */
   forgetAll(): void {
     this.#byOwner.clear();
     this.#size = 0;

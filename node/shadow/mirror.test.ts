@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { MirrorItem, Verdict } from "./mirror.ts";
-import { Mirror, PATIENCE_MS, PROBE_MS, SUSPECT_MS } from "./mirror.ts";
+import { Mirror, PATIENCE_MS } from "./mirror.ts";
+import { PROBE_MS, RETURN_MS, SUSPECT_MS } from "./standing.ts";
 
 interface Sent {
   readonly node: string;
@@ -295,6 +296,53 @@ test("a session without a shadow gets the first that answers again, at once", as
   bench.clock.advance(PROBE_MS / 2);
   (await bench.one()).resolve([]);
   expect(told(await bench.one())).toBe("a 2: whole s 4");
+});
+
+test("a node that was never sent anything has nothing to be renounced", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.nodeDown("b");
+  await turn();
+  expect(bench.renounced).toEqual([]);
+});
+
+test("a shadow without a lease keeps its copies until another one has them", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.nodeLapsed("a");
+  const whole = await bench.one();
+  expect(told(whole)).toBe("b 1: whole s 2");
+  const settled = bench.mirror.settled("s");
+  expect(bench.renounced).toEqual([]);
+  whole.resolve(["stored"]);
+  await turn();
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
+  expect(await stateOf(settled)).toBe("waits");
+  bench.renounced[0]?.resolve();
+  expect(await stateOf(settled)).toBe(true);
+  bench.mirror.nodeUp("a");
+  expect(told(await bench.one())).toBe("a 2: "); // What it had is gone then.
+});
+
+test("it keeps them where no other node has a lease", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.nodeLapsed("b");
+  bench.mirror.nodeLapsed("a");
+  expect(await bench.next()).toEqual([]);
+  bench.mirror.begin("t");
+  expect(told(await bench.one())).toBe("a 1: whole t 1");
+  bench.mirror.nodeUp("b");
+  expect(told(await bench.one())).toBe("b 1: whole s 2, whole t 2");
+});
+
+test("and as long as this one has not had its own back for a while", async () => {
+  const bench = await mirrored("a", "b");
+  bench.mirror.leaseLost();
+  bench.mirror.nodeLapsed("a");
+  bench.mirror.leaseRegained();
+  bench.mirror.changed("s");
+  expect(told(await bench.one())).toBe("a 1: change s 2");
+  bench.clock.advance(RETURN_MS);
+  expect(told(await bench.one())).toBe("b 1: whole s 3");
+  expect(await bench.next()).toEqual([]);
 });
 
 test("several frames that fail at once are one failure", async () => {

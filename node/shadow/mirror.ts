@@ -2,12 +2,9 @@
  * The owner's half of mirroring: which of this node's sessions have a copy on which other node, and
  * how far it goes. A pure machine: sessions, frames and time are handed in. Whatever goes wrong, a
  * lost frame, a shadow that forgot or died, the session is sent whole again.
- *
- * A shadow that does not answer may be alive, with copies that grow old. Before anything counts as
- * stored elsewhere, its copies are renounced: noted as void where it must look before it uses them.
- * The note names a term; what is sent to that node later is of the next one.
  */
 import { Waiters } from "../base/waiters.ts";
+import { Standing } from "./standing.ts";
 
 export type MirrorKind = "whole" | "change" | "drop";
 
@@ -65,10 +62,6 @@ export interface MirrorParts {
 
 /** How long a change waits for others while nobody waits for it. */
 export const PATIENCE_MS = 25;
-/** A node that did not answer is asked again and again, after so long, whether it takes copies. */
-export const PROBE_MS = 1_000;
-/** The first time only after so long, if it answered and then failed at once: it has too much to do. */
-export const SUSPECT_MS = 10_000;
 /** Of the items of one frame; one item may have more. */
 const BATCH_BYTES = 1024 * 1024;
 const BATCH_ITEMS = 5_000;
@@ -117,14 +110,9 @@ export class Mirror {
   readonly #sessions = new Map<string, Mirrored>();
   /** Sessions that are over, by the node that still has their copy. */
   readonly #drops = new Map<string, Set<string>>();
-  /** Nodes that did not answer, until they do; and when that was, of those that did. */
-  readonly #suspects = new Set<string>();
-  readonly #trustedMs = new Map<string, number>();
-  /** Of nodes that ever failed us, or went; it never goes back. */
-  readonly #terms = new Map<string, number>();
-  /** Nodes whose lease has lapsed; they may come back. */
-  readonly #gone = new Set<string>();
-  readonly #renouncing = new Set<Promise<void>>();
+  readonly #standing: Standing;
+  /** Frames that are not answered yet. */
+  readonly #sending = new Set<Promise<unknown>>();
   #dirty = new Set<string>();
   /** Sessions with changes that nobody waits for: they go with others of theirs, or after a while. */
   #patient = new Set<string>();
@@ -136,6 +124,16 @@ export class Mirror {
 
   constructor(parts: MirrorParts) {
     this.#parts = parts;
+    this.#standing = new Standing({
+      ask: (node, term) => parts.send(node, term, [], true),
+      renounce: (node, term) => parts.renounce(node, term),
+      after: (ms, work) => parts.after(ms, work),
+      nowMs: () => parts.nowMs(),
+      isThere: (isWanted) => parts.choose("", isWanted) !== undefined,
+      onUsable: () => this.#retry(),
+      leave: (node) => this.#leave(node),
+      sendNow: () => this.#sendNow(),
+    });
   }
 
   get stats(): MirrorStats {
@@ -244,31 +242,35 @@ export class Mirror {
     if (mirrored.shadow !== undefined) this.#drop(mirrored.shadow, id);
   }
 
-  /** Its lease has lapsed, and its copies do not count: others must have them. */
+  /** It is dead, or as good as that: others must have what it has. */
   nodeDown(node: string): void {
-    if (this.#gone.has(node)) return;
-    this.#drops.delete(node);
-    this.#suspects.delete(node);
-    this.#trustedMs.delete(node);
-    this.#gone.add(node);
-    const term = this.#termOf(node);
-    this.#terms.set(node, term + 1);
-    this.#renounce(node, term); // It may be back already, with copies that are newer than that.
-    this.#leave(node);
+    this.#standing.down(node);
   }
 
-  /** It says that it has no copies any more: it could not prove its lease for a while. */
+  /** It has lost its lease, and is there. */
+  nodeLapsed(node: string): void {
+    this.#standing.lapsed(node);
+  }
+
+  /** It has a lease: sessions that had nobody to mirror them may have somebody now. */
+  nodeUp(node: string): void {
+    this.#standing.up(node);
+  }
+
+  /** This node can renounce nobody any more. */
+  leaseLost(): void {
+    this.#standing.leaseLost();
+  }
+
+  leaseRegained(): void {
+    this.#standing.leaseRegained();
+  }
+
+  /** It says that it has no copies any more: it could not look for a long time whether they are void. */
   forgottenBy(node: string): void {
     for (const [id, mirrored] of this.#sessions) {
       if (mirrored.shadow === node) this.#again(id, mirrored);
     }
-  }
-
-  /** Sessions that had nobody to mirror them may have somebody now. */
-  nodeUp(node: string): void {
-    // It was only thought dead, and may have got what was on its way to it then.
-    if (this.#gone.delete(node)) this.#renounce(node, this.#termOf(node) - 1);
-    this.#retry();
   }
 
   #retry(): void {
@@ -300,6 +302,7 @@ export class Mirror {
 
   /** All that have their copies there are sent whole to others. */
   #leave(node: string): void {
+    this.#drops.delete(node);
     for (const [id, mirrored] of this.#sessions) {
       if (mirrored.shadow !== node) continue;
       mirrored.shadow = undefined;
@@ -374,10 +377,17 @@ export class Mirror {
 
   /** Never in place of another that lives: it may have taken the session over, and would not say so. */
   #choose(id: string, mirrored: Mirrored): void {
-    const isUsable = (node: string) => !this.#gone.has(node) && !this.#suspects.has(node);
-    mirrored.shadow = this.#parts.choose(id, isUsable);
+    mirrored.shadow = this.#shadowFor(id);
     if (mirrored.shadow === undefined) this.#unshadowed.add(id);
     else this.#unshadowed.delete(id);
+  }
+
+  #shadowFor(id: string): string | undefined {
+    const { choose } = this.#parts;
+    return (
+      choose(id, (node) => this.#standing.hasLease(node)) ??
+      choose(id, (node) => this.#standing.isUsable(node))
+    );
   }
 
   /** Nobody else is there, or answers: once no old copy can be taken for the session. */
@@ -385,7 +395,8 @@ export class Mirror {
     const { changes } = mirrored;
     mirrored.sent = changes;
     mirrored.isAwaited = true;
-    await Promise.all(this.#renouncing);
+    await this.#standing.renounced;
+    if (this.#shadowFor(id) !== undefined) return; // Somebody is there by now.
     if (mirrored.shadow === undefined && this.#sessions.get(id) === mirrored) {
       this.#stored(mirrored, changes);
       // What has come since may have been sent to somebody who does not answer now.
@@ -408,68 +419,34 @@ export class Mirror {
     void this.#send(node, from === 0 ? batch : batch.slice(from));
   }
 
+  /** See StandingParts. */
+  #sendNow(): Promise<unknown> {
+    this.#flush();
+    return Promise.allSettled(this.#sending);
+  }
+
   /** Never rejects. */
   async #send(node: string, batch: readonly Sent[]): Promise<void> {
-    const term = this.#termOf(node);
+    const term = this.#standing.termOf(node);
     const isAwaited = batch.some((sent) => sent.isAwaited);
     for (const { mirrored } of batch) if (mirrored !== undefined) mirrored.isAwaited = isAwaited;
+    this.#standing.told(node);
+    const sending = this.#parts.send(node, term, batch, isAwaited);
+    this.#sending.add(sending);
     try {
-      const verdicts = await this.#parts.send(node, term, batch, isAwaited);
+      const verdicts = await sending;
       // Whoever was left before this was sent must not have copies that count.
-      if (this.#renouncing.size > 0) await Promise.all(this.#renouncing);
+      const { renounced } = this.#standing;
+      if (renounced !== undefined) await renounced;
       batch.forEach((sent, at) => {
         this.#take(sent, verdicts[at] ?? "unknown");
       });
     } catch {
       this.#failures += 1;
-      this.#suspect(node, term);
+      this.#standing.failed(node, term);
+    } finally {
+      this.#sending.delete(sending);
     }
-  }
-
-  /** It may or may not have what it was sent, and may come back: others are asked meanwhile. */
-  #suspect(node: string, term: number): void {
-    if (this.#termOf(node) !== term) return; // Known, from another frame.
-    const trustedMs = this.#trustedMs.get(node) ?? Number.NEGATIVE_INFINITY;
-    const isAgain = this.#parts.nowMs() - trustedMs < PROBE_MS;
-    this.#suspects.add(node);
-    this.#terms.set(node, term + 1);
-    this.#drops.delete(node);
-    this.#renounce(node, term);
-    this.#leave(node);
-    this.#probeLater(node, term + 1, isAgain ? SUSPECT_MS : PROBE_MS);
-  }
-
-  #probeLater(node: string, term: number, pauseMs: number): void {
-    this.#parts.after(pauseMs, () => void this.#probe(node, term));
-  }
-
-  /** Sessions without a shadow must not be so for longer than there is none. Never rejects. */
-  async #probe(node: string, term: number): Promise<void> {
-    const isOver = () => !this.#suspects.has(node) || this.#termOf(node) !== term;
-    if (isOver()) return;
-    const isThere = await this.#parts.send(node, term, [], true).then(
-      () => true,
-      () => false,
-    );
-    if (isOver()) return;
-    if (!isThere) {
-      this.#probeLater(node, term, PROBE_MS);
-      return;
-    }
-    this.#suspects.delete(node);
-    this.#trustedMs.set(node, this.#parts.nowMs());
-    this.#retry();
-  }
-
-  #termOf(node: string): number {
-    return this.#terms.get(node) ?? 1;
-  }
-
-  #renounce(node: string, term: number): void {
-    const renounced = this.#parts.renounce(node, term).then(() => {
-      this.#renouncing.delete(renounced);
-    });
-    this.#renouncing.add(renounced);
   }
 
   #take({ id, mirrored, epoch, changes, until }: Sent, verdict: Verdict): void {

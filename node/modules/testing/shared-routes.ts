@@ -249,8 +249,8 @@ export class NodeRoutes implements Routes {
 
   async renounce(): Promise<void> {}
 
-  async renounced(): Promise<number> {
-    return 0;
+  async renounced(): Promise<ReadonlyMap<string, number>> {
+    return new Map();
   }
 
   ping(): Promise<void> {

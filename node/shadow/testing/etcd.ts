@@ -1,40 +1,30 @@
 /** What etcd knows of nodes and void copies, as node/routes/void-copies.ts writes it. */
 
-interface Note {
-  readonly term: number;
-  readonly lease: number;
-}
-
 export class Etcd {
-  /** The lease that each node's record is on. */
-  readonly #leases = new Map<string, number>();
-  readonly #notes = new Map<string, Note>();
-  #last = 0;
+  /** Nodes whose record is on a lease. */
+  readonly #nodes = new Set<string>();
+  /** Terms, by keeper and owner. They outlive leases. */
+  readonly #notes = new Map<string, Map<string, number>>();
 
   has(node: string): boolean {
-    return this.#leases.has(node);
+    return this.#nodes.has(node);
   }
 
-  /** Puts the record on a new lease; the one before goes with all that is on it. */
   grant(node: string): void {
-    this.lapse(node);
-    this.#last += 1;
-    this.#leases.set(node, this.#last);
+    this.#nodes.add(node);
   }
 
   lapse(node: string): void {
-    const lease = this.#leases.get(node);
-    this.#leases.delete(node);
-    for (const [key, note] of this.#notes) if (note.lease === lease) this.#notes.delete(key);
+    this.#nodes.delete(node);
   }
 
   renounce(owner: string, keeper: string, term: number): void {
-    const lease = this.#leases.get(keeper);
-    if (lease === undefined || this.renounced(owner, keeper) >= term) return;
-    this.#notes.set(`${keeper} ${owner}`, { term, lease });
+    const notes = this.#notes.get(keeper) ?? new Map<string, number>();
+    this.#notes.set(keeper, notes.set(owner, Math.max(term, notes.get(owner) ?? 0)));
   }
 
-  renounced(owner: string, keeper: string): number {
-    return this.#notes.get(`${keeper} ${owner}`)?.term ?? 0;
+  /** By owner. */
+  renounced(keeper: string): ReadonlyMap<string, number> {
+    return this.#notes.get(keeper) ?? new Map();
   }
 }

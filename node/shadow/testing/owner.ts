@@ -56,10 +56,10 @@ export class Owner {
   readonly sessions = new Map<string, Session>();
   /** The keepers that this node has seen come and not go. */
   readonly view = new Set<string>();
-  readonly events: { readonly kind: "up" | "down"; readonly keeper: string }[] = [];
+  readonly events: { readonly kind: "up" | "lapsed" | "down"; readonly keeper: string }[] = [];
   readonly renunciations: Renunciation[] = [];
   readonly turns: (() => void)[] = [];
-  hasLease = true;
+  #hasLease = true;
   readonly #parts: OwnerParts;
   #count = 0;
 
@@ -80,6 +80,16 @@ export class Owner {
       onKept: (id) => parts.onBroken(`${id} is said to be kept by another`),
       onStored: (id, until) => this.#onStored(id, until),
     });
+  }
+
+  get hasLease(): boolean {
+    return this.#hasLease;
+  }
+
+  set hasLease(is: boolean) {
+    if (is && !this.#hasLease) this.mirror.leaseRegained();
+    if (!is) this.mirror.leaseLost();
+    this.#hasLease = is;
   }
 
   get live(): readonly Session[] {

@@ -7,7 +7,7 @@ import { FakeClock } from "../../base/fake-clock.ts";
 import { seeded } from "../../modules/testing/weather.ts";
 import { Keeper } from "../keeper.ts";
 import type { Verdict } from "../mirror.ts";
-import { SUSPECT_MS } from "../mirror.ts";
+import { SUSPECT_MS } from "../standing.ts";
 import { Etcd } from "./etcd.ts";
 import type { Frame } from "./network.ts";
 import { Network } from "./network.ts";
@@ -85,8 +85,10 @@ export class Weather {
   /** Everything is put right, and everything that is on its way arrives. */
   async calm(): Promise<void> {
     for (const node of this.keepers) {
-      if (!node.isLive) this.#lapse(node.name);
-      else if (!node.hasLease) {
+      if (!node.isLive) {
+        this.#lapse(node.name);
+        for (const owner of this.owners) this.#judge(owner, node.name);
+      } else if (!node.hasLease) {
         this.#lapse(node.name);
         this.#regain(node);
       }
@@ -162,9 +164,13 @@ export class Weather {
       else if (!this.#etcd.has(node.name)) actions.push([0.7, () => this.#regain(node)]);
       if (live.length > 1) actions.push([0.03, () => this.#kill(node)]);
     }
-    for (const { name, isLive, hasLease } of this.keepers) {
+    for (const { name, keeper, isLive, hasLease } of this.keepers) {
       const mayLapse = !(isLive && hasLease) && this.#etcd.has(name);
       if (mayLapse) actions.push([0.5, () => this.#lapse(name)]);
+      if (isLive) actions.push([0.1, () => keeper.renounced(this.#etcd.renounced(name))]);
+      for (const owner of this.#etcd.has(name) ? [] : this.owners) {
+        if (owner.view.has(name)) actions.push([0.1, () => this.#judge(owner, name)]);
+      }
     }
     return actions;
   }
@@ -204,8 +210,9 @@ export class Weather {
       return;
     }
     this.#network.arrive(frame, answer);
-    const { owner, keeper, items } = frame;
-    if (frame.known < this.#trustOf(owner, keeper).known) return; // It is left already.
+    const { owner, keeper, items, term, known } = frame;
+    if (known < this.#trustOf(owner, keeper).known) return; // It is left already.
+    if (term <= (this.#etcd.renounced(keeper).get(owner) ?? 0)) return;
     const copies = this.#keeper(keeper).keeper.copiesOf(owner, 0).byId;
     for (const { id } of items) {
       const copy = copies.get(id)?.state;
@@ -229,7 +236,7 @@ export class Weather {
     const node = this.#keeper(keeper);
     const what = items.map(({ kind, id, payload }) => `${kind} ${id} ${payload.toString()}`);
     const line = `${owner} to ${keeper} in term ${term}: ${what.join(", ")}`;
-    if (!node.isLive || !node.hasLease) {
+    if (!node.isLive) {
       this.#say(`${line}; refused`);
       return undefined;
     }
@@ -260,28 +267,33 @@ export class Weather {
     if (event === undefined) return;
     const { kind, keeper } = event;
     this.#say(`${owner.name} sees ${keeper} ${kind}`);
-    if (kind === "down") {
-      this.#blame(keeper, [owner.name], true);
-      owner.view.delete(keeper);
-      owner.mirror.nodeDown(keeper);
-    } else {
-      // What is under way without a copy goes on without.
-      this.#trustOf(owner.name, keeper).knownAtMs = this.#clock.monotonicMs();
-      owner.view.add(keeper);
-      owner.mirror.nodeUp(keeper);
+    switch (kind) {
+      case "lapsed":
+        return owner.mirror.nodeLapsed(keeper);
+      case "down":
+        this.#blame(keeper, [owner.name], true);
+        owner.view.delete(keeper);
+        return owner.mirror.nodeDown(keeper);
+      case "up":
+        // What is under way without a copy goes on without.
+        this.#trustOf(owner.name, keeper).knownAtMs = this.#clock.monotonicMs();
+        owner.view.add(keeper);
+        return owner.mirror.nodeUp(keeper);
+      default:
+        kind satisfies never;
     }
   }
 
   #renounce(owner: Owner, one: Renunciation): void {
     const { keeper, term, isNoted } = one;
-    const isDone = isNoted || !this.#etcd.has(keeper);
-    this.#say(`${owner.name} ${isDone ? "has renounced" : "renounces"} ${term} of ${keeper}`);
-    if (isDone) {
+    this.#say(`${owner.name} ${isNoted ? "has renounced" : "renounces"} ${term} of ${keeper}`);
+    if (isNoted) {
       owner.renunciations.splice(owner.renunciations.indexOf(one), 1);
       one.resolve();
     } else {
       this.counts.renounced += 1;
       this.#etcd.renounce(owner.name, keeper, term);
+      this.#blame(keeper, [owner.name]); // Only now what it has may go.
       one.isNoted = true;
     }
   }
@@ -300,29 +312,22 @@ export class Weather {
   #loseLease(node: KeeperNode): void {
     this.#say(`${node.name} cannot prove its lease`);
     node.hasLease = false;
-    node.keeper.forgetAll();
-    this.#blame(node.name);
-    this.#lose(node.name);
-  }
-
-  /** Frames that outlive a lease of the keeper they are for are not told of here. */
-  #lose(keeper: string): void {
-    const { strays, pending } = this.#network;
-    const isForIt = (frame: Frame) => frame.keeper === keeper;
-    for (const frame of strays.filter(isForIt)) this.#network.arriveAstray(frame);
-    for (const frame of pending.filter(isForIt)) this.#fail(frame, false);
   }
 
   #lapse(name: string): void {
     if (!this.#etcd.has(name)) return;
     this.#say(`the lease of ${name} lapses`);
     this.#etcd.lapse(name);
-    for (const { events } of this.owners) events.push({ kind: "down", keeper: name });
+    for (const { events } of this.owners) events.push({ kind: "lapsed", keeper: name });
+  }
+
+  /** It does not answer, or has had no lease for long: it counts as dead. */
+  #judge({ events }: Owner, keeper: string): void {
+    events.push({ kind: "down", keeper });
   }
 
   #regain(node: KeeperNode): void {
     const { name } = node;
-    this.#lose(name);
     this.#say(`${name} has a new lease`);
     if (!this.#etcd.has(name)) {
       for (const { events } of this.owners) events.push({ kind: "up", keeper: name });
@@ -351,9 +356,9 @@ export class Weather {
 
   /** Were that owner dead now: what would be taken over? */
   #check(owner: Owner): void {
-    for (const { name, keeper, isLive, hasLease } of this.keepers) {
-      if (!isLive || !hasLease) continue;
-      const { byId } = keeper.copiesOf(owner.name, this.#etcd.renounced(owner.name, name));
+    for (const { name, keeper, isLive } of this.keepers) {
+      if (!isLive) continue;
+      const { byId } = keeper.copiesOf(owner.name, this.#voidTerm(owner, name));
       const { faults } = this.#trustOf(owner.name, name);
       for (const { id, promised } of owner.live) {
         const copy = byId.get(id)?.state;
@@ -373,7 +378,7 @@ export class Weather {
     const copies = this.keepers
       .filter(({ isLive }) => isLive)
       .flatMap(({ name, keeper }) => {
-        const { byId } = keeper.copiesOf(owner.name, this.#etcd.renounced(owner.name, name));
+        const { byId } = keeper.copiesOf(owner.name, this.#voidTerm(owner, name));
         return [...byId].map(([id, { state }]) => `${id} ${state.to}`);
       });
     const wanted = owner.live.map(({ id, version }) => `${id} ${version}`);
@@ -395,6 +400,10 @@ export class Weather {
       trust.known += 1;
       trust.knownAtMs = this.#clock.monotonicMs();
     }
+  }
+
+  #voidTerm({ name }: Owner, keeper: string): number {
+    return this.#etcd.renounced(keeper).get(name) ?? 0;
   }
 
   #trustOf(owner: string, keeper: string): Trust {
