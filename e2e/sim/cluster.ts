@@ -47,7 +47,6 @@ export class SimCluster implements Setting {
   readonly #nodes = new Map<string, SimNode>();
   #onMessage: (device: Device, said: Said, copy: Copy) => void = () => {};
   #onDeath: (node: SimNode) => void = () => {};
-  #onLeaseLost: (node: SimNode) => void = () => {};
   #onLeftLate: (node: SimNode) => void = () => {};
 
   constructor(
@@ -85,22 +84,16 @@ export class SimCluster implements Setting {
   listen(events: {
     onMessage(device: Device, said: Said, copy: Copy): void;
     onDeath(node: SimNode): void;
-    onLeaseLost(node: SimNode): void;
     /** The deadline of its drain passed before it had passed on everything; it said so. */
     onLeftLate(node: SimNode): void;
   }): void {
     this.#onMessage = (...message) => events.onMessage(...message);
     this.#onDeath = (node) => events.onDeath(node);
-    this.#onLeaseLost = (node) => events.onLeaseLost(node);
     this.#onLeftLate = (node) => events.onLeftLate(node);
   }
 
   onDeath(node: SimNode): void {
     this.#onDeath(node);
-  }
-
-  onLeaseLost(node: SimNode): void {
-    this.#onLeaseLost(node);
   }
 
   onError(node: SimNode, fields: object, event: string): void {

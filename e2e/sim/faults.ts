@@ -15,22 +15,19 @@ const ENDS = ["drain", "kill", "kill-at-step", "power-off"];
 export const SHADOWED_AFTER_MS = 12_000;
 /** So soon after nodes can speak to each other again their sessions have shadows again. */
 export const SHADOWED_SOON_MS = 3_500;
-/**
- * What makes nodes go, keeps them from each other, or out of the cluster for want of a lease:
- * sessions may have no shadow for a while.
- */
-export const APART = [
-  "cut-mesh",
-  "cut-mesh-one-way",
-  "slow-mesh",
-  "pause",
-  "drain",
+/** What makes nodes go, or keeps them from each other: sessions may have no shadow for a while. */
+export const APART = ["cut-mesh", "cut-mesh-one-way", "slow-mesh", "pause", "drain"];
+/** What keeps a node from the others or its routes, so that it may not be done with its drain in time. */
+export const KEPT_BACK = [
+  ...APART.filter((kind) => kind !== "drain"),
+  "isolate",
   "cut-etcd",
   "cut-etcd-one-way",
   "slow-etcd",
   "etcd-away",
   "etcd-replies",
   "lose-lease",
+  "pause-etcd",
 ];
 
 type Fault = (cluster: SimCluster) => void;

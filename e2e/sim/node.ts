@@ -289,7 +289,6 @@ export class SimNode implements Place {
       onRouteLost: (route, takenOver) => this.#opened?.router.onRouteLost(route, takenOver),
       onLeaseLost: () => {
         this.#setting.world.say(`${this.machine} has lost its lease`);
-        this.#setting.onLeaseLost(this);
         this.#opened?.router.onLeaseLost();
       },
       onLeaseRegained: () => {

@@ -15,7 +15,6 @@ export interface Setting {
   nodeAt(machine: string): SimNode | undefined;
   /** Just before a process dies. */
   onDeath(node: SimNode): void;
-  onLeaseLost(node: SimNode): void;
   /** The code of a node has logged an error. */
   onError(node: SimNode, fields: object, event: string): void;
 }

@@ -93,6 +93,10 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 
+/** etcd stands still for longer than all leases, and soon after it a node dies. */
+const ETCD_PAUSED: readonly FaultKind[] = ["pause-etcd", "pause-etcd", "pause-etcd", "silence"];
+const SEEDS_OF_PAUSES = [40011, 40021];
+
 /** Stories in which messages overtook those that were stored because routes could not be read. */
 const ONCE_OVERTAKEN: readonly number[] = [7019, 7082, 7097];
 const WITHOUT_ETCD: readonly FaultKind[] = ["cut-etcd", "etcd-away", "lose-lease"];
@@ -139,6 +143,10 @@ describe("simulation", () => {
 
   test.each(SEEDS_OF_BURSTS)("seed %i: nodes die amid bursts, and all holds", async (seed) => {
     expect((await tell(seed, DEATHS, true, undefined, 6)).broken).toEqual([]);
+  });
+
+  test.each(SEEDS_OF_PAUSES)("seed %i: etcd stands still, and copies count", async (seed) => {
+    expect((await tell(seed, ETCD_PAUSED, true)).broken).toEqual([]);
   });
 
   test.each(ONCE_OVERTAKEN)("seed %i: etcd is away, and order holds", async (seed) => {

@@ -4,7 +4,7 @@ import type { Broken, Release } from "./cluster.ts";
 import { SimCluster } from "./cluster.ts";
 import type { Device } from "./device.ts";
 import type { FaultKind } from "./faults.ts";
-import { APART, FAULTS, SHADOWED_AFTER_MS, SHADOWED_SOON_MS, UNHELD } from "./faults.ts";
+import { APART, FAULTS, KEPT_BACK, SHADOWED_AFTER_MS, SHADOWED_SOON_MS, UNHELD } from "./faults.ts";
 import { Checks } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { LEASE_SECONDS, RESUME_SECONDS } from "./node.ts";
@@ -63,15 +63,9 @@ export async function tell(
       if (isFirst && serving >= 2 && !isApart) return;
       doubt(`${node.machine} died`);
     },
-    onLeaseLost(node) {
-      // With its copies of a node that had just died, before it could take them over.
-      const isSoon = world.nowMs - lastDeathMs <= SHADOWED_AFTER_MS;
-      if (isSoon) doubt(`${node.machine} lost its lease`);
-    },
     onLeftLate(node) {
-      // Only where it was kept from its routes; otherwise it has to be in time.
-      const others = [...APART.filter((kind) => kind !== "drain"), "isolate"];
-      if (world.hadFault(others, SHADOWED_AFTER_MS)) doubt(`${node.machine} left late`);
+      // Otherwise it has to be in time.
+      if (world.hadFault(KEPT_BACK, SHADOWED_AFTER_MS)) doubt(`${node.machine} left late`);
     },
   });
   await world.run(START_MS, check);

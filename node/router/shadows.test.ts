@@ -1,7 +1,7 @@
 /** What is delivered to the sessions of a node whose shadow has gone. */
 import { expect, test } from "vitest";
-import { FakeClock } from "../base/fake-clock.ts";
 import { Unavailable } from "../base/errors.ts";
+import { FakeClock } from "../base/fake-clock.ts";
 import { silentLog } from "../base/log.ts";
 import type { NodeRecord } from "../routes/contract.ts";
 import type { MovableSession } from "../session/contract.ts";

@@ -173,12 +173,7 @@ class Engine implements EtcdRoutes {
       log,
       requestTimeoutMs,
     });
-    this.#voids = new VoidCopies({
-      ...common,
-      self: self.incarnation,
-      lease: this.#lease,
-      leases: client.leaseClient,
-    });
+    this.#voids = new VoidCopies({ ...common, client, self: self.incarnation, lease: this.#lease });
     this.#members = this.#newMembers(log);
     this.#watch = new NodeWatch({
       client,

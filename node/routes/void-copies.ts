@@ -19,11 +19,11 @@ const ATTEMPTS_MAX = 5;
 const LEASE_USED_MS = 600_000;
 
 export interface VoidCopiesOptions
-  extends Pick<TransactionsOptions, "kv" | "keys" | "clock" | "requestTimeoutMs"> {
+  extends Pick<TransactionsOptions, "keys" | "clock" | "requestTimeoutMs"> {
+  readonly client: EtcdClient;
   /** This node. */
   readonly self: string;
   readonly lease: Pick<LeaseKeeper, "id">;
-  readonly leases: EtcdClient["leaseClient"];
 }
 
 export class VoidCopies {
@@ -38,6 +38,7 @@ export class VoidCopies {
     // Of its own: that the lease of a note is gone says nothing about ours.
     this.#transactions = new Transactions({
       ...options,
+      kv: options.client.kv,
       what: "note void copies",
       onFailure: () => {
         this.#noteLease = undefined;
@@ -103,11 +104,11 @@ export class VoidCopies {
 
   /** Kept alive by nobody: a new one now and then. */
   #leaseForNotes(): Promise<string> {
-    const { clock, leases } = this.#options;
+    const { clock, client } = this.#options;
     const nowMs = clock.monotonicMs();
     if (this.#noteLease === undefined || this.#noteLease.untilMs <= nowMs) {
       const TTL = (NOTES_LAST_MS + LEASE_USED_MS) / 1_000;
-      const id = leases.leaseGrant({ TTL }).then(({ ID }) => ID);
+      const id = client.leaseClient.leaseGrant({ TTL }).then(({ ID }) => ID);
       const made = { id, untilMs: nowMs + LEASE_USED_MS };
       this.#noteLease = made;
       id.catch(() => {

@@ -269,16 +269,19 @@ export class Weather {
     this.#say(`${owner.name} sees ${keeper} ${kind}`);
     switch (kind) {
       case "lapsed":
-        return owner.mirror.nodeLapsed(keeper);
+        owner.mirror.nodeLapsed(keeper);
+        break;
       case "down":
         this.#blame(keeper, [owner.name], true);
         owner.view.delete(keeper);
-        return owner.mirror.nodeDown(keeper);
+        owner.mirror.nodeDown(keeper);
+        break;
       case "up":
         // What is under way without a copy goes on without.
         this.#trustOf(owner.name, keeper).knownAtMs = this.#clock.monotonicMs();
         owner.view.add(keeper);
-        return owner.mirror.nodeUp(keeper);
+        owner.mirror.nodeUp(keeper);
+        break;
       default:
         kind satisfies never;
     }
