@@ -247,15 +247,22 @@ test("a node that drains leaves nothing to a shadow without a lease if another t
   expect(cluster.node(0).kit.complaints).toEqual([]);
 });
 
-test("what nobody can take is stored before its node goes", async () => {
-  const { cluster, romeo, drain, pass, stored, drained } = await julietAway();
+test("what nobody can take is left to a shadow, though it has no lease at the moment", async () => {
+  const { cluster, juliet, romeo, drain, pass, stored, drained } = await julietAway();
   await using _ = cluster;
   romeo.client.send("</stream:stream>");
   await romeo.client.closed();
-  cluster.node(1).router.onLeaseLost();
+  const { router } = cluster.node(1);
+  router.onLeaseLost();
   drain(0);
   await pass(() => drained() === 1, "it has gone");
-  expect(stored()).toBe(1);
+  cluster.kill(0);
+  router.onLeaseRegained();
+  cluster.expire(0);
+  await cluster.settle();
+  expect(stored()).toBe(0);
+  const { client } = await cluster.resume(1, "juliet", juliet.id, 1);
+  expect(ids(await client.read("m1</body>"))).toEqual(["m1"]);
 });
 
 const copiesAt = (cluster: DoorCluster, index: number) =>

@@ -7,7 +7,6 @@ import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route, Routes } from "../routes/contract.ts";
-import type { OfferAnswer } from "../session/contract.ts";
 import { chooseShadow } from "../shadow/choose.ts";
 import type { MoveAnswer, MoveFrame } from "./frames.ts";
 import { decodeMoveAnswer, encodeMove } from "./frames.ts";
@@ -38,41 +37,34 @@ export class Offers {
   }
 
   /** See Shadow. @param shadow the node that has its copy, and is asked first */
-  async make(route: Route, shadow: string | undefined): Promise<OfferAnswer> {
+  async make(route: Route, shadow: string | undefined): Promise<void> {
     const { routes, zone } = this.#parts;
-    const { session } = route;
     const left = new Map(routes.nodes);
-    let answer: OfferAnswer = "unsure";
     let next = shadow;
     for (let asked = 0; asked < ASKED_MAX; asked += 1) {
-      const node =
-        next !== undefined && left.has(next) ? next : chooseShadow(session, zone, left.values());
-      if (node === undefined) break;
+      const isThere = next !== undefined && left.has(next);
+      const node = isThere ? next : chooseShadow(route.session, zone, left.values());
+      if (node === undefined || (await this.#isTakenBy(node, route))) return;
       left.delete(node);
       next = undefined;
-      const said = await this.#ask(node, route);
-      if (said === "taken") return said;
-      if (node === shadow) answer = said;
     }
-    return answer;
   }
 
-  async #ask(node: string, route: Route): Promise<OfferAnswer> {
+  async #isTakenBy(node: string, route: Route): Promise<boolean> {
     const { mesh, log } = this.#parts;
+    if (mesh === undefined) return false;
     try {
       const payload = encodeMove({ route, offset: 0 });
-      const answer = await mesh?.request(node, FrameKind.offer, payload);
-      const { kind } = answer === undefined ? { kind: "later" } : decodeMoveAnswer(answer);
-      if (kind === "kept") return "taken";
-      return kind === "gone" ? "refused" : "unsure";
+      const answer = decodeMoveAnswer(await mesh.request(node, FrameKind.offer, payload));
+      return answer.kind === "kept";
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      log.warn({ err: error, node, session: route.session }, "cannot leave a session to a node");
-      return "unsure";
+      log.warn({ err: error, node, session: route.session }, "cannot offer a session to a node");
+      return false;
     }
   }
 
-  /** Another node goes, and asks. "kept": the session is here; "gone": this node takes none. Never rejects. */
+  /** Another node goes, and asks. "kept": the session is here; "later": it is not. Never rejects. */
   async take({ route: { user, session } }: MoveFrame): Promise<MoveAnswer> {
     const { routes, fetch, adopt, isReady, log } = this.#parts;
     try {
@@ -90,6 +82,6 @@ export class Offers {
       if (!(error instanceof Unavailable)) throw error;
       log.warn({ err: error, session }, "cannot take the session of a node that goes");
     }
-    return { kind: isReady() ? "later" : "gone" };
+    return { kind: "later" };
   }
 }

@@ -14,7 +14,6 @@ import type { NodeRecord, Route, Routes } from "../routes/contract.ts";
 import type {
   ClientSession,
   MovableSession,
-  OfferAnswer,
   SessionProgress,
   Shadow,
 } from "../session/contract.ts";
@@ -52,7 +51,7 @@ export interface ShadowParts {
   /** See Shadow. */
   readonly leave: () => Promise<void>;
   /** @param shadow the node that has its copy */
-  readonly offer: (route: Route, shadow: string | undefined) => Promise<OfferAnswer>;
+  readonly offer: (route: Route, shadow: string | undefined) => Promise<void>;
 }
 
 /** How much of a session its shadow has been sent. */
@@ -167,7 +166,7 @@ export class Shadows implements Shadow {
     return this.#parts.leave();
   }
 
-  offer({ id, route }: ClientSession): Promise<OfferAnswer> {
+  offer({ id, route }: ClientSession): Promise<void> {
     return this.#parts.offer(route, this.#mirror.shadowOf(id));
   }
 

@@ -146,17 +146,14 @@ export interface Shadow {
    * dead nodes left here is ours. Never rejects.
    */
   leave(): Promise<void>;
-  /** Asks other nodes to go on with a session that waits for its client here. Never rejects. */
-  offer(session: ClientSession): Promise<OfferAnswer>;
+  /**
+   * Asks other nodes to go on with a session that waits for its client here. Resolves when one does, or
+   * none can at this moment. Never rejects.
+   */
+  offer(session: ClientSession): Promise<void>;
   /** What is here still is left to the copies: whoever says now that it has none must be told no. */
   left(): void;
 }
-
-/**
- * "refused": whoever has its copy cannot go on with it, and nobody else does. "unsure": who was asked
- * did not say, or cannot at this moment.
- */
-export type OfferAnswer = "taken" | "refused" | "unsure";
 
 /** What main.ts hands to the client door: upward traffic goes through these. */
 export interface SessionEvents {

@@ -31,7 +31,7 @@ const isWaiting = (session: Session): boolean => session.isDetached && session.m
 /** Another node has a copy of all of it, and goes on with it as soon as this one is gone. */
 const isLeft = (door: Door, offers: Offers | undefined, session: Session): boolean =>
   isWaiting(session) &&
-  offers?.answerFor(session) === "unsure" &&
+  offers?.isOver(session) === true &&
   door.events.shadow?.isSafe(session) === true;
 
 /**
@@ -55,7 +55,6 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   const open = () => [...door.sessions.all()].filter((one) => !isLeft(door, offers, one));
   for (;;) {
     offers?.make(open().filter(isWaiting));
-    endDetached(open().filter((one) => offers?.answerFor(one) === "refused"));
     if (open().length === 0 && door.endings.size === 0) break;
     const remainingMs = leftMs();
     if (remainingMs === 0) break;

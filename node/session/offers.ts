@@ -1,46 +1,48 @@
 /** Sessions of a node that drains, which others are asked to go on with: each is offered once. */
-import type { ClientSession, OfferAnswer, Shadow } from "./contract.ts";
+import type { ClientSession, Shadow } from "./contract.ts";
 
 /** Offered at the same time. */
 const AT_ONCE = 64;
 
 export class Offers {
   readonly #shadow: Pick<Shadow, "offer">;
-  /** By id of the session; undefined until there is one. */
-  readonly #answers = new Map<string, OfferAnswer | undefined>();
+  /** Ids of sessions that were or are to be offered, and of those that nobody needs to be waited for. */
+  readonly #made = new Set<string>();
+  readonly #over = new Set<string>();
   #waiting: ClientSession[] = [];
   #running = 0;
-  #isOver = false;
+  #isStopped = false;
 
   constructor(shadow: Pick<Shadow, "offer">) {
     this.#shadow = shadow;
   }
 
-  /** Undefined as long as one is waited for. */
-  answerFor({ id }: ClientSession): OfferAnswer | undefined {
-    return this.#answers.get(id) ?? (this.#isOver ? "unsure" : undefined);
+  /** No answer is waited for, any more: if it is here still, nobody has taken it. */
+  isOver({ id }: ClientSession): boolean {
+    return this.#isStopped || this.#over.has(id);
   }
 
   make(sessions: readonly ClientSession[]): void {
-    if (this.#isOver) return;
+    if (this.#isStopped) return;
     for (const session of sessions) {
-      if (this.#answers.has(session.id)) continue;
-      this.#answers.set(session.id, undefined);
+      if (this.#made.has(session.id)) continue;
+      this.#made.add(session.id);
       this.#waiting.push(session);
     }
-    for (; this.#running < AT_ONCE && this.#waiting.length > 0; this.#running += 1)
+    for (; this.#running < AT_ONCE && this.#waiting.length > 0; this.#running += 1) {
       void this.#work();
+    }
   }
 
-  /** No answer is waited for any more. */
   stop(): void {
-    this.#isOver = true;
+    this.#isStopped = true;
     this.#waiting = [];
   }
 
   async #work(): Promise<void> {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      this.#answers.set(next.id, await this.#shadow.offer(next));
+      await this.#shadow.offer(next);
+      this.#over.add(next.id);
     }
     this.#running -= 1;
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { MovableSession, OfferAnswer, Shadow } from "./contract.ts";
+import type { MovableSession, Shadow } from "./contract.ts";
 import { isMovable } from "./contract.ts";
 import type { Kit } from "./testing/door-kit.ts";
 import { bodyOf, logIn, message, openKit, until } from "./testing/door-kit.ts";
@@ -23,9 +23,7 @@ class TestShadow implements Shadow {
   close(): void {}
   end(): void {}
   async leave(): Promise<void> {}
-  async offer(): Promise<OfferAnswer> {
-    return "unsure";
-  }
+  async offer(): Promise<void> {}
   left(): void {}
 }
 
