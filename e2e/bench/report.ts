@@ -170,8 +170,10 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   certificate back for the hash that channel binding needs, 3 % making the socket. The hash is made once now, and a node
   without certificates for single domains does not stop the handshake to ask which: 5 to 8 % less.
 - *A TLS session* is mostly OpenSSL's in Node: 44 KiB for a bare socket of an echo server with 4,000 of them, by glibc's malloc; TLS 1.2,
-  ChaCha20 or no session tickets save little. By jemalloc it is 39, and 36 with one arena and free memory given back at once, which is how the image
-  runs and how Zonda is measured here. HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included ([web-and-domains.md](web-and-domains.md)).
+  ChaCha20 or no session tickets save little. By jemalloc it is 39, and 36 with one arena and free memory given back, which is how the image
+  runs and how Zonda is measured here. Given back at once it costs a login over TLS 10 calls of \`madvise\` and as many page
+  faults; after half a second, by a thread of jemalloc's, 3 % less for that login, 11 % for the end of a session and 7 to 11 for a
+  seed session, and 2,000 of them at rest take no more. HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included ([web-and-domains.md](web-and-domains.md)).
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
   message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency with 2, 4 and 64 MiB was compared on a
   machine too busy to tell a difference.
