@@ -56,8 +56,12 @@ export class EtcdModel {
   }
 
   range(request: IRangeRequest): IRangeResponse {
-    const { limit = 0, keys_only, count_only } = request;
-    const found = this.#find(request.key, request.range_end);
+    const { limit = 0, keys_only, count_only, sort_target, sort_order } = request;
+    const inOrder = this.#find(request.key, request.range_end);
+    const byNewest = (one: IKeyValue, other: IKeyValue) =>
+      Number(other.mod_revision) - Number(one.mod_revision);
+    const isByNewest = sort_target === "Mod" && sort_order === "Descend";
+    const found = isByNewest ? inOrder.toSorted(byNewest) : inOrder;
     const most = Number(limit) === 0 ? found.length : Number(limit);
     const kvs = count_only ? [] : found.slice(0, most);
     return {

@@ -6,6 +6,9 @@ import { tell } from "./story.ts";
 /** Of stories that were found before there were more. */
 const EARLIER_KINDS = FAULT_KINDS.filter((kind) => kind !== "isolate" && kind !== "pause-etcd");
 
+/** etcd stands still for longer than all leases, and soon after it a node dies. */
+const ETCD_PAUSED: readonly FaultKind[] = ["pause-etcd", "pause-etcd", "pause-etcd", "silence"];
+
 /** Stories that once broke something, by what went wrong in them, with how many messages at once. */
 const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], number?])[] = [
   [
@@ -90,11 +93,14 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     961023,
     ["isolate", "kill", "silence", "silence"],
   ],
+  [
+    "whose node has no lease is found, though who looks has not seen that yet",
+    530014,
+    ["pause-etcd", "pause-etcd", "pause-etcd", "lose-lease", "cut-etcd", "silence"],
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 
-/** etcd stands still for longer than all leases, and soon after it a node dies. */
-const ETCD_PAUSED: readonly FaultKind[] = ["pause-etcd", "pause-etcd", "pause-etcd", "silence"];
 const SEEDS_OF_PAUSES = [40011, 40021];
 
 /** Stories in which messages overtook those that were stored because routes could not be read. */

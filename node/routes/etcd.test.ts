@@ -228,6 +228,28 @@ test("one failed condition in a shared transaction fails nobody else", async () 
   expect((await two.routes.read(taken.user)).routes).toEqual([taken]);
 });
 
+test("a node that has lapsed unseen is asked all the same", async () => {
+  const cluster = startCluster();
+  const holder = await cluster.start("holder");
+  const route = makeRoute({ node: "holder" });
+  await holder.routes.bind(route);
+  // It lists nodes, and is told of no change.
+  const connect = (options: EtcdClientOptions): EtcdClient => {
+    const client = openClient(options);
+    const { kv, leaseClient } = client;
+    const watchClient = { watch: () => new Promise<never>(() => {}) };
+    return { kv, leaseClient, watchClient, close: () => client.close() } as unknown as EtcdClient;
+  };
+  const askOwnRoutes = async (_node: string, user: string) => holder.routes.own(user);
+  const behind = await cluster.start("behind", { connect, askOwnRoutes });
+  expect((await behind.routes.read(route.user)).routes).toEqual([route]);
+  const { client, prefix } = cluster;
+  await client.delete().prefix(`${prefix}nodes/holder`);
+  await client.delete().prefix(`${prefix}routes/`);
+  expect((await behind.routes.read(route.user)).routes).toEqual([route]);
+  expect(behind.diary.lines).toEqual(["up holder", "lapsed holder"]);
+});
+
 test("what is remembered of other nodes' users is bounded", async () => {
   const cluster = startCluster();
   const one = await cluster.start("one");

@@ -43,6 +43,8 @@ import { VoidCopies } from "./void-copies.ts";
 
 /** Keys of one page of a list of users. */
 const PAGE_USERS = 1_000;
+/** How often nodes may come and go between two reads, before what is known of them counts. */
+const LOOKS_MAX = 4;
 /** Users whom all nodes may be asked for at once. */
 const ASKING_MAX = 100;
 
@@ -144,7 +146,7 @@ class Engine implements EtcdRoutes {
       if (isLeaseGone(error)) this.#lease.onGone();
     };
     const common = { kv: client.kv, keys, clock, requestTimeoutMs, onFailure };
-    this.#reads = new Transactions({ ...common, what: "read routes" });
+    this.#reads = new Transactions({ ...common, what: "read routes", countsNodes: true });
     this.#writes = new Transactions({ ...common, what: "write routes" });
     this.#publisher = new Publisher({
       keys,
@@ -175,14 +177,18 @@ class Engine implements EtcdRoutes {
     });
     this.#voids = new VoidCopies({ ...common, client, self: self.incarnation, lease: this.#lease });
     this.#members = this.#newMembers(log);
-    this.#watch = new NodeWatch({
-      client,
-      keys,
+    this.#watch = this.#newWatch(log);
+  }
+
+  #newWatch(log: Logger): NodeWatch {
+    const { clock, requestTimeoutMs, self } = this.#options;
+    return new NodeWatch({
+      client: this.#client,
+      keys: this.#keys,
       self: self.incarnation,
-      clock,
-      log,
-      requestTimeoutMs,
+      ...{ clock, log, requestTimeoutMs },
       onUp: (node) => this.#members.up(node),
+      onRenewed: (node, revision) => this.#members.renewed(node, revision),
       onDown: (node, revision) => this.#members.gone(node, revision),
     });
   }
@@ -263,11 +269,17 @@ class Engine implements EtcdRoutes {
   }
 
   async read(user: string): Promise<RouteSet> {
-    const { returns } = this.#members;
-    const { set } = await this.#reads.run({ user });
-    const whole = await this.#members.complete(user, set, this.#newest(user));
-    if (this.#members.returns !== returns) return this.read(user);
-    return this.#learn(user, whole, true);
+    for (let look = 1; ; look += 1) {
+      const { returns } = this.#members;
+      const { set, nodes } = await this.#reads.run({ user });
+      // Who has lapsed unseen would not be asked for what it holds.
+      if (nodes !== undefined && !this.#watch.isCurrent(nodes) && look < LOOKS_MAX) {
+        await this.#catchUp();
+        continue;
+      }
+      const whole = await this.#members.complete(user, set, this.#newest(user));
+      if (this.#members.returns === returns) return this.#learn(user, whole, true);
+    }
   }
 
   find(user: string, isFresh = false): RouteSet | Promise<RouteSet> {
@@ -351,6 +363,14 @@ class Engine implements EtcdRoutes {
     this.#writes.close();
     this.#voids.close();
     this.#client.close();
+  }
+
+  async #catchUp(): Promise<void> {
+    try {
+      await this.#watch.catchUp();
+    } catch (error) {
+      throw unavailable("learn which nodes there are", error);
+    }
   }
 
   /** The routes of a user, from etcd or failing that from the nodes. */

@@ -26,6 +26,13 @@ export interface KeyWatchOptions {
   readonly onListed?: () => void;
 }
 
+/** What tells whether all changes below the range are known here. */
+export interface Census {
+  readonly count: number;
+  /** The revision of the last write to one of the keys that are there; 0 without any. */
+  readonly writtenAt: number;
+}
+
 type Stream = Awaited<ReturnType<EtcdClient["watchClient"]["watch"]>>;
 
 const PAGE_KEYS = 500;
@@ -34,7 +41,9 @@ const BACKOFF_MAX_MS = 5_000;
 
 export class KeyWatch {
   readonly #options: KeyWatchOptions;
-  readonly #known = new Set<string>();
+  /** When each was written. */
+  readonly #known = new Map<string, number>();
+  #catchingUp: Promise<void> | undefined;
   #stream: Stream | undefined;
   #revision = 0;
   #backoffMs = BACKOFF_MIN_MS;
@@ -62,6 +71,22 @@ export class KeyWatch {
     this.#drop();
   }
 
+  /** Whether what was told is what etcd has. @param census of an answer of etcd's */
+  isCurrent({ count, writtenAt }: Census): boolean {
+    if (count !== this.#known.size) return false;
+    let last = 0;
+    for (const revision of this.#known.values()) last = Math.max(last, revision);
+    return last === writtenAt;
+  }
+
+  /** Lists at once, whatever becomes of the watch. @throws what keeps it from that */
+  catchUp(): Promise<void> {
+    this.#catchingUp ??= this.#list().finally(() => {
+      this.#catchingUp = undefined;
+    });
+    return this.#catchingUp;
+  }
+
   async #list(): Promise<void> {
     const { client, range, onListed } = this.#options;
     const found = new Map<string, { readonly value: Buffer; readonly writtenAt: number }>();
@@ -82,9 +107,9 @@ export class KeyWatch {
       if (!page.more || last === undefined) break;
       key = Buffer.concat([last.key, Buffer.from([0])]);
     }
-    if (this.#isStopped) return;
+    if (this.#isStopped || Number(revision) < this.#revision) return; // The watch knows better.
     this.#revision = Number(revision);
-    for (const gone of [...this.#known].filter((known) => !found.has(known))) {
+    for (const gone of [...this.#known.keys()].filter((known) => !found.has(known))) {
       this.#delete(gone, this.#revision);
     }
     for (const [at, { value, writtenAt }] of found) this.#put(at, value, writtenAt);
@@ -166,7 +191,7 @@ export class KeyWatch {
   }
 
   #put(key: string, value: Buffer, writtenAt: number): void {
-    this.#known.add(key);
+    this.#known.set(key, writtenAt);
     this.#options.onPut(key, value, writtenAt);
   }
 

@@ -217,6 +217,22 @@ test("what was known of a node that is down when it should answer is not said an
   expect(await asked).toEqual(nobody);
 });
 
+test("a node that has another lease is asked until its routes are on it, and nobody is told", async () => {
+  const bench = new Bench();
+  bench.members.up(makeNode("two"));
+  bench.members.renewed(makeNode("two"), 5);
+  await bench.pass(1_000);
+  expect(await bench.members.complete(USER, nobody, undefined)).toEqual({
+    revision: 9,
+    routes: [theirs],
+  });
+  bench.held = { routes: [theirs], isPublished: true };
+  await bench.pass(500);
+  expect(bench.members.returns).toBe(1);
+  expect(bench.members.complete(USER, nobody, undefined)).toBe(nobody);
+  expect(bench.lines).toEqual(["up two"]);
+});
+
 test("all live nodes say what they hold; of one resource that counts which stands on a lease", async () => {
   const bench = new Bench();
   bench.members.up(makeNode("two"));

@@ -104,21 +104,27 @@ export class Members {
 
   /** Its record has gone. */
   gone(node: NodeRecord, revision: number): void {
-    const { clock, ask, onLapsed } = this.#options;
     this.#lapses.get(node.incarnation)?.timer?.cancel();
-    const lapse: Lapse = {
-      node,
-      revision,
-      untilMs: clock.monotonicMs() + LAPSED_MAX_MS,
-      missed: 0,
-      broken: 0,
-      isBack: false,
-      timer: undefined,
-    };
-    this.#lapses.set(node.incarnation, lapse);
-    onLapsed(node);
-    if (ask === undefined) this.#over(lapse, "nobody can be asked");
+    const lapse = this.#begin(node, revision);
+    this.#options.onLapsed(node);
+    if (this.#options.ask === undefined) this.#over(lapse, "nobody can be asked");
     else this.#tick(lapse);
+  }
+
+  /** It has another lease, as it did if its record had gone unseen: its routes may not be on it yet. */
+  renewed(node: NodeRecord, revision: number): void {
+    if (this.#options.ask === undefined || this.#lapses.has(node.incarnation)) return;
+    const lapse = this.#begin(node, revision);
+    lapse.isBack = true;
+    this.#tick(lapse);
+  }
+
+  #begin(node: NodeRecord, revision: number): Lapse {
+    const untilMs = this.#options.clock.monotonicMs() + LAPSED_MAX_MS;
+    const counts = { missed: 0, broken: 0 };
+    const lapse: Lapse = { node, revision, untilMs, ...counts, isBack: false, timer: undefined };
+    this.#lapses.set(node.incarnation, lapse);
+    return lapse;
   }
 
   /**

@@ -1,6 +1,6 @@
 /** The other live nodes. */
 import type { NodeRecord } from "./contract.ts";
-import type { KeyWatchOptions } from "./key-watch.ts";
+import type { Census, KeyWatchOptions } from "./key-watch.ts";
 import { KeyWatch } from "./key-watch.ts";
 import type { Keys } from "./keys.ts";
 import { decodeNode } from "./keys.ts";
@@ -11,6 +11,8 @@ export interface NodeWatchOptions
   /** Our own incarnation: left out. */
   readonly self: string;
   readonly onUp: (node: NodeRecord) => void;
+  /** It wrote its record again: it has another lease, and may have had none meanwhile. */
+  readonly onRenewed: (node: NodeRecord, revision: number) => void;
   /** @param revision at which it was seen to be gone, or later */
   readonly onDown: (node: NodeRecord, revision: number) => void;
 }
@@ -18,8 +20,7 @@ export interface NodeWatchOptions
 export class NodeWatch {
   readonly #options: NodeWatchOptions;
   readonly #watch: KeyWatch;
-  readonly #byKey = new Map<string, NodeRecord>();
-  readonly #nodes = new Map<string, NodeRecord>();
+  readonly #byKey = new Map<string, { readonly record: NodeRecord; readonly writtenAt: number }>();
 
   constructor(options: NodeWatchOptions) {
     this.#options = options;
@@ -32,8 +33,14 @@ export class NodeWatch {
     });
   }
 
-  get nodes(): ReadonlyMap<string, NodeRecord> {
-    return this.#nodes;
+  /** See KeyWatch. */
+  isCurrent(census: Census): boolean {
+    return this.#watch.isCurrent(census);
+  }
+
+  /** See KeyWatch. */
+  catchUp(): Promise<void> {
+    return this.#watch.catchUp();
   }
 
   /** Resolves after the first list. @throws whatever kept it from that */
@@ -52,18 +59,20 @@ export class NodeWatch {
     }
     if (record.incarnation === this.#options.self) return;
     const known = this.#byKey.get(key);
-    if (known !== undefined && JSON.stringify(known) === JSON.stringify(record)) return;
+    if (known !== undefined && JSON.stringify(known.record) === JSON.stringify(record)) {
+      this.#byKey.set(key, { record: known.record, writtenAt: revision });
+      if (revision > known.writtenAt) this.#options.onRenewed(known.record, revision);
+      return;
+    }
     if (known !== undefined) this.#remove(key, revision);
-    this.#byKey.set(key, record);
-    this.#nodes.set(record.incarnation, record);
+    this.#byKey.set(key, { record, writtenAt: revision });
     this.#options.onUp(record);
   }
 
   #remove(key: string, revision: number): void {
-    const record = this.#byKey.get(key);
-    if (record === undefined) return;
+    const known = this.#byKey.get(key);
+    if (known === undefined) return;
     this.#byKey.delete(key);
-    this.#nodes.delete(record.incarnation);
-    this.#options.onDown(record, revision);
+    this.#options.onDown(known.record, revision);
   }
 }

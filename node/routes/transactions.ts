@@ -17,6 +17,7 @@ import { Unavailable } from "../base/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import { unavailable } from "./client.ts";
 import type { Route, RouteSet } from "./contract.ts";
+import type { Census } from "./key-watch.ts";
 import type { Keys } from "./keys.ts";
 import { decodeRoute } from "./keys.ts";
 import { ROUTES_MAX } from "./limits.ts";
@@ -33,6 +34,8 @@ export interface Outcome {
   readonly revision: number;
   /** Of `request`. */
   readonly response: IResponseOp | undefined;
+  /** If nodes are counted: their records, as they were then. */
+  readonly nodes: Census | undefined;
   /** Of `user`; empty without one. All callers of one commit see the same set. */
   readonly set: RouteSet;
   /** The revision at which each resource's route was last written. */
@@ -50,9 +53,9 @@ interface Queued {
 
 /**
  * etcd allows 128 operations in a transaction, and what stands inside it must fit in what is left:
- * a conditional operation needs one more.
+ * a conditional operation needs one more, and so do nodes that are counted.
  */
-const OPERATIONS_MAX = 126;
+const OPERATIONS_MAX = 125;
 const IN_FLIGHT_MAX = 4;
 const QUEUED_MAX = 20_000;
 /** Routes of one user read in a shared transaction; who has more is read on in pages. */
@@ -65,6 +68,8 @@ export interface TransactionsOptions {
   readonly requestTimeoutMs: number;
   /** "write routes", for errors. */
   readonly what: string;
+  /** Whether nodes are counted with each commit. */
+  readonly countsNodes?: boolean;
   /** Told of every failed commit. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -152,14 +157,15 @@ export class Transactions {
   }
 
   async #commit(batch: readonly Queued[]): Promise<void> {
-    const { kv, keys, what, onFailure } = this.#options;
+    const { kv, keys, what, onFailure, countsNodes = false } = this.#options;
     const requests = batch.flatMap(({ operation }) => operation.request ?? []);
     const users = [...new Set(batch.flatMap(({ operation }) => operation.user ?? []))];
     // The reads stand last: they see all that this transaction writes.
     const reads = users.map((user) => ({ request_range: userRange(keys, user) }));
+    const census = countsNodes ? [censusOf(keys)] : [];
     this.#inFlight += 1;
     try {
-      const answer = await kv.txn({ success: [...requests, ...reads] });
+      const answer = await kv.txn({ success: [...requests, ...reads, ...census] });
       await this.#answer(batch, users, answer);
       this.#isFailing = false;
     } catch (error) {
@@ -175,7 +181,8 @@ export class Transactions {
   async #answer(batch: readonly Queued[], users: readonly string[], answer: ITxnResponse) {
     const revision = Number(answer.header.revision);
     const responses = answer.responses;
-    const firstRead = responses.length - users.length;
+    const nodes = this.#options.countsNodes === true ? censusIn(responses.at(-1)) : undefined;
+    const firstRead = responses.length - users.length - (nodes === undefined ? 0 : 1);
     const found = new Map<string, ReturnType<typeof setOf>>();
     for (const [index, user] of users.entries()) {
       const range = responses[firstRead + index]?.response_range;
@@ -187,7 +194,7 @@ export class Transactions {
     for (const { operation, resolve } of batch) {
       const response = operation.request === undefined ? undefined : responses[next++];
       const { set, ...writes } = found.get(operation.user ?? "") ?? NOBODY;
-      resolve({ revision, response, set: { ...set, revision }, ...writes });
+      resolve({ revision, response, nodes, set: { ...set, revision }, ...writes });
     }
   }
 
@@ -221,6 +228,17 @@ const userRange = (keys: Keys, user: string) => {
   const { key, end } = keys.user(user);
   return { key, range_end: end, limit: PAGE_ROUTES };
 };
+
+/** The record that was written last, and how many there are. */
+const censusOf = ({ nodes: { key, end } }: Keys): IRequestOp => {
+  const newestFirst = { sort_order: "Descend", sort_target: "Mod" } as const;
+  return { request_range: { key, range_end: end, limit: 1, keys_only: true, ...newestFirst } };
+};
+
+const censusIn = (response: IResponseOp | undefined): Census => ({
+  count: Number(response?.response_range?.count ?? 0),
+  writtenAt: Number(response?.response_range?.kvs[0]?.mod_revision ?? 0),
+});
 
 function setOf(keys: Keys, user: string, revision: number, found: readonly IKeyValue[]) {
   const routes: Route[] = [];
