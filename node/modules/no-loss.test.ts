@@ -85,8 +85,8 @@ const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 describe("messages", () => {
   test("while one device per user comes, goes and moves: none lost, none twice, in order", async () => {
     await fc.assert(
-      fc.asyncProperty(seeds, fc.boolean(), async (seed, hasLosses) => {
-        const run = await tell({ seed, devicesPerUser: 1, hasDeaths: false, hasLosses });
+      fc.asyncProperty(seeds, fc.boolean(), fc.boolean(), async (seed, hasLosses, hasBursts) => {
+        const run = await tell({ seed, devicesPerUser: 1, hasDeaths: false, hasLosses, hasBursts });
         checkNothingLost(run);
         checkNothingRepeated(run);
         checkOrder(run);
@@ -98,8 +98,8 @@ describe("messages", () => {
 
   test("while several devices per user come, go and move: none lost, none twice", async () => {
     await fc.assert(
-      fc.asyncProperty(seeds, fc.boolean(), async (seed, hasLosses) => {
-        const run = await tell({ seed, devicesPerUser: 2, hasDeaths: false, hasLosses });
+      fc.asyncProperty(seeds, fc.boolean(), fc.boolean(), async (seed, hasLosses, hasBursts) => {
+        const run = await tell({ seed, devicesPerUser: 2, hasDeaths: false, hasLosses, hasBursts });
         checkNothingLost(run);
         checkNoSessionGotTwice(run);
       }),
@@ -109,8 +109,15 @@ describe("messages", () => {
 
   test("while devices get copies of each other's messages: none lost, none twice", async () => {
     await fc.assert(
-      fc.asyncProperty(seeds, fc.boolean(), async (seed, hasLosses) => {
-        const story = { seed, devicesPerUser: 2, hasDeaths: false, hasLosses, hasCarbons: true };
+      fc.asyncProperty(seeds, fc.boolean(), fc.boolean(), async (seed, hasLosses, hasBursts) => {
+        const story = {
+          seed,
+          devicesPerUser: 2,
+          hasDeaths: false,
+          hasLosses,
+          hasCarbons: true,
+          hasBursts,
+        };
         const run = await tell(story);
         checkNothingLost(run);
         checkNoSessionGotTwice(run);
@@ -120,15 +127,15 @@ describe("messages", () => {
         numRuns: 60,
         endOnFailure: true,
         // A copy waited behind the stored message that it was of, which was removed too early.
-        examples: [[1055937404, true]],
+        examples: [[1055937404, true, false]],
       },
     );
   }, 120_000);
 
   test("while nodes die: what no dead node had in its hands is neither lost nor repeated", async () => {
     await fc.assert(
-      fc.asyncProperty(seeds, fc.boolean(), async (seed, hasLosses) => {
-        const run = await tell({ seed, devicesPerUser: 1, hasDeaths: true, hasLosses });
+      fc.asyncProperty(seeds, fc.boolean(), fc.boolean(), async (seed, hasLosses, hasBursts) => {
+        const run = await tell({ seed, devicesPerUser: 1, hasDeaths: true, hasLosses, hasBursts });
         checkNothingLost(run);
         checkNothingRepeated(run);
         checkOrder(run);

@@ -122,7 +122,7 @@ export class Arrivals {
   #deliver(from: string, frame: DeliverFrame): Buffer | Promise<Buffer> {
     const { handOver, counters } = this.#parts;
     counters.framesIn += 1;
-    const { origin, stamped, copy, again, rerouted, recipients } = frame;
+    const { origin, stamped, copy, again, rerouted, follows, recipients } = frame;
     const consignment = {
       envelope: decodeEnvelope(frame.envelope),
       origin,
@@ -130,6 +130,7 @@ export class Arrivals {
       copy,
       again,
       rerouted,
+      follows,
       remembered: origin !== undefined,
     };
     const taken = recipients.map(({ full, session }) =>

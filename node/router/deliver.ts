@@ -57,8 +57,15 @@ export interface Job {
   readonly took?: Set<string> | undefined;
   /** See Consignment. */
   readonly acceptance?: Acceptance | undefined;
+  /** What came of it when it was sent behind another: delivered, or in doubt. */
+  readonly followed?: Followed | undefined;
   /** Told when it is given up for a resource whose node did not answer, or does not keep up. */
   readonly onMissed?: (() => void) | undefined;
+}
+
+export interface Followed {
+  readonly route: Route;
+  readonly answer: ExitAnswer;
 }
 
 /** "overload": it was not sent, because a node does not keep up. */
@@ -83,6 +90,12 @@ export class Deliverer {
    * @throws Unavailable when routes cannot be read
    */
   deliver(job: Job, set: RouteSet, fresh: boolean): Outcome | Promise<Outcome> {
+    const { followed } = job;
+    if (followed !== undefined) {
+      const rounds = new Rounds(job, this.#parts);
+      rounds.note(followed.route, followed.answer);
+      return rounds.run(set, fresh);
+    }
     const targets = targetsOf(job, set.routes);
     const { exits } = this.#parts;
     if (targets.length === 0 || !targets.every((route) => exits.isLocal(route))) {
@@ -101,6 +114,23 @@ export class Deliverer {
     }
     if (waiting.length > 0) return Promise.all(waiting).then(() => rounds.run(set, fresh));
     return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
+  }
+
+  /**
+   * Sends it to the session that has what its sender sent just before, or will have. "gone" says no more
+   * than that it was not given that.
+   */
+  async follow(job: Job, route: Route, revision: number): Promise<ExitAnswer> {
+    const consignment = { ...consign(job, false, true), follows: true };
+    return await this.#parts.exits.send(consignment, route, revision);
+  }
+
+  /** The one session that a message goes to, when that is another node's, which can be asked at once. */
+  onlyTarget({ kind, type, to }: Envelope, { routes }: RouteSet): Route | undefined {
+    if (routes.every((route) => this.#parts.exits.isLocal(route))) return undefined;
+    const [target, ...others] = select({ kind, type, resource: to.resource }, routes);
+    if (target === undefined || others.length > 0) return undefined;
+    return this.#parts.exits.isReadyAway(target) ? target : undefined;
   }
 
   /**
@@ -195,7 +225,9 @@ class Rounds {
   }
 
   async #rounds(first: RouteSet): Promise<void> {
-    let set = await this.#next(first);
+    // As a rule it is sent in this turn, and what follows it behind it.
+    const isNews = this.#mustRead || this.#newer !== undefined;
+    let set = isNews ? await this.#next(first) : first;
     for (let round = 1; round <= ROUNDS_MAX; round += 1) {
       const targets = this.#targets(set);
       if (targets.length > 0) {

@@ -64,6 +64,11 @@ export class Exits {
     return route.node === this.#parts.self;
   }
 
+  /** It is another node's, which can be asked at once. */
+  isReadyAway(route: Route): boolean {
+    return !this.isLocal(route) && this.#parts.peers.ready(route.node) === true;
+  }
+
   /** @param revision of the set that named this route, for the exit node to compare. */
   send(consignment: Consignment, route: Route, revision: number): ExitAnswer | Promise<ExitAnswer> {
     const { node, user, resource, session } = route;
@@ -106,6 +111,7 @@ export class Exits {
           one.node === node &&
           one.consignment.again === consignment.again &&
           one.consignment.copy === consignment.copy &&
+          one.consignment.follows === consignment.follows &&
           one.passengers.length < RECIPIENTS_MAX,
       );
       if (departure !== undefined) departure.passengers.push(passenger);
@@ -128,12 +134,13 @@ export class Exits {
 
   /** Never rejects: every passenger gets an answer. */
   async #travel({ node, consignment, passengers }: Departure, envelope: Buffer): Promise<void> {
-    const { origin, stamped, copy, again, rerouted } = consignment;
+    const { origin, stamped, copy, again, rerouted, follows = false } = consignment;
     const { mesh, counters, log } = this.#parts;
     let answer: ExitAnswer = DOUBT;
     try {
       if (mesh === undefined) throw new Unavailable("mesh-down", "Cannot reach node: no mesh");
-      const frame = { recipients: passengers, envelope, origin, stamped, copy, again, rerouted };
+      const flags = { stamped, copy, again, rerouted, follows };
+      const frame = { recipients: passengers, envelope, origin, ...flags };
       counters.framesOut += 1;
       const payload = await mesh.request(node, FrameKind.deliver, encodeDeliver(frame));
       this.#arrive(payload, passengers);

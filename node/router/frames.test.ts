@@ -47,6 +47,7 @@ const deliver = fc.record({
   stamped: fc.boolean(),
   again: fc.boolean(),
   rerouted: fc.boolean(),
+  follows: fc.boolean(),
   copy: fc.constantFrom(undefined, "sent" as const, "received" as const),
 });
 const answer = fc.record({
@@ -145,6 +146,7 @@ describe("what is not valid is refused", () => {
       copy: undefined,
       again: false,
       rerouted: false,
+      follows: false,
     };
     const whole = encodeDeliver(frame);
     for (let length = 0; length < whole.length; length += 1) {

@@ -20,6 +20,7 @@ const AGAIN = 4;
 const REROUTED = 8;
 const COPY_SENT = 16;
 const COPY_RECEIVED = 32;
+const FOLLOWS = 64;
 
 export interface Recipient {
   readonly full: string;
@@ -42,6 +43,8 @@ export interface DeliverFrame {
   readonly again: boolean;
   /** From a session that ended: the answer must not wait for other sessions that are ending. */
   readonly rerouted: boolean;
+  /** See Consignment. */
+  readonly follows: boolean;
 }
 
 export interface DeliverAnswer {
@@ -64,6 +67,7 @@ export function encodeDeliver(frame: DeliverFrame): Buffer {
       (frame.stamped ? STAMPED : 0) |
       (frame.again ? AGAIN : 0) |
       (frame.rerouted ? REROUTED : 0) |
+      (frame.follows ? FOLLOWS : 0) |
       (frame.copy === "sent" ? COPY_SENT : 0) |
       (frame.copy === "received" ? COPY_RECEIVED : 0),
   );
@@ -95,6 +99,7 @@ export function decodeDeliver(payload: Buffer): DeliverFrame {
     copy: copyOf(flags),
     again: (flags & AGAIN) !== 0,
     rerouted: (flags & REROUTED) !== 0,
+    follows: (flags & FOLLOWS) !== 0,
   };
 }
 

@@ -125,3 +125,16 @@ test("what the session before had is known here, when the next one of its addres
   expect(handOver.hadBefore(origin, ADDRESS, "s")).toBe(false); // It may have gone on without it.
   expect(handOver.hadBefore({ ...origin, count: 2 }, ADDRESS, "next")).toBe(false);
 });
+
+test("what follows is refused unless the session has what was sent just before it", () => {
+  const { given, take } = bench();
+  const nth = (count: number, follows = true) =>
+    take({ origin: { session: "julia", count }, remembered: true, follows });
+  expect(nth(2)).toBe(false);
+  void nth(1, false);
+  void nth(2);
+  void nth(3);
+  expect(nth(5)).toBe(false);
+  expect(nth(2)).not.toBe(false); // It has that already.
+  expect(given).toHaveLength(3);
+});

@@ -36,6 +36,8 @@ export interface Consignment {
   readonly again: boolean;
   /** It comes from a session that ended. */
   readonly rerouted: boolean;
+  /** Only for a session that has been given what its sender sent just before it. */
+  readonly follows?: boolean | undefined;
   /** Whether this delivery may be repeated and so must be remembered. */
   readonly remembered: boolean;
   /** Waits for the copies of sessions of this node, so that what comes next need not; or who asks does. */
@@ -167,11 +169,12 @@ export class HandOver {
     sessionId: string,
     fromNode: string,
   ): boolean | Promise<boolean> {
-    const { origin, stamped, remembered } = consignment;
+    const { origin, stamped, remembered, follows } = consignment;
     const session = this.#parts.sessions().get(full);
     if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
       return session === undefined ? true : this.#whenSafe(session, consignment);
     }
+    if (follows === true && !this.#hasAhead(origin, full, sessionId)) return false;
     // Another session of this address is another client, which may not be available yet.
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
     if (consignment.copy !== undefined) return this.#giveCopy(consignment, session, fromNode);
@@ -190,6 +193,14 @@ export class HandOver {
     if (envelope.kind === "presence") return true;
     if (origin !== undefined) this.#noteRecent(session, origin);
     return envelope.kind === "message" ? this.#whenSafe(session, consignment) : true;
+  }
+
+  /** It was not refused, nor lost on its way: what comes behind it is in its order. */
+  #hasAhead(origin: Origin | undefined, full: string, sessionId: string): boolean {
+    if (origin === undefined) return false;
+    const { session, count } = origin;
+    const ahead = this.#repeats.find({ session, count: count - 1 }, full);
+    return ahead?.session === sessionId && !ahead.isPassedOn && !ahead.isCopy;
   }
 
   #noteRecent(session: ClientSession, origin: Origin): void {

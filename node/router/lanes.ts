@@ -1,17 +1,49 @@
 /**
  * Order per sender and recipient: the stanzas of one pair are routed, delivered and accepted one
- * after another, while different pairs never wait for each other.
+ * after another, while different pairs never wait for each other. Only what goes where the one ahead of
+ * it went may go behind it before that is answered.
  *
  * The rule that keeps lanes free of deadlock: a task in a lane never waits for another lane. What a
  * handler makes on the way (bounces, automatic replies) is started and left to its own lane.
  */
-export type Task = () => void | Promise<void>;
+import type { Route, RouteSet } from "../routes/contract.ts";
+import type { Origin } from "./origin.ts";
+
+/** More are not on their way at once in one lane: other lanes need room on the same link. */
+const ON_THEIR_WAY_MAX = 16;
+
+/** @param ahead given when it begins behind others: settles when they are done. Never rejects. */
+export type Task = (ahead?: Promise<void>) => void | Promise<void>;
+
+/** Where a stanza is on its way to, without an answer yet. */
+export interface Way {
+  readonly route: Route;
+  /** That the route is of. */
+  readonly set: RouteSet;
+  readonly origin: Origin;
+}
+
+/** A task that may begin before those ahead of it in its lane are done. */
+export interface Follower {
+  /** Set when it has begun, if others may follow it. */
+  way: Way | undefined;
+  /** Asked when it is the next, once for each that it could follow; if so, it begins at once. */
+  mayFollow(way: Way): boolean;
+}
+
+interface Queued {
+  readonly begin: () => void;
+  readonly follower: Follower | undefined;
+}
 
 interface Lane {
-  /** Settles when the last task that was queued is done. Never rejects. */
+  /** Settles when all tasks that have begun are done. Never rejects. */
   tail: Promise<void>;
-  /** Tasks running or queued. */
-  tasks: number;
+  /** Tasks that have begun. */
+  begun: number;
+  /** Of the last that has begun. */
+  way: Way | undefined;
+  readonly queue: Queued[];
 }
 
 export class Lanes {
@@ -28,7 +60,7 @@ export class Lanes {
     this.#tasksMax = tasksMax;
   }
 
-  /** Tasks running or queued in all lanes, for the metrics. */
+  /** Tasks begun or queued in all lanes, for the metrics. */
   get tasks(): number {
     return this.#tasks;
   }
@@ -41,19 +73,22 @@ export class Lanes {
   /** Whether the lane can take no more: the caller sheds the stanza instead of calling `run`. */
   isFull(from: string, to: string): boolean {
     const lane = this.#lanes.get(from)?.get(to);
-    return lane !== undefined && lane.tasks >= this.#tasksMax;
+    return lane !== undefined && lane.begun + lane.queue.length >= this.#tasksMax;
   }
 
   /**
    * Runs the task now when the lane is free, and stays synchronous if the task does; otherwise
-   * after the tasks before it. Tasks handle their own failures.
+   * after the tasks before it, or behind them. Tasks handle their own failures.
    */
-  run(from: string, to: string, task: Task): void | Promise<void> {
+  run(from: string, to: string, task: Task, follower?: Follower): void | Promise<void> {
     const lane = this.#lanes.get(from)?.get(to);
-    if (lane !== undefined) return this.#queue(from, to, lane, lane.tail.then(task));
+    if (lane !== undefined) return this.#queue(from, to, lane, task, follower);
     const running = task();
     if (running === undefined) return;
-    return this.#queue(from, to, this.#opened(from, to), running);
+    this.#tasks += 1;
+    const opened = this.#opened(from, to);
+    opened.begun += 1;
+    return this.#begun(from, to, opened, running, follower);
   }
 
   /** A lane to put a task in, which may have opened it again before it first waited. */
@@ -65,7 +100,7 @@ export class Lanes {
     }
     let lane = lanes.get(to);
     if (lane === undefined) {
-      lane = { tail: Promise.resolve(), tasks: 0 };
+      lane = { tail: Promise.resolve(), begun: 0, way: undefined, queue: [] };
       lanes.set(to, lane);
     }
     return lane;
@@ -77,19 +112,74 @@ export class Lanes {
     if (lanes?.size === 0) this.#lanes.delete(from);
   }
 
-  #queue(from: string, to: string, lane: Lane, work: Promise<void>): Promise<void> {
-    lane.tasks += 1;
+  #queue(
+    from: string,
+    to: string,
+    lane: Lane,
+    task: Task,
+    follower: Follower | undefined,
+  ): Promise<void> {
     this.#tasks += 1;
-    const settled = () => {
-      lane.tasks -= 1;
-      this.#tasks -= 1;
-      if (lane.tasks === 0) this.#closed(from, to);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const begin = () => {
+      const ahead = lane.begun > 0 ? lane.tail : undefined;
+      lane.begun += 1; // It may come back here before it first waits.
+      lane.way = undefined;
+      resolve(this.#begun(from, to, lane, started(task, ahead), follower));
     };
-    const done = work.then(settled, (error: unknown) => {
+    lane.queue.push({ begin, follower });
+    this.#beginNext(lane);
+    return promise;
+  }
+
+  /** As many as may begin now. */
+  #beginNext(lane: Lane): void {
+    for (;;) {
+      const [next] = lane.queue;
+      if (next === undefined) return;
+      if (lane.begun > 0) {
+        if (lane.begun >= ON_THEIR_WAY_MAX || lane.way === undefined) return;
+        if (next.follower?.mayFollow(lane.way) !== true) {
+          lane.way = undefined; // So that it is not asked again.
+          return;
+        }
+      }
+      lane.queue.shift();
+      next.begin();
+    }
+  }
+
+  #begun(
+    from: string,
+    to: string,
+    lane: Lane,
+    running: Promise<void>,
+    follower: Follower | undefined,
+  ): Promise<void> {
+    const isAlone = lane.begun === 1;
+    lane.way = follower?.way;
+    const settled = () => {
+      this.#tasks -= 1;
+      lane.begun -= 1;
+      if (lane.begun === 0) lane.way = undefined;
+      this.#beginNext(lane);
+      if (lane.begun === 0) this.#closed(from, to);
+    };
+    const done = running.then(settled, (error: unknown) => {
       settled();
       throw error;
     });
-    lane.tail = done.catch(() => {});
+    const quiet = done.catch(() => {});
+    lane.tail = isAlone ? quiet : Promise.all([lane.tail, quiet]).then(() => {});
     return done;
+  }
+}
+
+/** What throws at once rejects, since others have waited for it to begin. */
+function started(task: Task, ahead: Promise<void> | undefined): Promise<void> {
+  try {
+    return task(ahead) ?? Promise.resolve();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

@@ -13,11 +13,11 @@ import type { Element } from "../xml/element.ts";
 import { bounceOf, rejectionOf } from "./bounce.ts";
 import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
-import type { Audience, Deliverer, Outcome } from "./deliver.ts";
+import type { Audience, Deliverer, Followed, Job, Outcome } from "./deliver.ts";
 import { ADDRESSED } from "./deliver.ts";
 import { envelopeOf } from "./envelopes.ts";
 import type { IqTable } from "./iq.ts";
-import type { Lanes } from "./lanes.ts";
+import type { Follower, Lanes, Way } from "./lanes.ts";
 import type { Origin } from "./origin.ts";
 import type { Otherwise } from "./rules.ts";
 import { noSuchAccount, otherwise } from "./rules.ts";
@@ -59,7 +59,7 @@ export interface Departure {
 }
 
 /** One stanza on the line. */
-interface Passage {
+interface Passage extends Follower {
   /** As it came. */
   readonly arrived: Envelope;
   /** As it goes on: the recipient's side may change it. */
@@ -76,6 +76,8 @@ interface Passage {
   accepted?: Promise<void> | undefined;
   /** Work for when it is delivered or stored. */
   taken?: Pass["taken"];
+  /** See Job; until that has been taken into account. */
+  followed?: Followed | undefined;
 }
 
 export class Line {
@@ -107,8 +109,11 @@ export class Line {
       exceptSession,
       took: new Set(),
       accepted: this.settled(accepted),
+      way: undefined,
+      mayFollow: (way) => this.#mayFollow(passage, way),
     };
-    const done = lanes.run(from.full, to.bare, () => this.#pass(passage));
+    const task = (ahead?: Promise<void>) => this.#pass(passage, ahead);
+    const done = lanes.run(from.full, to.bare, task, isFollower(passage) ? passage : undefined);
     return done === undefined ? passage.accepted : done.then(() => passage.accepted);
   }
 
@@ -134,6 +139,8 @@ export class Line {
       isPassedOn: true,
       exceptSession: "",
       took: new Set(),
+      way: undefined,
+      mayFollow: () => false,
     };
     try {
       await this.#deliver(passage, set, true, audience);
@@ -173,9 +180,9 @@ export class Line {
     return false;
   }
 
-  #pass(passage: Passage): Done {
+  #pass(passage: Passage, ahead: Promise<void> | undefined): Done {
     try {
-      const done = this.#toDomain(passage);
+      const done = ahead === undefined ? this.#toDomain(passage) : this.#follow(passage, ahead);
       return done?.catch((error: unknown) => this.#fail(passage, error));
     } catch (error) {
       this.#fail(passage, error);
@@ -201,6 +208,52 @@ export class Line {
     const found = this.#lookup(to.bare);
     if (found instanceof Promise) return found.then((set) => this.#toAccount(passage, set, true));
     return this.#toAccount(passage, found, false);
+  }
+
+  /** Whether it goes where the one ahead of it in its lane went, which was what its sender sent before. */
+  #mayFollow(passage: Passage, { origin: before, route }: Way): boolean {
+    const { envelope, origin } = passage;
+    if (origin.session !== before.session || origin.count !== before.count + 1) return false;
+    if (this.#isBehind(envelope)) return false;
+    const set = this.#parts.routes.find(envelope.to.bare);
+    if (set instanceof Promise) {
+      set.catch(() => undefined); // It is looked up once more when it is its turn.
+      return false;
+    }
+    passage.way = this.#wayOf(passage, set);
+    return passage.way?.route.session === route.session;
+  }
+
+  #wayOf(passage: Passage, set: RouteSet): Way | undefined {
+    const { envelope, origin } = passage;
+    if (!isFollower(passage)) return undefined;
+    const route = this.#parts.deliverer.onlyTarget(envelope, set);
+    return route && { route, set, origin };
+  }
+
+  /** Behind what is not answered yet. If it was not taken there, it has its turn when that is done. */
+  async #follow(passage: Passage, ahead: Promise<void>): Promise<void> {
+    const { envelope, origin, way } = passage;
+    passage.way = undefined;
+    const verdict = this.#parts.stages.inbound(envelope, origin);
+    if (way === undefined || verdict instanceof Promise || verdict.kind !== "pass") {
+      const [late] = await Promise.all([verdict, ahead]);
+      if (late.kind !== "pass") return this.#settle(passage, late);
+      this.#passed(passage, late);
+    } else {
+      this.#passed(passage, verdict);
+      passage.way = way;
+      const { route, set } = way;
+      const job = this.#jobOf(passage, ADDRESSED);
+      const answer = await this.#parts.deliverer.follow(job, route, set.revision);
+      await ahead;
+      if (answer.kind === "delivered" || answer.kind === "doubt") {
+        passage.followed = { route, answer };
+        return this.#deliver(passage, set, false, ADDRESSED);
+      }
+    }
+    const found = this.#lookup(envelope.to.bare);
+    return this.#deliver(passage, await found, found instanceof Promise, ADDRESSED);
   }
 
   /** To one of the connections that speak for the domain; no account has a say. */
@@ -267,17 +320,39 @@ export class Line {
 
   #afterInbound(passage: Passage, set: RouteSet, fresh: boolean, verdict: Verdict): Done {
     if (verdict.kind !== "pass") return this.#settle(passage, verdict);
-    passage.envelope = verdict.envelope ?? passage.envelope;
-    passage.accepted = both(passage.accepted, this.settled(verdict.accepted));
-    passage.taken = verdict.taken;
+    this.#passed(passage, verdict);
+    passage.way = this.#wayOf(passage, set);
     return this.#deliver(passage, set, fresh, ADDRESSED);
   }
 
-  #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
-    const { envelope, origin, took } = passage;
+  #passed(passage: Passage, { envelope, accepted, taken }: Pass): void {
+    passage.envelope = envelope ?? passage.envelope;
+    passage.accepted = both(passage.accepted, this.settled(accepted));
+    passage.taken = taken;
+  }
+
+  #jobOf(passage: Passage, audience: Audience): Job {
+    const { envelope, origin, took, followed } = passage;
     const user = envelope.to.bare;
-    if (this.#isBehind(envelope)) return this.#afterDelivery(passage, audience, "nobody");
-    const job = { envelope, user, audience, origin, stamped: false, took, acceptance: passage };
+    return {
+      envelope,
+      user,
+      audience,
+      origin,
+      stamped: false,
+      took,
+      followed,
+      acceptance: passage,
+    };
+  }
+
+  #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
+    const isGiven = passage.followed?.answer.kind === "delivered";
+    if (!isGiven && this.#isBehind(passage.envelope)) {
+      return this.#afterDelivery(passage, audience, "nobody");
+    }
+    const job = this.#jobOf(passage, audience);
+    passage.followed = undefined;
     const outcome = this.#parts.deliverer.deliver(job, set, fresh);
     if (outcome instanceof Promise) {
       return outcome.then((late) => this.#afterDelivery(passage, audience, late));
@@ -333,7 +408,8 @@ export class Line {
     const { envelope, origin, isPassedOn } = passage;
     const { deliverer, stages } = this.#parts;
     const isAgain = origin.isAgain === true && !isPassedOn;
-    if (isAgain && (await deliverer.hadBefore(envelope, envelope.to.bare, origin))) {
+    const mayBeHad = isAgain || passage.followed !== undefined;
+    if (mayBeHad && (await deliverer.hadBefore(envelope, envelope.to.bare, origin))) {
       return this.#taken(passage);
     }
     const verdict = await stages.unavailable(envelope, origin);
@@ -367,5 +443,9 @@ export class Line {
     this.refuse(passage.envelope, isWeather ? "resource-constraint" : "internal-server-error");
   }
 }
+
+/** What its client sends again goes by itself. */
+const isFollower = ({ envelope: { kind }, origin }: Passage): boolean =>
+  kind === "message" && origin.isAgain !== true;
 
 const about = ({ kind, type, to }: Envelope) => ({ kind, type, resource: to.resource });

@@ -40,6 +40,8 @@ export interface Story {
   readonly hasLosses: boolean;
   /** Devices get copies (XEP-0280), and half of the messages go to one device. */
   readonly hasCarbons?: boolean;
+  /** Several messages are sent at once, as a rule. */
+  readonly hasBursts?: boolean;
 }
 
 /** One run of a cluster through bad weather; what happened is left for the checks. */
@@ -51,12 +53,15 @@ export class Run {
   readonly inDoubt = new Set<string>();
   readonly #hasDeaths: boolean;
   readonly #hasCarbons: boolean;
+  readonly #hasBursts: boolean;
   readonly #dead: TestNode[] = [];
   #expiresAtStep = Number.POSITIVE_INFINITY;
 
-  constructor({ seed, devicesPerUser, hasDeaths, hasLosses, hasCarbons = false }: Story) {
+  constructor(story: Story) {
+    const { seed, devicesPerUser, hasDeaths, hasLosses, hasCarbons = false } = story;
     this.#hasDeaths = hasDeaths;
     this.#hasCarbons = hasCarbons;
+    this.#hasBursts = story.hasBursts ?? false;
     const chance = hasLosses ? 0.1 : 0;
     const losses = { request: chance, answer: chance, inARowMax: 1 };
     this.cluster = new Cluster({ nodes: NODES, seed, isCalm: false, losses });
@@ -126,9 +131,16 @@ export class Run {
 
   #send(device: Device): void {
     const { weather } = this.cluster;
-    const { session, node } = device;
     const to = weather.pick(USERS.filter((user) => user !== device.user));
-    if (session === undefined || session.isOver || to === undefined) return;
+    if (to === undefined) return;
+    const count = this.#hasBursts ? 1 + Math.floor(weather.fraction() * 6) : 1;
+    for (let left = count; left > 0; left -= 1) this.#sendTo(to, device);
+  }
+
+  #sendTo(to: string, device: Device): void {
+    const { weather } = this.cluster;
+    const { session, node } = device;
+    if (session === undefined || session.isOver) return;
     const id = `${this.sent.length}`;
     const sent: Sent = { id, from: device.user, session: session.id, to, isAccepted: false };
     this.sent.push(sent);
