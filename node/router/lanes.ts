@@ -162,14 +162,14 @@ export class Lanes {
       this.#tasks -= 1;
       lane.begun -= 1;
       if (lane.begun === 0) lane.way = undefined;
-      this.#beginNext(lane);
-      if (lane.begun === 0) this.#closed(from, to);
+      if (lane.begun === 0 && lane.queue.length === 0) this.#closed(from, to);
     };
     const done = running.then(settled, (error: unknown) => {
       settled();
       throw error;
     });
     const quiet = done.catch(() => {});
+    void quiet.then(() => this.#beginNext(lane)); // Whoever waits for this one goes on first.
     lane.tail = isAlone ? quiet : Promise.all([lane.tail, quiet]).then(() => {});
     return done;
   }
