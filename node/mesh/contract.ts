@@ -15,6 +15,7 @@ export const FrameKind = {
   failedLogins: 8,
   ownRoutes: 9,
   offer: 10,
+  decided: 11,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

@@ -77,6 +77,8 @@ export class Arrivals {
           return this.#parts.succession.moves.give(decodeMove(payload)).then(encodeMoveAnswer);
         case FrameKind.offer:
           return this.#parts.succession.offers.take(decodeMove(payload)).then(encodeMoveAnswer);
+        case FrameKind.decided:
+          return this.#parts.succession.decided(decodeMove(payload)).then(encodeMoveAnswer);
         case FrameKind.task:
           return this.#parts.cluster.answer(from, decodeTask(payload));
         case FrameKind.ownRoutes:

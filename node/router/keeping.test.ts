@@ -1,4 +1,5 @@
 /** What a shadow answers to the owners of sessions. */
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import { silentLog } from "../base/log.ts";
@@ -72,6 +73,42 @@ test("a node that is only asked whether it takes copies answers as if there were
   await expect(stranger.take("owner", question)).rejects.toMatchObject({ code: "mesh-failed" });
   shadow.leave();
   await expect(shadow.take("owner", question)).rejects.toMatchObject({ code: "mesh-failed" });
+});
+
+test("who waits for a session is told when it is decided who goes on with it, or after a while", async () => {
+  const clock = new FakeClock();
+  const nodes = new Map([["owner", {}]]);
+  const { promise: adopted, resolve: adopt } = Promise.withResolvers<"taken">();
+  const shadow = new Keeping({
+    ...{ clock, log: silentLog, adopt: () => adopted },
+    sessions: () => ({ ofUser: () => [] }),
+    peers: { ready: async () => true },
+    routes: {
+      nodes,
+      renounced: async () => new Map(),
+      read: async () => ({ revision: 1, routes: [] }),
+    },
+  } as unknown as KeepingParts);
+  await shadow.take("owner", { term: 1, items: [whole("hers")] });
+  expect(await shadow.decided("another")).toBe("gone");
+  let answers: string[] = [];
+  const ask = () => void shadow.decided("hers").then((answer) => answers.push(answer));
+  ask();
+  await setImmediate();
+  expect(answers).toEqual([]);
+  clock.advance(2_000); // Its node may be alive after all.
+  await setImmediate();
+  expect(answers).toEqual(["perhaps"]);
+  answers = [];
+  ask();
+  nodes.clear();
+  shadow.nodeDown("owner");
+  await setImmediate();
+  ask();
+  expect(answers).toEqual([]);
+  adopt("taken");
+  await setImmediate();
+  expect(answers).toEqual(["perhaps", "kept"]);
 });
 
 test("what a dead node gave to a client is not given to the next one of its address", async () => {

@@ -8,6 +8,7 @@ import { pause } from "../base/clock.ts";
 import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Signals } from "../base/signals.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
 import { NOTES_LAST_MS } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
@@ -34,6 +35,8 @@ const DROP = "drop" as const;
 const ATTEMPTS_MAX = 300;
 /** How long a node that was thought dead waits to hear which of its sessions are still its own. */
 const ANSWER_MS = 4_000;
+/** Nobody waits longer than that for a word about a session: whose node it is may be alive after all. */
+const DECIDED_MS = 2_000;
 /** How often this node looks which of its copies are void, and after how long without it none counts. */
 export const LOOK_MS = 600_000;
 const UNSEEN_MAX_MS = NOTES_LAST_MS - LOOK_MS;
@@ -71,6 +74,7 @@ export class Keeping {
   readonly #parts: KeepingParts;
   readonly #keeper: Keeper<Copy>;
   readonly #adoptions = new Map<string, Adoption>();
+  readonly #decisions: Signals;
   /** Without a lease that could be proven. */
   #isOut = false;
   #isLeaving = false;
@@ -80,6 +84,7 @@ export class Keeping {
   constructor(parts: KeepingParts) {
     this.#parts = parts;
     this.#keeper = new Keeper({ whole: copyOf, change: changeCopy });
+    this.#decisions = new Signals(parts.clock);
     this.#lookedMs = parts.clock.monotonicMs();
     this.#lookLater();
   }
@@ -112,6 +117,13 @@ export class Keeping {
     if (owners.length === 0) return "gone";
     const { nodes } = this.#parts.routes;
     return owners.every((owner) => nodes.has(owner)) ? "perhaps" : "kept";
+  }
+
+  /** The same as soon as it is decided who goes on with it, or after a while. */
+  async decided(id: string): Promise<KeptAnswer> {
+    const answer = this.isKept(id);
+    if (answer !== "gone") await this.#decisions.wait(id, DECIDED_MS);
+    return answer;
   }
 
   /** This node goes soon: it takes no more copies, and what it has counts until they are elsewhere. */
@@ -221,6 +233,7 @@ export class Keeping {
         const [id, { state }] = next;
         await this.#adopt({ owner, voidTerm }, term, state);
         ids.delete(id);
+        this.#decisions.wake(id);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));

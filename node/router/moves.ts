@@ -75,8 +75,8 @@ export class Moves {
     return this.#given.size;
   }
 
-  /** Asks for a session that another node has. */
-  async fetch(route: Route): Promise<Incoming | "gone" | "later"> {
+  /** Asks for a session that another node has. "away": that node does not answer. */
+  async fetch(route: Route): Promise<Incoming | "gone" | "later" | "away"> {
     const { mesh, peers, log } = this.#parts;
     if (mesh === undefined || !(await peers.ready(route.node))) return "gone";
     try {
@@ -87,23 +87,27 @@ export class Moves {
       const isPeers = error instanceof Unavailable || error instanceof EnvelopeError;
       if (!isPeers) throw error;
       log.warn({ err: error, node: route.node }, "cannot fetch a session");
-      return "later";
+      return "away";
     }
   }
 
-  /** Whether that node has this session, or a copy of it. Never rejects. */
-  async isAt(node: string, user: string, session: string): Promise<KeptAnswer> {
+  /**
+   * Whether that node has this session, or a copy of it. Never rejects.
+   * @param isPatient the answer may take a while, until it is decided who goes on with it
+   */
+  async isAt(node: string, user: string, session: string, isPatient = false): Promise<KeptAnswer> {
     const { mesh, peers, log } = this.#parts;
     if (mesh === undefined || !(await peers.ready(node))) return "gone";
     const route = { user, resource: "", node, session, available: false, priority: 0 };
     const payload = encodeMove({ route, offset: 0 });
     try {
-      const { kind } = decodeMoveAnswer(await mesh.request(node, FrameKind.move, payload));
+      const question = isPatient ? FrameKind.decided : FrameKind.move;
+      const { kind } = decodeMoveAnswer(await mesh.request(node, question, payload));
       return kind === "gone" || kind === "perhaps" ? kind : "kept";
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       log.warn({ err: error, node }, "cannot ask for a session");
-      return "perhaps";
+      return isPatient ? "gone" : "perhaps"; // Nothing was waited for.
     }
   }
 

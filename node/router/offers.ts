@@ -74,7 +74,7 @@ export class Offers {
         if (route === undefined) break;
         if (route.node === routes.self.incarnation) return { kind: "kept" };
         const incoming = await fetch(route);
-        if (incoming === "later") return { kind: "later" };
+        if (incoming === "later" || incoming === "away") return { kind: "later" };
         if (incoming === "gone") continue; // It went elsewhere.
         if ((await adopt(incoming, seen)) === "taken") return { kind: "kept" };
       }

@@ -191,7 +191,7 @@ export class Router implements SessionEvents {
     this.#logged(this.#lifecycle.tell("detached", session));
   }
 
-  fetchSession(route: Route): Promise<Incoming | "gone" | "later"> {
+  fetchSession(route: Route): Promise<Incoming | "gone" | "later" | "away"> {
     return this.#succession.moves.fetch(route);
   }
 
@@ -228,8 +228,8 @@ export class Router implements SessionEvents {
     return this.#succession.shadows;
   }
 
-  isKept(user: string, sessionId: string): Promise<KeptAnswer> {
-    return this.#succession.isKept(user, sessionId);
+  isKept(user: string, sessionId: string, isPatient = false): Promise<KeptAnswer> {
+    return this.#succession.isKept(user, sessionId, isPatient);
   }
 
   // From the mesh and the routes.

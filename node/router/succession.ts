@@ -10,6 +10,7 @@ import type { NodeRecord, Route } from "../routes/contract.ts";
 import { shadowsOf } from "../shadow/choose.ts";
 import type { Asks } from "./asks.ts";
 import type { Endings } from "./ended.ts";
+import type { MoveAnswer, MoveFrame } from "./frames.ts";
 import type { Adopt, KeepingParts, KeptAnswer } from "./keeping.ts";
 import { Keeping } from "./keeping.ts";
 import { Moves } from "./moves.ts";
@@ -60,21 +61,31 @@ export class Succession {
     this.keeping = new Keeping({ ...parts, adopt, onForgotten: () => void sayForgotten() });
   }
 
-  /** Any node may have a copy of it. Never rejects. */
-  async isKept(user: string, sessionId: string): Promise<KeptAnswer> {
-    const own = this.keeping?.isKept(sessionId) ?? "gone";
-    if (this.keeping === undefined || own === "kept") return own;
+  /**
+   * Any node may have a copy of it. Never rejects.
+   * @param isPatient if there is one, it may take a while, until it is decided who goes on with it
+   */
+  async isKept(user: string, sessionId: string, isPatient = false): Promise<KeptAnswer> {
+    const { keeping, moves } = this;
+    if (keeping === undefined) return "gone";
+    const own = isPatient ? await keeping.decided(sessionId) : keeping.isKept(sessionId);
+    if (own === "kept" || (isPatient && own !== "gone")) return own;
     const all = [...this.#parts.routes.nodes.values()];
     const likely = new Set(shadowsOf(sessionId, all));
     // If those did not answer when it was chosen, it is another.
     const others = all.map((node) => node.incarnation).filter((node) => !likely.has(node));
     for (const nodes of [[...likely], others]) {
-      const asked = nodes.map((node) => this.moves.isAt(node, user, sessionId));
-      const answers = [own, ...(await Promise.all(asked))];
+      const asked = nodes.map((node) => moves.isAt(node, user, sessionId, isPatient));
+      const answers = isPatient ? [await firstKept(asked)] : [own, ...(await Promise.all(asked))];
       const found = ANSWERS.find((answer) => answers.includes(answer));
       if (found !== undefined) return found;
     }
     return "gone";
+  }
+
+  /** Another node waits for a word about a session. Never rejects. */
+  async decided({ route: { session } }: MoveFrame): Promise<MoveAnswer> {
+    return { kind: (await this.keeping?.decided(session)) ?? "gone" };
   }
 
   /** Settles when no node has a copy that is to be passed on yet, or much later. Never rejects. */
@@ -141,3 +152,9 @@ export class Succession {
     return { ...this.shadows?.stats, copies, adopting, lapsed: this.#lapsed.size };
   }
 }
+
+/** Who has nothing says so at once; and who is dead may never say anything. */
+const firstKept = (asked: readonly Promise<KeptAnswer>[]): Promise<KeptAnswer> =>
+  Promise.any(
+    asked.map(async (answer) => ((await answer) === "gone" ? Promise.reject() : answer)),
+  ).catch(() => "gone");

@@ -183,13 +183,20 @@ export interface SessionEvents {
   onResumed?(session: ClientSession): void;
   /** Absent for a node alone. */
   readonly shadow?: Shadow | undefined;
-  /** Whether another node goes on with this session of a dead node; "perhaps": if it turns out dead. */
-  isKept?(user: string, sessionId: string): Promise<"kept" | "perhaps" | "gone">;
+  /**
+   * Whether another node goes on with this session of a dead node; "perhaps": if it turns out dead.
+   * @param isPatient if one does, it answers when it has the session, or after two seconds
+   */
+  isKept?(
+    user: string,
+    sessionId: string,
+    isPatient?: boolean,
+  ): Promise<"kept" | "perhaps" | "gone">;
   /**
    * Asks the node that `route` names for its session. "gone": it does not have it; "later": it
-   * cannot give it away now, or did not answer. Absent for a node alone.
+   * cannot give it away now; "away": it did not answer. Absent for a node alone.
    */
-  fetchSession?(route: Route): Promise<Incoming | "gone" | "later">;
+  fetchSession?(route: Route): Promise<Incoming | "gone" | "later" | "away">;
 }
 
 /** What a session can have enabled while it is bound, by XEP-0386. */

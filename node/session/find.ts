@@ -39,11 +39,18 @@ export async function findSession(
     const lookedMs = clock.monotonicMs() - startMs;
     if (found === "perhaps" && lookedMs >= PERHAPS_MS) return "nowhere";
     if (!isWanted() || door.isDraining || lookedMs >= limits.findMs) return "later";
-    await pause(clock, PAUSE_MS);
+    await settled(door, user, id, found);
   }
 }
 
-type Look = Found | "again" | "kept" | "perhaps";
+type Look = Found | "again" | "kept" | "perhaps" | "away";
+
+/** Whoever has a copy of it knows best when to look again. */
+async function settled({ events, clock }: Door, user: Jid, id: string, look: Look): Promise<void> {
+  const isElsewhere = look !== "later" && look !== "again";
+  const kept = isElsewhere ? await events.isKept?.(user.bare, id, true) : undefined;
+  if (kept === undefined || kept === "gone") await pause(clock, PAUSE_MS);
+}
 
 async function lookOnce(door: Door, user: Jid, id: string): Promise<Look> {
   const here = door.sessions.ofUser(user.bare).find((one) => one.id === id);
@@ -68,7 +75,7 @@ async function lookOnce(door: Door, user: Jid, id: string): Promise<Look> {
     }
     const incoming = await events.fetchSession(route);
     if (incoming === "gone") return "again";
-    if (incoming === "later") return "later";
+    if (incoming === "later" || incoming === "away") return incoming;
     const adopted = await adoptSession(door, incoming, seen);
     return adopted === "never" ? "later" : adopted;
   } catch (error) {

@@ -200,54 +200,6 @@ test("what is not accepted in time sends the client away, to resume later", asyn
   expect(await later.read(/<resumed[^>]*>/)).toContain("h='1'");
 });
 
-const ELSEWHERE = {
-  user: "romeo@localhost",
-  resource: "orchard",
-  node: "another",
-  session: "abcdef",
-  available: true,
-  priority: 0,
-};
-
-test("a session whose node does not answer is waited for, until its route is gone", async () => {
-  const clock = new FakeClock();
-  await using kit = await openKit({ clock });
-  let asked = 0;
-  kit.router.fetchSession = async () => {
-    asked += 1;
-    return "later";
-  };
-  await kit.routes.bind(ELSEWHERE);
-  const client = await authenticated(kit);
-  client.send(resumeText(ELSEWHERE.session, 0));
-  await until(() => {
-    clock.advance(100);
-    return asked > 3;
-  }, "several looks");
-  await kit.routes.unbind(ELSEWHERE);
-  await until(() => {
-    clock.advance(100);
-    return client.received.includes("<failed");
-  }, "the answer");
-  expect(client.received).toContain("<item-not-found");
-});
-
-test("a session whose node does not answer for too long is to be resumed later", async () => {
-  const clock = new FakeClock();
-  await using kit = await openKit({ clock });
-  kit.router.fetchSession = async () => "later";
-  await kit.routes.bind(ELSEWHERE);
-  const client = await authenticated(kit);
-  client.send(resumeText(ELSEWHERE.session, 0));
-  await until(() => {
-    clock.advance(500);
-    return client.isClosed;
-  }, "the deadline");
-  const all = await client.readToEnd();
-  expect(all).toContain("<resource-constraint xmlns");
-  expect(all).not.toContain("<failed");
-});
-
 test("of two that resume one session at once the later one gets it", async () => {
   await using kit = await openKit();
   const { promise, resolve } = Promise.withResolvers<void>();

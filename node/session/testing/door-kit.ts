@@ -92,6 +92,7 @@ export class TestRouter implements SessionEvents {
   part: (ended: Ended) => Promise<void> = async () => {};
   /** Set by tests of sessions that are on another node. */
   fetchSession?: NonNullable<SessionEvents["fetchSession"]>;
+  isKept?: NonNullable<SessionEvents["isKept"]>;
   /** Set by tests of sessions that another node has copies of. */
   shadow?: NonNullable<SessionEvents["shadow"]>;
 
