@@ -104,7 +104,7 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
 const SEEDS_OF_PAUSES = [40011, 40021];
 
 /** Stories in which messages overtook those that were stored because routes could not be read. */
-const ONCE_OVERTAKEN: readonly number[] = [7019, 7082, 7097];
+const ONCE_OVERTAKEN: readonly number[] = [7019, 7082];
 const WITHOUT_ETCD: readonly FaultKind[] = ["cut-etcd", "etcd-away", "lose-lease"];
 
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);

@@ -199,6 +199,7 @@ class Engine implements EtcdRoutes {
       clock,
       log,
       ask: askOwnRoutes,
+      holdsLease: () => this.#lease.isHeld,
       onUp: (node) => events.onNodeUp(node),
       onLapsed: (node) => events.onNodeLapsed(node),
       onBack: (node) => events.onNodeBack(node),

@@ -16,11 +16,13 @@ class Bench {
   readonly clock = new FakeClock();
   readonly lines: string[] = [];
   asked = 0;
+  holdsLease = true;
   answer: () => Promise<OwnRoutes | "gone" | "broken"> = async () => this.held;
   held: OwnRoutes = { routes: [theirs], isPublished: false };
   readonly members = new Members({
     clock: this.clock,
     log: silentLog,
+    holdsLease: () => this.holdsLease,
     ask: () => {
       this.asked += 1;
       return this.answer();
@@ -196,6 +198,7 @@ test("a node that nobody can ask is down when its lease has lapsed", () => {
     clock: new FakeClock(),
     log: silentLog,
     ask: undefined,
+    holdsLease: () => true,
     onUp: note("up"),
     onLapsed: note("lapsed"),
     onBack: note("back"),
@@ -215,6 +218,18 @@ test("what was known of a node that is down when it should answer is not said an
   await bench.pass(1_000);
   expect(bench.lines.at(-1)).toBe("down two");
   expect(await asked).toEqual(nobody);
+});
+
+test("where nobody has a lease it is not held against a node that it has none", async () => {
+  const bench = new Bench();
+  bench.holdsLease = false;
+  await bench.lapse();
+  await bench.pass(60_000);
+  bench.holdsLease = true;
+  await bench.pass(29_000);
+  expect(bench.lines).toEqual(["up two", "lapsed two"]);
+  await bench.pass(2_000);
+  expect(bench.lines).toEqual(["up two", "lapsed two", "down two"]);
 });
 
 test("a node that has another lease is asked until its routes are on it, and nobody is told", async () => {

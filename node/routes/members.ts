@@ -23,6 +23,8 @@ export interface MembersOptions {
   readonly log: Logger;
   /** Undefined: nobody can be asked, and who has lapsed is down. */
   readonly ask: AskOwnRoutes | undefined;
+  /** Whether this node can prove its own. */
+  readonly holdsLease: () => boolean;
   readonly onUp: (node: NodeRecord) => void;
   readonly onLapsed: (node: NodeRecord) => void;
   /** It has a lease again before it was down. */
@@ -48,7 +50,7 @@ interface Lapse {
   readonly node: NodeRecord;
   /** At which its routes were seen to be gone. */
   readonly revision: number;
-  readonly untilMs: number;
+  untilMs: number;
   missed: number;
   broken: number;
   /** It has a lease again; its routes may not be on it yet. */
@@ -204,8 +206,10 @@ export class Members {
   }
 
   #tick(lapse: Lapse): void {
-    const { clock } = this.#options;
+    const { clock, holdsLease } = this.#options;
     if (this.#isStopped || this.#lapses.get(lapse.node.incarnation) !== lapse) return;
+    // Who has none itself knows nothing against it.
+    if (!holdsLease()) lapse.untilMs = clock.monotonicMs() + LAPSED_MAX_MS;
     if (lapse.missed >= MISSED_MAX) this.#over(lapse, "it does not answer");
     else if (clock.monotonicMs() >= lapse.untilMs) this.#over(lapse, "it has no lease for long");
     else {
