@@ -138,3 +138,23 @@ test("what follows is refused unless the session has what was sent just before i
   expect(nth(2)).not.toBe(false); // It has that already.
   expect(given).toHaveLength(3);
 });
+
+test("what one session was given out of the store meanwhile is no less held for another", () => {
+  const { given, take, session, sessions, handOver } = bench();
+  const others: Envelope[] = [];
+  const balcony = Jid.parse("romeo@localhost/balcony");
+  const other = {
+    ...{ id: "", jid: balcony },
+    deliver: (envelope: Envelope) => others.push(envelope) > 0,
+  } as unknown as ClientSession;
+  sessions.set(balcony.full, other);
+  const [envelope, stored] = [message("m"), message("m")];
+  const origin = { session: "juliet", count: 1 };
+  for (const one of [session, other]) handOver.hold(one);
+  void take({ envelope, origin, remembered: true });
+  void take({ envelope, origin, remembered: true }, balcony.full);
+  expect(handOver.giveStored(session, stored, origin)).toBe(true);
+  for (const one of [session, other]) handOver.release(one);
+  expect(given).toEqual([stored]);
+  expect(others).toEqual([envelope]);
+});

@@ -85,8 +85,8 @@ export class HandOver {
   readonly #stored = new WeakMap<Envelope, Origin | undefined>();
   /** Copies of what is another resource's. */
   readonly #copies = new WeakSet<Envelope>();
-  /** Held, and given to the session out of the offline store meanwhile. */
-  readonly #superseded = new WeakSet<Envelope>();
+  /** Held for sessions of these ids, which were given them out of the offline store meanwhile. */
+  readonly #superseded = new WeakMap<Envelope, readonly string[]>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -301,7 +301,11 @@ export class HandOver {
   }
 
   #letOut(session: ClientSession, held: Envelope): boolean {
-    return this.#superseded.has(held) || session.deliver(held);
+    return this.#isSuperseded(session, held) || session.deliver(held);
+  }
+
+  #isSuperseded({ id }: ClientSession, held: Envelope): boolean {
+    return this.#superseded.get(held)?.includes(id) === true;
   }
 
   /** What a client sends again after a death may all have arrived in one millisecond. */
@@ -327,8 +331,9 @@ export class HandOver {
     goesOn = false,
   ): readonly Envelope[] {
     const left: Envelope[] = [];
-    const held = this.#held.take(session).filter((envelope) => !this.#superseded.has(envelope));
-    for (const envelope of [...unacknowledged, ...held]) {
+    const held = this.#held.take(session);
+    const waited = held.filter((envelope) => !this.#isSuperseded(session, envelope));
+    for (const envelope of [...unacknowledged, ...waited]) {
       const origin = this.#origins.get(envelope);
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
@@ -390,7 +395,8 @@ export class HandOver {
         return true;
       }
       // Not on its way yet, so nothing tells when the client has it: the stored one goes instead.
-      this.#superseded.add(waiting);
+      const others = this.#superseded.get(waiting) ?? [];
+      this.#superseded.set(waiting, [...others, session.id]);
     }
     // Stored because its node could not be reached, while this one had others for it already.
     this.#held.releaseFirst(
