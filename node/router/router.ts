@@ -260,6 +260,7 @@ export class Router implements SessionEvents {
     this.#peers.down(node.incarnation);
     this.cluster.nodesChanged();
     this.#succession.nodeDown(node);
+    this.#wakes.nodeDown();
     this.#logged(this.#lifecycle.tell("nodeDown", node));
   }
 

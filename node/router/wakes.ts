@@ -34,6 +34,7 @@ export class Wakes {
   readonly #parts: WakesParts;
   readonly #missed = new Map<string, Missed>();
   #timer: Timer | undefined;
+  #isTicking = false;
 
   constructor(parts: WakesParts) {
     this.#parts = parts;
@@ -52,6 +53,12 @@ export class Wakes {
   /** Something was stored. Never rejects. */
   tell(user: string): Promise<void> {
     return this.#tell(user, 0);
+  }
+
+  /** Who could not be told may have been there alone: all are tried now. */
+  nodeDown(): void {
+    for (const [user, missed] of this.#missed) this.#missed.set(user, { ...missed, dueMs: 0 });
+    void this.#tick();
   }
 
   async #tell(user: string, attempts: number): Promise<void> {
@@ -82,14 +89,24 @@ export class Wakes {
 
   #tickLater(): void {
     if (this.#missed.size === 0) return;
-    this.#timer ??= this.#parts.clock.after(FIRST_PAUSE_MS, () => void this.#tick());
+    this.#timer ??= this.#parts.clock.after(FIRST_PAUSE_MS, () => {
+      this.#timer = undefined;
+      void this.#tick();
+    });
   }
 
   async #tick(): Promise<void> {
-    const nowMs = this.#parts.clock.monotonicMs();
-    const due = [...this.#missed].filter(([, { dueMs }]) => dueMs <= nowMs).slice(0, AT_ONCE);
-    await Promise.all(due.map(([user, { attempts }]) => this.#tell(user, attempts + 1)));
-    this.#timer = undefined;
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    for (let due = this.#due(); due.length > 0; due = this.#due()) {
+      await Promise.all(due.map(([user, { attempts }]) => this.#tell(user, attempts + 1)));
+    }
+    this.#isTicking = false;
     this.#tickLater();
+  }
+
+  #due(): readonly (readonly [string, Missed])[] {
+    const nowMs = this.#parts.clock.monotonicMs();
+    return [...this.#missed].filter(([, { dueMs }]) => dueMs <= nowMs).slice(0, AT_ONCE);
   }
 }
