@@ -65,6 +65,8 @@ const ROUTER = {
   bounced: "Stanzas that came back to their senders as errors.",
   shed: "Stanzas refused because too many of the same pair were waiting.",
   rerouted: "Messages of ended sessions that went on to somebody else or the store.",
+  passedOverLost:
+    "Messages that sessions of dead nodes might have missed, and that there was no room for.",
   failures: "Failures that were not expected; each is logged.",
   tasksAsked: "Times that modules of this node asked nodes to run a task.",
   tasksRun: "Tasks of modules run on this node.",
@@ -185,6 +187,11 @@ const NODE_METRICS: readonly NodeMetric[] = [
     "router_wakes_missed",
     "Users online whose nodes are still to be told of stored messages.",
     ({ router }) => router.stats().wakesMissed ?? 0,
+  ),
+  gauge(
+    "router_passed_over",
+    "Messages remembered for sessions of dead nodes that nobody has taken over.",
+    ({ router }) => router.stats().passedOver ?? 0,
   ),
   gauge(
     "router_tasks_running",

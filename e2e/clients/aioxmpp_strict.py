@@ -159,12 +159,6 @@ class Person:
         stanza.body[None] = body
         await self.client.send(stanza)
 
-    async def leave(self):
-        gone = asyncio.Event()
-        self.client.on_stopped.connect(gone.set, self.client.on_stopped.STRONG)
-        self.client.stop()
-        await gone.wait()
-
     async def page(self, previous):
         query = Query()
         query.page = ResultSetMetadata.limit(5) if previous is None else previous.next_page(5)
@@ -224,7 +218,6 @@ async def talk(config, faults):
         await aioxmpp.ping.ping(romeo.client, own.replace(localpart=None, resource=None))
         say("pages", await history(romeo))
         say("history", await take(romeo.results, MESSAGES + 1) == [*wanted, "answer"])
-        await desk.leave()  # What comes while a node is dead would go to him there.
         say("faults", faults.found)
         await resumption(config, line, romeo, juliet)
     await line.over()

@@ -3,7 +3,7 @@
 import { Device } from "./device.ts";
 import type { EtcdHealth } from "./etcd-client.ts";
 import { EtcdModel } from "./etcd-model.ts";
-import type { Copy, Said } from "./ledger.ts";
+import type { Copy, Said, Session } from "./ledger.ts";
 import { Ledger } from "./ledger.ts";
 import { Network } from "./network.ts";
 import { DOMAIN, SimNode } from "./node.ts";
@@ -140,10 +140,16 @@ export class SimCluster implements Setting {
     });
   }
 
+  /** The sessions of a user that others know of. */
+  #announced(user: string): readonly Session[] {
+    return this.devices.flatMap((one) => (one.user === user ? (one.announced ?? []) : []));
+  }
+
   #addDevice(user: string, name: string): void {
     const device = new Device(user, name, this, {
       ledger: this.ledger,
       nodes: () => this.#slots.map(({ node }) => node),
+      awaited: (toUser) => this.#announced(toUser),
       events: {
         onBroken: (invariant, why) => this.#break(invariant, why),
         onMessage: (...message) => this.#onMessage(...message),

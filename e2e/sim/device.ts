@@ -6,7 +6,7 @@
 import type { Timer } from "../../node/base/clock.ts";
 import type { ParsedStanza } from "../../node/xml/contract.ts";
 import { ClientStream } from "./client-stream.ts";
-import type { Copy, Ledger, Said } from "./ledger.ts";
+import type { Copy, Ledger, Said, Session } from "./ledger.ts";
 import { ACKS, bind, ENABLE, header, LoginTalk, resume } from "./login.ts";
 import type { SimNode } from "./node.ts";
 import { DOMAIN } from "./node.ts";
@@ -58,6 +58,7 @@ export class Device {
   readonly #ledger: Ledger;
   readonly #events: DeviceEvents;
   readonly #nodes: () => readonly SimNode[];
+  readonly #awaited: (user: string) => readonly Session[];
   #connections = 0;
   #sessions = 0;
   #stage: Stage = "offline";
@@ -78,7 +79,12 @@ export class Device {
     user: string,
     name: string,
     setting: Setting,
-    more: { ledger: Ledger; events: DeviceEvents; nodes: () => readonly SimNode[] },
+    more: {
+      ledger: Ledger;
+      events: DeviceEvents;
+      nodes: () => readonly SimNode[];
+      awaited: (user: string) => readonly Session[];
+    },
   ) {
     this.user = user;
     this.name = name;
@@ -87,6 +93,7 @@ export class Device {
     this.#ledger = more.ledger;
     this.#events = more.events;
     this.#nodes = more.nodes;
+    this.#awaited = more.awaited;
   }
 
   get isBound(): boolean {
@@ -135,13 +142,25 @@ export class Device {
     this.#setting.world.after(forMs, () => stream?.resume());
   }
 
-  speak(toUser: string): void {
+  /** @param toName the device it is for, if it is for one */
+  speak(toUser: string, toName = ""): void {
     const books = this.#books;
     if (this.#stage !== "bound" || books === undefined) return;
     books.said += 1;
-    const said = this.#ledger.say(this.user, toUser, books.session, books.said);
-    this.#setting.world.say(`${this.full} says ${said.id} to ${toUser}`);
+    const { session, said: place } = books;
+    const all = this.#awaited(toUser);
+    // What is for a session that cannot be resumed yet is lost with its connection.
+    const one = all.find(({ device }) => device === `${toUser}/${toName}`);
+    const [to, awaited] = one === undefined ? [toUser, all] : [one.device, [one]];
+    const said = this.#ledger.say(this.user, toUser, { to, session, place, awaited });
+    this.#setting.world.say(`${this.full} says ${said.id} to ${to}`);
     this.#send(messageOf(said), said);
+  }
+
+  /** Its session, once its node has said that it has its first presence. */
+  get announced(): Session | undefined {
+    const { id = "", acknowledged = 0, session = "" } = this.#books ?? {};
+    return id === "" || acknowledged === 0 ? undefined : { device: this.full, session };
   }
 
   /** Where its session says it is; "" without one that was enabled. */
@@ -404,5 +423,5 @@ export class Device {
   }
 }
 
-const messageOf = ({ id, toUser }: Said): string =>
-  `<message to='${toUser}' type='chat' id='${id}'><body>${id}</body></message>`;
+const messageOf = ({ id, to }: Said): string =>
+  `<message to='${to}' type='chat' id='${id}'><body>${id}</body></message>`;

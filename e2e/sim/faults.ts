@@ -280,6 +280,11 @@ const MESH: readonly Unheld[] = [
     reason: "what is in doubt three times over is stored, and may be there twice",
   },
   { invariant: "order", reason: "what is stored in doubt comes later than what is sent after it" },
+  {
+    invariant: "missed",
+    reason:
+      "a session whose node is not reached for long goes on without what its other devices got",
+  },
 ];
 
 /**

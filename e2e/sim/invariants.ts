@@ -8,6 +8,7 @@ import { idOf } from "./store.ts";
 
 export const INVARIANTS = {
   lost: "what a client was told is accepted reaches a client of its recipient, or comes back",
+  missed: "a session that goes on has what was accepted for it, whatever its other devices have",
   repeated: "a message reaches a device once; again only if nobody could know that it has it",
   order: "what one session says to another arrives in its order",
   routes: "each full address has one route, and every route leads to the session it names",
@@ -97,6 +98,7 @@ export class Checks {
       if (!isAccepted || isReturned || doubt !== undefined || copies.length > 0) continue;
       this.#break("lost", `${id} from ${said.fromUser} to ${toUser} was accepted, and is nowhere`);
     }
+    for (const said of ledger.said.values()) this.#checkMissed(said);
     for (const user of users) {
       for (const { bytes } of store.memory.storedFor(user)) {
         const said = ledger.said.get(idOf(bytes));
@@ -106,6 +108,17 @@ export class Checks {
         if (said.isReturned) continue;
         this.#break("bounded", `${said.id} is still stored for ${user}`);
       }
+    }
+  }
+
+  #checkMissed(said: Said): void {
+    const { devices } = this.#cluster;
+    const { id, isAccepted, isReturned, doubt, copies, awaited } = said;
+    if (said.mayBeMissed || !isAccepted || isReturned || doubt !== undefined) return;
+    for (const { device, session } of awaited) {
+      const now = devices.find(({ full }) => full === device)?.announced;
+      if (now?.session !== session || copies.some((copy) => copy.session === session)) continue;
+      this.#break("missed", `${id} was accepted, and ${session} goes on without it`);
     }
   }
 

@@ -12,6 +12,8 @@ export interface Said {
   readonly id: string;
   readonly fromUser: string;
   readonly toUser: string;
+  /** That user, or one device of theirs. */
+  readonly to: string;
   /** The sending sessions: more than one if the client could not know what became of the first. */
   readonly sessions: string[];
   /** Its place among what that session said. */
@@ -23,26 +25,46 @@ export interface Said {
   /** What may have been lost or repeated without breach of what is promised now: why. */
   doubt: string | undefined;
   readonly copies: Copy[];
+  /** Sessions of its recipient's that it is for; those that go on have it in the end. */
+  readonly awaited: readonly Session[];
+  /** One of them may miss it without breach of what is promised now. */
+  mayBeMissed: boolean;
+}
+
+/** A session of a device. */
+export interface Session {
+  readonly device: string;
+  readonly session: string;
 }
 
 export class Ledger {
   readonly said = new Map<string, Said>();
 
-  say(fromUser: string, toUser: string, session: string, place: number): Said {
+  say(
+    fromUser: string,
+    toUser: string,
+    { session, ...more }: Pick<Said, "to" | "place" | "awaited"> & Pick<Session, "session">,
+  ): Said {
     const id = `m${this.said.size + 1}`;
     const said: Said = {
       id,
       fromUser,
       toUser,
       sessions: [session],
-      place,
+      ...more,
       isAccepted: false,
       isReturned: false,
       doubt: undefined,
       copies: [],
+      mayBeMissed: false,
     };
     this.said.set(id, said);
     return said;
+  }
+
+  /** Every session that it is for has it, as far as it was there. */
+  static isSpread({ copies, awaited }: Said): boolean {
+    return awaited.every(({ session }) => copies.some((copy) => copy.session === session));
   }
 
   /** It has one owner who survives: a client that acknowledged it. */

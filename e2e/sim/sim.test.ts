@@ -107,6 +107,9 @@ const SEEDS_OF_PAUSES = [40011, 40021];
 const ONCE_OVERTAKEN: readonly number[] = [7019, 7082];
 const WITHOUT_ETCD: readonly FaultKind[] = ["cut-etcd", "etcd-away", "lose-lease"];
 
+/** Stories in which sessions whose node had died went on without what other devices of their users got. */
+const ONCE_MISSED: readonly number[] = [8, 15, 28, 36, 84, 651];
+
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1);
 /** One node dies at a time, in every way, while clients lose their connections: nothing is exempt. */
 const DEATHS: readonly FaultKind[] = [
@@ -157,6 +160,10 @@ describe("simulation", () => {
 
   test.each(ONCE_OVERTAKEN)("seed %i: etcd is away, and order holds", async (seed) => {
     expect((await tell(seed, WITHOUT_ETCD, true)).broken).toEqual([]);
+  });
+
+  test.each(ONCE_MISSED)("seed %i: whoever resumes has what the others got", async (seed) => {
+    expect((await tell(seed, DEATHS, true)).broken).toEqual([]);
   });
 
   for (const [about, seed, kinds, atOnceMax] of ONCE_BROKEN) {

@@ -16,6 +16,7 @@ export const FrameKind = {
   ownRoutes: 9,
   offer: 10,
   decided: 11,
+  missed: 12,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 

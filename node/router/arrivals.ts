@@ -6,7 +6,9 @@ import type { Logger } from "../base/log.ts";
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route, Routes } from "../routes/contract.ts";
-import { decodeEnvelope, EnvelopeError } from "../stanza/wire.ts";
+import { EnvelopeError } from "../stanza/wire.ts";
+import type { CatchUp } from "./catch-up.ts";
+import { consignmentOf } from "./catch-up.ts";
 import type { ClusterView } from "./cluster.ts";
 import type { Counters } from "./counters.ts";
 import type { DeliverFrame, UserRoutes } from "./frames.ts";
@@ -14,6 +16,7 @@ import {
   decodeConflict,
   decodeDeliver,
   decodeFailedLogins,
+  decodeMissedQuery,
   decodeMove,
   decodeOffline,
   decodeOwnRoutesQuery,
@@ -36,6 +39,7 @@ export interface ArrivalParts {
   readonly lifecycle: Lifecycle;
   readonly succession: Succession;
   readonly cluster: Pick<ClusterView, "answer">;
+  readonly catchUp: Pick<CatchUp, "answer">;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly log: Logger;
@@ -83,6 +87,8 @@ export class Arrivals {
           return this.#parts.cluster.answer(from, decodeTask(payload));
         case FrameKind.ownRoutes:
           return encodeOwnRoutes(routes.own(decodeOwnRoutesQuery(payload)));
+        case FrameKind.missed:
+          return this.#parts.catchUp.answer(decodeMissedQuery(payload));
         case FrameKind.failedLogins:
           this.#parts.onFailedLogins(decodeFailedLogins(payload));
           return NOTHING;
@@ -124,18 +130,8 @@ export class Arrivals {
   #deliver(from: string, frame: DeliverFrame): Buffer | Promise<Buffer> {
     const { handOver, counters } = this.#parts;
     counters.framesIn += 1;
-    const { origin, stamped, copy, again, rerouted, follows, recipients } = frame;
-    const consignment = {
-      envelope: decodeEnvelope(frame.envelope),
-      origin,
-      stamped,
-      copy,
-      again,
-      rerouted,
-      follows,
-      remembered: origin !== undefined,
-    };
-    const taken = recipients.map(({ full, session }) =>
+    const consignment = consignmentOf(frame);
+    const taken = frame.recipients.map(({ full, session }) =>
       handOver.take(consignment, full, session, from),
     );
     if (taken.every((one) => typeof one === "boolean")) return this.#answer(frame, taken);

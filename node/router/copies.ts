@@ -83,7 +83,7 @@ export class Copies {
     if (from.bare === to.bare || !this.#isCopied(envelope, "sent")) return;
     // A node knows exactly the routes of the users whose sessions it holds.
     const set = this.#parts.routes.known(from.bare);
-    if (set === undefined || set.routes.length < 2) return;
+    if (set === undefined) return;
     this.#send("sent", envelope, origin, set, NOBODY, sender.id);
   }
 
@@ -105,7 +105,7 @@ export class Copies {
   refused(answer: Envelope, answered: Envelope, origin: Origin): void {
     if (answered.kind !== "message" || !this.#parts.rules.isCopied(answered, "sent")) return;
     const set = this.#parts.routes.known(answer.to.bare);
-    if (set === undefined || set.routes.length < 2) return;
+    if (set === undefined) return;
     this.#send("received", answer, origin, set, new Set([answer.to.resource]), "");
   }
 
@@ -125,7 +125,7 @@ export class Copies {
     const isLeft = set.routes.some(
       ({ resource, session }) => !took.has(resource) && session !== exceptSession,
     );
-    if (!isLeft) return;
+    if (!isLeft && !this.#parts.deliverer.isAnyHidden) return;
     const audience = { kind: "copied", copy, took, exceptSession } as const;
     const job = { envelope, user, audience, origin, stamped: false };
     try {

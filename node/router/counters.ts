@@ -20,6 +20,8 @@ export interface Counters {
   shed: number;
   /** Messages of ended sessions that went on to somebody else or the store. */
   rerouted: number;
+  /** Messages that there was no room for while a session might have asked for them. */
+  passedOverLost: number;
   /** Failures that were not expected; each is logged. */
   failures: number;
 }
@@ -35,5 +37,6 @@ export const newCounters = (): Counters => ({
   bounced: 0,
   shed: 0,
   rerouted: 0,
+  passedOverLost: 0,
   failures: 0,
 });

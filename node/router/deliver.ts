@@ -10,6 +10,7 @@ import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
 import type { Acceptance, Consignment } from "./hand-over.ts";
 import type { Origin } from "./origin.ts";
+import type { PassedOver } from "./passed-over.ts";
 import { chosenFor, elsewhere, select } from "./rules.ts";
 
 /** How often a node that gives no answer is asked for one recipient. */
@@ -75,6 +76,7 @@ export interface DeliverParts {
   readonly routes: Routes;
   readonly exits: Exits;
   readonly counters: Counters;
+  readonly passedOver: PassedOver;
 }
 
 export class Deliverer {
@@ -103,7 +105,7 @@ export class Deliverer {
     }
     // All on this node, as most are when users share it: no promise is made.
     // Other resources may get it, too, or a copy of it, and pass it on.
-    const consignment = consign(job, false, set.routes.length > 1);
+    const consignment = consign(job, false, set.routes.length > 1 || this.isAnyHidden);
     const rounds = new Rounds(job, this.#parts);
     const waiting: Promise<void>[] = [];
     for (const route of targets) {
@@ -116,11 +118,37 @@ export class Deliverer {
     return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
   }
 
+  /** Whether there may be sessions on dead nodes that no route leads to. */
+  get isAnyHidden(): boolean {
+    return this.#parts.passedOver.isLikely;
+  }
+
+  /** It is stored, and none of its user's sessions is tried: any may be on a dead node. */
+  untried(job: Job, { routes }: RouteSet): void {
+    passOver(job, tookOf(job), this.#parts, routes);
+  }
+
+  /** It has gone back to its sender. @param took of its job */
+  returned(took: ReadonlySet<string>): void {
+    this.#parts.passedOver.remove(took);
+  }
+
+  /**
+   * What others of its user's were given, and that session was not, because its node was dead. In order.
+   * @param owner that node
+   */
+  missedBy(route: Route, owner: string): readonly Consignment[] {
+    const all = this.#parts.passedOver.of({ ...route, node: owner });
+    const missed = all.filter(({ job, took }) => isFor(job, took, route));
+    return missed.map(({ job }) => consign({ ...job, acceptance: undefined }, false, true));
+  }
+
   /**
    * Sends it to the session that has what its sender sent just before, or will have. "gone" says no more
    * than that it was not given that.
    */
   async follow(job: Job, route: Route, revision: number): Promise<ExitAnswer> {
+    if (this.isAnyHidden) passOver(job, tookOf(job), this.#parts);
     const consignment = { ...consign(job, false, true), follows: true };
     return await this.#parts.exits.send(consignment, route, revision);
   }
@@ -172,7 +200,8 @@ class Rounds {
   constructor(job: Job, parts: DeliverParts) {
     this.#job = job;
     this.#parts = parts;
-    this.#took = job.took ?? new Set();
+    this.#took = tookOf(job);
+    if (parts.passedOver.isLikely) passOver(job, this.#took, parts);
   }
 
   isDone(targets: number): boolean {
@@ -187,13 +216,13 @@ class Rounds {
         this.#took.add(route.resource);
         break;
       case "gone":
-        this.#refused.add(keyOf(route));
+        this.#refuse(route);
         this.#mustRead = true;
         break;
       case "doubt":
         if (attempts < ATTEMPTS_MAX) this.#doubtful.set(route.session, { route, attempts });
         else {
-          this.#refused.add(keyOf(route));
+          this.#refuse(route);
           this.#job.onMissed?.();
         }
         this.#mustRead = true;
@@ -240,6 +269,12 @@ class Rounds {
     }
   }
 
+  /** Before the routes are read again: whoever takes the session over after that asks for it. */
+  #refuse(route: Route): void {
+    this.#refused.add(keyOf(route));
+    passOver(this.#job, this.#took, this.#parts, [route]);
+  }
+
   #targets(set: RouteSet): readonly Route[] {
     // Who refused is not there any more, whatever its route says: the rules must not choose it.
     const there = set.routes.filter((route) => !this.#refused.has(keyOf(route)));
@@ -283,8 +318,9 @@ class Rounds {
   async #read(): Promise<RouteSet> {
     this.#mustRead = false;
     this.#isFresh = true;
-    const { routes, counters } = this.#parts;
+    const { routes, counters, passedOver } = this.#parts;
     counters.routesReread += 1;
+    if (passedOver.isLikely) passOver(this.#job, this.#took, this.#parts);
     const { stamped, user } = this.#job;
     // Nodes are not asked for everybody whom a broadcast is for: those are told again.
     return await (stamped ? routes.read(user) : routes.find(user, true));
@@ -312,6 +348,26 @@ function consign(job: Job, again: boolean, several: boolean) {
     acceptance,
   };
   return consignment;
+}
+
+const tookOf = ({ took = new Set() }: Job): Set<string> => took;
+
+function passOver(
+  job: Job,
+  took: ReadonlySet<string>,
+  { passedOver }: DeliverParts,
+  routes: readonly Route[] = [],
+): void {
+  const { envelope, stamped, audience } = job;
+  const isShared = audience.kind === "addressed" || audience.kind === "copied";
+  if (isShared && envelope.kind === "message" && !stamped) passedOver.add(job, took, routes);
+}
+
+/** Whether it is for that session, as others of its user got it. */
+function isFor(job: Job, took: ReadonlySet<string>, route: Route): boolean {
+  const { envelope, audience } = job;
+  const isForOther = audience.kind === "addressed" && took.has(envelope.to.resource);
+  return !isForOther && !took.has(route.resource) && targetsOf(job, [route]).length > 0;
 }
 
 function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): readonly Route[] {

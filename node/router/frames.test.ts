@@ -5,6 +5,8 @@ import {
   decodeDeliver,
   decodeDeliverAnswer,
   decodeFailedLogins,
+  decodeMissed,
+  decodeMissedQuery,
   decodeOffline,
   decodeOwnRoutes,
   decodeRoutes,
@@ -12,6 +14,8 @@ import {
   encodeDeliver,
   encodeDeliverAnswer,
   encodeFailedLogins,
+  encodeMissed,
+  encodeMissedQuery,
   encodeOffline,
   encodeOwnRoutes,
   encodeRoutes,
@@ -84,6 +88,17 @@ describe("what is encoded is read back", () => {
     );
   });
 
+  test("what a session missed", () => {
+    fc.assert(
+      fc.property(fc.array(deliver, { maxLength: 5 }), name, userRoutes, (frames, owner, made) => {
+        expect(decodeMissed(encodeMissed(frames.map(encodeDeliver)))).toEqual(frames);
+        for (const route of made.set.routes) {
+          expect(decodeMissedQuery(encodeMissedQuery({ route, owner }))).toEqual({ route, owner });
+        }
+      }),
+    );
+  });
+
   test("routes, conflict and offline", () => {
     fc.assert(
       fc.property(userRoutes, (made) => {
@@ -119,6 +134,8 @@ describe("what is not valid is refused", () => {
     decodeRoutes,
     decodeConflict,
     decodeOffline,
+    decodeMissed,
+    decodeMissedQuery,
     (payload: Buffer) => decodeOwnRoutes(payload, "a@b"),
     (payload: Buffer) => decodeDeliverAnswer(payload, 1),
   ];

@@ -13,6 +13,8 @@ import type { Origin } from "./origin.ts";
 export const RECIPIENTS_MAX = 1_000;
 /** Routes of one user in one frame; the routes room bounds the resources of a user far below. */
 const ROUTES_MAX = 1_000;
+/** Messages in one answer to whoever takes a session over. */
+export const MISSED_MAX = 1_000;
 
 const HAS_ORIGIN = 1;
 const STAMPED = 2;
@@ -219,6 +221,45 @@ function readUserRoutes(reader: OctetReader): UserRoutes {
     routes.push(readRoute(reader, user));
   }
   return { user, set: { revision, routes } };
+}
+
+/** Frame "missed": what was this session passed over for? */
+export interface MissedQuery {
+  /** As it is now: at the node that asks. */
+  readonly route: Route;
+  /** The node that had it, and is dead. */
+  readonly owner: string;
+}
+
+export const encodeMissedQuery = ({ route, owner }: MissedQuery): Buffer => {
+  const writer = new OctetWriter().extension().text(route.user);
+  writeRoute(writer, route);
+  return writer.text(owner).done();
+};
+
+/** @throws BadFrame */
+export function decodeMissedQuery(payload: Buffer): MissedQuery {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  return { route: readRoute(reader, reader.text()), owner: reader.text() };
+}
+
+/** @param missed each as in the frame "deliver" */
+export function encodeMissed(missed: readonly Buffer[]): Buffer {
+  const writer = new OctetWriter().extension().u16(missed.length);
+  for (const one of missed) writer.block(one);
+  return writer.done();
+}
+
+/** @throws BadFrame */
+export function decodeMissed(payload: Buffer): readonly DeliverFrame[] {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  const missed: DeliverFrame[] = [];
+  for (let left = reader.count(MISSED_MAX, 6); left > 0; left -= 1) {
+    missed.push(decodeDeliver(reader.block()));
+  }
+  return missed;
 }
 
 /** Frame "failedLogins": what a node saw since it told the last time. */

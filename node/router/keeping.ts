@@ -18,6 +18,7 @@ import type { Envelope } from "../stanza/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import { EnvelopeError } from "../stanza/wire.ts";
 import type { Carried } from "./carried.ts";
+import type { CatchUp } from "./catch-up.ts";
 import type { Endings } from "./ended.ts";
 import type { HandOver } from "./hand-over.ts";
 import { incomingOf, stillHeld } from "./incoming.ts";
@@ -54,6 +55,7 @@ export interface KeepingParts {
   readonly endings: Endings;
   /** It has no copies any more. */
   readonly onForgotten: () => void;
+  readonly catchUp: Pick<CatchUp, "ask">;
 }
 
 /**
@@ -272,7 +274,8 @@ export class Keeping {
     // It goes on elsewhere; or its node is not dead, and has its route.
     if (isSame && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
     if (holder === undefined || isSame) {
-      return await adopt({ ...incomingOf(record, this.#parts), copy }, seen);
+      const catchUp = (at: Route) => this.#parts.catchUp.ask(at, copy.owner);
+      return await adopt({ ...incomingOf(record, this.#parts), copy, catchUp }, seen);
     }
     await this.#passOn(record);
     return "taken";

@@ -348,10 +348,11 @@ export class Line {
 
   #deliver(passage: Passage, set: RouteSet, fresh: boolean, audience: Audience): Done {
     const isGiven = passage.followed?.answer.kind === "delivered";
+    const job = this.#jobOf(passage, audience);
     if (!isGiven && this.#isBehind(passage.envelope)) {
+      this.#parts.deliverer.untried(job, set);
       return this.#afterDelivery(passage, audience, "nobody");
     }
-    const job = this.#jobOf(passage, audience);
     passage.followed = undefined;
     const outcome = this.#parts.deliverer.deliver(job, set, fresh);
     if (outcome instanceof Promise) {
@@ -369,7 +370,7 @@ export class Line {
   #afterDelivery(passage: Passage, audience: Audience, outcome: Outcome): Done {
     const { envelope } = passage;
     if (outcome === "taken") return this.#taken(passage);
-    if (outcome === "overload") return this.refuse(envelope, "resource-constraint");
+    if (outcome === "overload") return this.#giveBack(passage, "resource-constraint");
     if (audience.kind === "elsewhere") return this.#nowhereElse(passage);
     return this.#otherwise(passage, otherwise(about(envelope)));
   }
@@ -396,7 +397,7 @@ export class Line {
       case "ignore":
         return;
       case "bounce":
-        return this.refuse(passage.envelope, "service-unavailable");
+        return this.#giveBack(passage, "service-unavailable");
       case "unavailable":
         return this.#unavailable(passage);
       default:
@@ -413,15 +414,21 @@ export class Line {
       return this.#taken(passage);
     }
     const verdict = await stages.unavailable(envelope, origin);
-    if (verdict.kind === "pass") return this.refuse(envelope, "service-unavailable");
+    if (verdict.kind === "pass") return this.#giveBack(passage, "service-unavailable");
     this.#settle(passage, verdict);
     if (verdict.kind === "consume") this.#taken(passage);
+  }
+
+  /** It is refused, and for no session of the recipient's any more. */
+  #giveBack(passage: Passage, condition: StanzaCondition, application?: Element): void {
+    this.#parts.deliverer.returned(passage.took);
+    this.refuse(passage.envelope, condition, application);
   }
 
   #settle(passage: Passage, verdict: Exclude<Verdict, { kind: "pass" }>): void {
     if (verdict.kind === "consume") {
       passage.accepted = both(passage.accepted, this.settled(verdict.accepted));
-    } else this.refuse(passage.envelope, verdict.condition, verdict.application);
+    } else this.#giveBack(passage, verdict.condition, verdict.application);
   }
 
   /** What a handler goes on with after its decision: a failure is told to the log, not the door. */
@@ -440,7 +447,7 @@ export class Line {
     const fields = { err: error, kind, type };
     if (isWeather) log.warn(fields, "cannot route stanza");
     else log.error(fields, "cannot route stanza");
-    this.refuse(passage.envelope, isWeather ? "resource-constraint" : "internal-server-error");
+    this.#giveBack(passage, isWeather ? "resource-constraint" : "internal-server-error");
   }
 }
 

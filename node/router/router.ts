@@ -22,6 +22,7 @@ import { Acceptance } from "./accept.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
 import { Carried } from "./carried.ts";
+import { CatchUp } from "./catch-up.ts";
 import { ClusterView } from "./cluster.ts";
 import type { ComponentsOptions } from "./components.ts";
 import { FromComponents, NO_COMPONENTS } from "./components.ts";
@@ -40,6 +41,7 @@ import { Lanes } from "./lanes.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
 import type { Origin } from "./origin.ts";
+import { PassedOver } from "./passed-over.ts";
 import { Peers } from "./peers.ts";
 import type { Registration } from "./registrations.ts";
 import { ofKind } from "./registrations.ts";
@@ -119,22 +121,17 @@ export class Router implements SessionEvents {
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
     this.#wakes = new Wakes({ clock, log, wake: (user) => this.#wake(user) });
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
-    const deliverer = new Deliverer({ routes, exits, counters });
+    const passedOver = new PassedOver({ clock, counters });
+    const deliverer = new Deliverer({ routes, exits, counters, passedOver });
+    const catchUp = new CatchUp({ self, routes, mesh, deliverer, handOver, clock, log });
     const copies = new Copies({ rules, routes, deliverer, counters, log });
     this.#line = new Line({
       domains: options.served ?? new Set(options.domains),
-      components,
       accounts: options.stores.accounts,
-      routes,
-      sessions,
+      ...{ components, routes, sessions, stages, deliverer, copies, counters, log },
       lanes: this.#lanes,
-      stages,
       iqs: new IqTable(ofKind(registrations, "iq")),
-      deliverer,
-      copies,
       wakes: this.#wakes,
-      counters,
-      log,
       newOrigin: this.#newOrigin,
     });
     const acceptance = this.#acceptance;
@@ -151,6 +148,7 @@ export class Router implements SessionEvents {
       carried: new Carried(states, counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",
+      ...{ passedOver, catchUp },
       onTakenOver: (session, from) =>
         this.#logged(this.#lifecycle.tell("takenOver", session, from)),
     });
@@ -162,7 +160,7 @@ export class Router implements SessionEvents {
       routes,
       succession: this.#succession,
       cluster: this.cluster,
-      handOver,
+      ...{ handOver, catchUp },
       lifecycle: this.#lifecycle,
       ...{ counters, clock, log },
       onFailedLogins: (report) => options.onFailedLogins?.(report),

@@ -15,6 +15,7 @@ import type { Adopt, KeepingParts, KeptAnswer } from "./keeping.ts";
 import { Keeping } from "./keeping.ts";
 import { Moves } from "./moves.ts";
 import { Offers } from "./offers.ts";
+import type { PassedOver } from "./passed-over.ts";
 import { encodeMirror, FORGOTTEN } from "./shadow-wire.ts";
 import type { ShadowParts } from "./shadows.ts";
 import { Shadows } from "./shadows.ts";
@@ -36,6 +37,7 @@ export interface SuccessionParts extends Omit<KeepingParts, "adopt" | "onForgott
   readonly adopt: Adopt | undefined;
   /** Where this node is. */
   readonly zone: string;
+  readonly passedOver: PassedOver;
 }
 
 export class Succession {
@@ -59,6 +61,7 @@ export class Succession {
     this.shadows = new Shadows({ ...parts, mesh, zone, leave: () => this.#leave(), offer });
     const sayForgotten = () => this.#sayForgotten([...parts.routes.nodes.keys()]);
     this.keeping = new Keeping({ ...parts, adopt, onForgotten: () => void sayForgotten() });
+    parts.passedOver.begin();
   }
 
   /**
@@ -97,17 +100,20 @@ export class Succession {
   }
 
   nodeUp(node: NodeRecord): void {
+    this.#parts.passedOver.nodeUp(node.incarnation);
     this.#lapsed.delete(node.incarnation);
     this.shadows?.nodeUp(node);
   }
 
   /** It may go on with its sessions, and its copies count; but now it can take nothing over. */
   nodeLapsed(node: NodeRecord): void {
+    if (this.keeping !== undefined) this.#parts.passedOver.nodeLapsed(node.incarnation);
     this.#lapsed.add(node.incarnation);
     this.shadows?.nodeLapsed(node);
   }
 
   nodeDown(node: NodeRecord): void {
+    if (this.keeping !== undefined) this.#parts.passedOver.nodeDown(node.incarnation);
     this.#lapsed.delete(node.incarnation);
     this.shadows?.nodeDown(node);
     this.keeping?.nodeDown(node.incarnation);
@@ -149,7 +155,13 @@ export class Succession {
 
   stats(): Readonly<Record<string, number>> {
     const { copies = 0, adopting = 0 } = this.keeping ?? {};
-    return { ...this.shadows?.stats, copies, adopting, lapsed: this.#lapsed.size };
+    return {
+      ...this.shadows?.stats,
+      copies,
+      adopting,
+      lapsed: this.#lapsed.size,
+      passedOver: this.#parts.passedOver.size,
+    };
   }
 }
 

@@ -20,7 +20,7 @@ const SHADOW_MS = 2_000;
  */
 export async function adoptSession(
   door: Door,
-  { state, copy, install, undo, onTaken }: Incoming,
+  { state, copy, catchUp, install, undo, onTaken }: Incoming,
   seen: RouteSet,
 ): Promise<Session | "again" | "never"> {
   const route = { ...state.route, node: door.selfIncarnation };
@@ -42,9 +42,11 @@ export async function adoptSession(
     if (error instanceof Unavailable && error.code === "routes-moved") return "again";
     throw error;
   }
+  const give = await catchUp?.(route);
   if (session.isOver) return "again"; // Its address was taken at once.
   door.stats.sessionsMovedIn += 1;
   onTaken(session);
   session.thaw();
+  give?.();
   return session;
 }

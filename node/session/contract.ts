@@ -113,6 +113,11 @@ export interface Incoming {
   readonly state: SessionState;
   /** Its node is dead. */
   readonly copy?: CopyOrigin | undefined;
+  /**
+   * What it was passed over for while its node was dead; asked for when it is ours. Never rejects.
+   * @returns gives it to the session, as the first thing that it takes
+   */
+  readonly catchUp?: ((route: Route) => Promise<() => void>) | undefined;
   /** Gives our session what its modules and the router knew of it. */
   install(session: ClientSession): void;
   /** It is not ours after all: what was installed says nothing of what its client has. */

@@ -1,0 +1,120 @@
+/**
+ * A session of a dead node goes on at this one: what it was passed over for meanwhile (passed-over.ts)
+ * lies at the nodes that it came in at. They are asked once routes lead to it again, and nothing else is
+ * given to it before they have answered, so that order holds.
+ */
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../base/clock.ts";
+import { withDeadline } from "../base/deadline.ts";
+import { Unavailable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Mesh } from "../mesh/contract.ts";
+import { FrameKind } from "../mesh/contract.ts";
+import type { Route, Routes } from "../routes/contract.ts";
+import { decodeEnvelope, EnvelopeError, encodeEnvelope } from "../stanza/wire.ts";
+import type { Deliverer } from "./deliver.ts";
+import type { DeliverFrame, MissedQuery } from "./frames.ts";
+import { decodeMissed, encodeDeliver, encodeMissed, encodeMissedQuery } from "./frames.ts";
+import type { Consignment, HandOver } from "./hand-over.ts";
+
+/** The session stands still meanwhile. */
+const ANSWER_MS = 1_000;
+const ATTEMPTS_MAX = 2;
+/** A node that did not answer keeps no other session waiting for so long: there may be thousands. */
+const SILENT_MS = 3_000;
+const NODES_MAX = 1_000;
+
+export interface CatchUpParts {
+  readonly self: string;
+  readonly routes: Pick<Routes, "nodes">;
+  /** Undefined for a single node. */
+  readonly mesh: Mesh | undefined;
+  readonly deliverer: Pick<Deliverer, "missedBy">;
+  readonly handOver: HandOver;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Missed {
+  readonly consignment: Consignment;
+  readonly fromNode: string;
+}
+
+export class CatchUp {
+  readonly #parts: CatchUpParts;
+  /** Nodes that did not answer, and until when they are not asked. */
+  readonly #silent = new LRUCache<string, number>({ max: NODES_MAX });
+
+  constructor(parts: CatchUpParts) {
+    this.#parts = parts;
+  }
+
+  /** Another node asks. */
+  answer({ route, owner }: MissedQuery): Buffer {
+    const { user, resource, session } = route;
+    const recipients = [{ full: `${user}/${resource}`, session, revision: 0 }];
+    const missed = this.#parts.deliverer.missedBy(route, owner);
+    return encodeMissed(
+      missed.map(({ envelope, ...consignment }) =>
+        encodeDeliver({
+          ...{ ...consignment, recipients, envelope: encodeEnvelope(envelope), follows: false },
+        }),
+      ),
+    );
+  }
+
+  /**
+   * Asks all nodes. Never rejects: who does not answer has nothing.
+   * @param route as it is now
+   * @param owner the node that is dead
+   * @returns gives it to the session, which must have begun to take something, and taken nothing yet
+   */
+  async ask(route: Route, owner: string): Promise<() => void> {
+    const { routes, self, deliverer, handOver } = this.#parts;
+    const asked = [...routes.nodes.keys()].map((node) => this.#askOne(node, { route, owner }));
+    const theirs = (await Promise.all(asked)).flat();
+    return () => {
+      const own = deliverer.missedBy(route, owner);
+      const all = [...theirs, ...own.map((consignment) => ({ consignment, fromNode: self }))];
+      const timeOf = ({ consignment }: Missed) => consignment.envelope.receivedMs;
+      for (const { consignment, fromNode } of all.toSorted((a, b) => timeOf(a) - timeOf(b))) {
+        void handOver.take(consignment, handOver.addressOf(route), route.session, fromNode);
+      }
+    };
+  }
+
+  async #askOne(node: string, query: MissedQuery): Promise<readonly Missed[]> {
+    const { mesh, clock, log } = this.#parts;
+    if (mesh === undefined || clock.monotonicMs() < (this.#silent.get(node) ?? 0)) return [];
+    this.#silent.delete(node);
+    const what = "ask a node what a session missed";
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      try {
+        const asked = mesh.request(node, FrameKind.missed, encodeMissedQuery(query));
+        const answer = await withDeadline(asked, ANSWER_MS, "mesh-timeout", what, clock);
+        return decodeMissed(answer).map((frame) => ({
+          consignment: consignmentOf(frame),
+          fromNode: node,
+        }));
+      } catch (error) {
+        if (!(error instanceof Unavailable || error instanceof EnvelopeError)) throw error;
+        log.debug(
+          { peer: node, reason: error.message },
+          "a node did not say what a session missed",
+        );
+        if (error.code === "mesh-timeout") {
+          this.#silent.set(node, clock.monotonicMs() + SILENT_MS);
+        }
+        // Only a connection may have been an old one. A release that remembers nothing says so.
+        if (error.code !== "mesh-down") break;
+      }
+    }
+    return [];
+  }
+}
+
+/** What a frame brought. @throws EnvelopeError */
+export function consignmentOf(frame: DeliverFrame): Consignment {
+  const { recipients: _, envelope, ...flags } = frame;
+  return { ...flags, envelope: decodeEnvelope(envelope), remembered: frame.origin !== undefined };
+}

@@ -1,0 +1,110 @@
+import { describe, expect, test } from "vitest";
+import { FakeClock } from "../base/fake-clock.ts";
+import type { Route } from "../routes/contract.ts";
+import { newCounters } from "./counters.ts";
+import type { Job } from "./deliver.ts";
+import { PassedOver } from "./passed-over.ts";
+
+const job = (user: string, bytes = 100) =>
+  ({
+    user,
+    envelope: { bytes: Buffer.alloc(bytes) },
+    took: new Set(["phone"]),
+  }) as unknown as Job & {
+    took: Set<string>;
+  };
+const route = (user: string, session: string, node: string): Route => ({
+  ...{ user, session, node },
+  ...{ resource: "desk", available: true, priority: 0 },
+});
+
+function open() {
+  const clock = new FakeClock();
+  const counters = newCounters();
+  const passedOver = new PassedOver({ clock, counters });
+  const add = (made: ReturnType<typeof job>, routes: readonly Route[] = []) =>
+    passedOver.add(made, made.took, routes);
+  const of = (...asked: Parameters<typeof route>) =>
+    passedOver.of(route(...asked)).map((one) => one.job);
+  return { clock, counters, passedOver, add, of };
+}
+
+describe("what sessions were passed over for", () => {
+  test("is for those of nodes that were dead, and for those that were tried in vain there", () => {
+    const { passedOver, add, of } = open();
+    const [one, two, three] = [job("juliet"), job("juliet"), job("nurse")];
+    add(one, [route("juliet", "s1", "a")]);
+    passedOver.nodeLapsed("a");
+    add(two);
+    add(three);
+    expect(of("juliet", "s1", "a")).toEqual([one, two]);
+    expect(of("juliet", "s2", "a")).toEqual([two]);
+    expect(of("juliet", "s1", "b")).toEqual([]);
+    passedOver.remove(two.took);
+    expect(of("juliet", "s1", "a")).toEqual([one]);
+    expect(of("nurse", "s3", "a")).toEqual([three]);
+  });
+
+  test("is also for those of a node that was found dead while it was under way", () => {
+    const { passedOver, add, of } = open();
+    const one = job("juliet");
+    passedOver.nodeLapsed("a");
+    add(one);
+    passedOver.nodeLapsed("b");
+    expect(of("juliet", "s", "b")).toEqual([]);
+    add(one);
+    expect(of("juliet", "s", "b")).toEqual([one]);
+    expect(of("juliet", "s", "a")).toEqual([one]);
+  });
+
+  test("is also for those of nodes that died before this one was there, for a minute", () => {
+    const { clock, passedOver, add, of } = open();
+    passedOver.begin();
+    passedOver.nodeUp("a");
+    const [one, two] = [job("juliet"), job("juliet")];
+    add(one);
+    clock.advance(61_000);
+    add(two);
+    expect(of("juliet", "s", "unknown")).toEqual([one]);
+    expect(of("juliet", "s", "a")).toEqual([]);
+  });
+
+  test("a node that is back, or has been down for long, has no sessions that cannot be found", () => {
+    const { clock, passedOver } = open();
+    passedOver.nodeLapsed("a");
+    passedOver.nodeLapsed("b");
+    passedOver.nodeUp("a");
+    expect(passedOver.isLikely).toBe(true);
+    passedOver.nodeDown("b");
+    clock.advance(59_000);
+    expect(passedOver.isLikely).toBe(true);
+    clock.advance(2_000);
+    expect(passedOver.isLikely).toBe(false);
+  });
+
+  test("is forgotten after two minutes", () => {
+    const { clock, passedOver, add, of } = open();
+    const [one, two] = [job("juliet"), job("juliet")];
+    add(one, [route("juliet", "s", "a")]);
+    clock.advance(60_000);
+    add(two, [route("juliet", "s", "a")]);
+    clock.advance(70_000);
+    expect(of("juliet", "s", "a")).toEqual([two]);
+    clock.advance(70_000);
+    expect(passedOver.size).toBe(0);
+  });
+
+  test("is bounded for each user, and for all; the oldest goes first and is counted", () => {
+    const { counters, passedOver, add, of } = open();
+    passedOver.nodeLapsed("a");
+    for (let count = 0; count < 1_010; count += 1) add(job("juliet"));
+    expect(of("juliet", "s", "a").length).toBe(1_000);
+    expect(counters.passedOverLost).toBe(10);
+    for (let count = 0; count < 5; count += 1) add(job("nurse", 2 ** 20));
+    expect(of("nurse", "s", "a").length).toBe(3);
+    for (let user = 0; user < 40; user += 1) add(job(`u${user}`, 2 ** 20));
+    expect(of("juliet", "s", "a")).toEqual([]);
+    expect(of("u39", "s", "a").length).toBe(1);
+    expect(passedOver.size).toBeLessThan(32);
+  });
+});
