@@ -1,4 +1,5 @@
 /** One TLS connection between two nodes, either way: frames in, frames out, batched. */
+import { writeAtEndOfTurn } from "../base/turn.ts";
 import type { Frame } from "./frame.ts";
 import { encodeFrames, FRAME_OVERHEAD_BYTES, FrameDecoder, FrameType } from "./frame.ts";
 import { HELLO_BYTES_MAX } from "./hello.ts";
@@ -60,7 +61,7 @@ export class Connection {
   /** Queues a frame; all frames of one turn of the event loop leave in one write. */
   send(type: Frame["type"], code = 0, sequence = 0, payload: Buffer = NOTHING): void {
     if (this.#isClosed || this.#isEnding) return;
-    if (this.#batch.length === 0) setImmediate(() => this.flush());
+    if (this.#batch.length === 0) writeAtEndOfTurn(() => this.flush());
     this.#batch.push({ type, code, sequence, payload });
     this.#batchBytes += payload.length + FRAME_OVERHEAD_BYTES;
   }

@@ -8,6 +8,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { pause } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { gatherAtEndOfTurn } from "../base/turn.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { NodeRecord, Route, Routes } from "../routes/contract.ts";
@@ -98,7 +99,7 @@ export class Shadows implements Shadow {
         return decodeVerdicts(await mesh.request(node, FrameKind.mirror, payload));
       },
       renounce: (node, term) => this.#renounce(node, term),
-      schedule: (work) => void setImmediate(work),
+      schedule: gatherAtEndOfTurn,
       after: (ms, work) => void clock.after(ms, work),
       nowMs: () => clock.monotonicMs(),
       onKept: (id) => this.#onKept(id),
