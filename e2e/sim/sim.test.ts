@@ -90,7 +90,7 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
   ],
   [
     "a node that was cut off from all others has shadows again soon after it",
-    961023,
+    961102,
     ["isolate", "kill", "silence", "silence"],
   ],
   [

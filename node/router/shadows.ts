@@ -124,6 +124,10 @@ export class Shadows implements Shadow {
     this.#mirror.changed(id);
   }
 
+  acknowledged({ id }: ClientSession): void {
+    this.#mirror.changedAside(id);
+  }
+
   progressed({ id }: ClientSession): void {
     this.#mirror.changedLittle(id);
   }

@@ -131,6 +131,8 @@ export interface Shadow {
   begin(session: MovableSession): void;
   /** Something that its next node must know. */
   changed(session: ClientSession): void;
+  /** The same for what its client has acknowledged: it may wait some milliseconds for other things. */
+  acknowledged(session: ClientSession): void;
   /** The same for what its client sent: soon is soon enough, unless somebody waits for it. */
   progressed(session: ClientSession): void;
   /** Whether what is for its client waits until the copy has it: see MovableSession.letOut. */

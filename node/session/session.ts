@@ -401,8 +401,8 @@ export class Session implements MovableSession, StreamOwner {
     const stream = this.#stream;
     if (!outgoing.isEnabled || stream === undefined) return;
     if (!this.acks.takeCount(stream, text)) return;
-    // At once: should its client begin anew, what it has acknowledged must not go to the store.
-    this.#shadow?.changed(this);
+    // Soon: should its client begin anew, what it has acknowledged must not go to the store.
+    this.#shadow?.acknowledged(this);
     const isLeaving = this.#phase === "closing" || this.#phase === "leaving";
     if (isLeaving && outgoing.unacknowledgedCount === 0) {
       stream.close();

@@ -12,6 +12,7 @@ class TestShadow implements Shadow {
   isWithholding = true;
   begin(): void {}
   changed(): void {}
+  acknowledged(): void {}
   progressed(): void {}
   withholds(): boolean {
     return this.isWithholding;

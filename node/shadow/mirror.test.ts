@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { MirrorItem, Verdict } from "./mirror.ts";
-import { Mirror, PATIENCE_MS } from "./mirror.ts";
+import { Mirror } from "./mirror.ts";
+import { PATIENCE_MS, RIDE_MS } from "./riders.ts";
 import { PROBE_MS, RETURN_MS, SUSPECT_MS } from "./standing.ts";
 
 interface Sent {
@@ -468,13 +469,13 @@ test("a change that nobody waits for goes after a while, or with what somebody w
   bench.mirror.changedLittle("s");
   bench.mirror.changedLittle("s");
   expect(await bench.next()).toEqual([]);
-  bench.clock.advance(PATIENCE_MS);
+  bench.clock.advance(PATIENCE_MS + 2 * RIDE_MS);
   const first = await bench.one();
   expect(told(first)).toBe("a 1: change s 2");
   bench.mirror.changedLittle("s");
   bench.mirror.changed("s");
   expect(told(await bench.one())).toBe("a 1: change s 3");
-  bench.clock.advance(PATIENCE_MS);
+  bench.clock.advance(PATIENCE_MS + 2 * RIDE_MS);
   expect(await bench.next()).toEqual([]);
   bench.mirror.changedLittle("s");
   const wait = bench.mirror.settled("s");
@@ -482,4 +483,14 @@ test("a change that nobody waits for goes after a while, or with what somebody w
   expect(told(last)).toBe("a 1: change s 4");
   last.resolve(["stored"]);
   expect(await stateOf(wait)).toBe(true);
+});
+
+test("what a session has to say aside goes with what goes to its shadow", async () => {
+  const bench = await mirrored("a");
+  bench.mirror.begin("t");
+  (await bench.one()).resolve(["stored"]);
+  bench.mirror.changedAside("s");
+  expect(await bench.next()).toEqual([]);
+  bench.mirror.changed("t");
+  expect(told(await bench.one())).toBe("a 1: change t 2, change s 2");
 });

@@ -4,6 +4,7 @@
  * lost frame, a shadow that forgot or died, the session is sent whole again.
  */
 import { Waiters } from "../base/waiters.ts";
+import { Riders } from "./riders.ts";
 import { Standing } from "./standing.ts";
 
 export type MirrorKind = "whole" | "change" | "drop";
@@ -60,8 +61,6 @@ export interface MirrorParts {
   onStored(id: string, until: number): void;
 }
 
-/** How long a change waits for others while nobody waits for it. */
-export const PATIENCE_MS = 25;
 /** Of the items of one frame; one item may have more. */
 const BATCH_BYTES = 1024 * 1024;
 const BATCH_ITEMS = 5_000;
@@ -114,8 +113,8 @@ export class Mirror {
   /** Frames that are not answered yet. */
   readonly #sending = new Set<Promise<unknown>>();
   #dirty = new Set<string>();
-  /** Sessions with changes that nobody waits for: they go with others of theirs, or after a while. */
-  #patient = new Set<string>();
+  /** Sessions with changes that nobody waits for. */
+  readonly #riders: Riders;
   readonly #unshadowed = new Set<string>();
   #isScheduled = false;
   #whole = 0;
@@ -133,6 +132,12 @@ export class Mirror {
       onUsable: () => this.#retry(),
       leave: (node) => this.#leave(node),
       sendNow: () => this.#sendNow(),
+    });
+    this.#riders = new Riders({
+      after: parts.after,
+      shadowOf: this.shadowOf,
+      isTold: (id) => this.#isTold(id),
+      tell: (id) => this.#touch(id),
     });
   }
 
@@ -165,29 +170,31 @@ export class Mirror {
   }
 
   changed(id: string): void {
-    const mirrored = this.#sessions.get(id);
-    if (mirrored === undefined || mirrored.isClosed) return;
-    if (mirrored.changes === mirrored.sent) mirrored.changes += 1;
-    this.#touch(id, mirrored);
+    if (this.#isNews(id)) this.#touch(id);
   }
 
-  /** The same for what nobody waits for, unless somebody comes to. */
+  /** The same for what nobody waits for: it goes with the next frame to the shadow, or in milliseconds. */
+  changedAside(id: string): void {
+    if (this.#isNews(id)) this.#riders.add(id);
+  }
+
+  /** The same for what may first wait for more of its session. */
   changedLittle(id: string): void {
-    const mirrored = this.#sessions.get(id);
-    if (mirrored === undefined || mirrored.isClosed) return;
-    if (mirrored.changes === mirrored.sent) mirrored.changes += 1;
-    if (mirrored.isDirty) return;
-    if (this.#patient.size === 0) this.#parts.after(PATIENCE_MS, () => this.#tellPatient());
-    this.#patient.add(id);
+    if (this.#isNews(id)) this.#riders.addLater(id);
   }
 
-  #tellPatient(): void {
-    const patient = this.#patient;
-    this.#patient = new Set();
-    for (const id of patient) {
-      const mirrored = this.#sessions.get(id);
-      if (mirrored !== undefined && mirrored.changes > mirrored.sent) this.#touch(id, mirrored);
-    }
+  /** Or is about to be. */
+  #isTold(id: string): boolean {
+    const { changes = 0, sent = 0, isDirty = true } = this.#sessions.get(id) ?? {};
+    return isDirty || sent === changes;
+  }
+
+  /** It has changed. @returns whether that is not about to be told anyway */
+  #isNews(id: string): boolean {
+    const mirrored = this.#sessions.get(id);
+    if (mirrored === undefined || mirrored.isClosed) return false;
+    if (mirrored.changes === mirrored.sent) mirrored.changes += 1;
+    return !mirrored.isDirty;
   }
 
   /**
@@ -285,8 +292,8 @@ export class Mirror {
     for (const [id, mirrored] of this.#sessions) this.#touch(id, mirrored);
   }
 
-  #touch(id: string, mirrored: Mirrored): void {
-    if (!mirrored.isDirty) {
+  #touch(id: string, mirrored = this.#sessions.get(id)): void {
+    if (mirrored?.isDirty === false) {
       mirrored.isDirty = true;
       this.#dirty.add(id);
     }
@@ -340,15 +347,17 @@ export class Mirror {
       }
     }
     this.#drops.clear();
-    const dirty = this.#dirty;
-    this.#dirty = new Set();
-    for (const id of dirty) {
+    const gather = (id: string) => {
       const mirrored = this.#sessions.get(id);
-      if (mirrored === undefined) continue;
+      if (mirrored === undefined) return;
       mirrored.isDirty = false;
       const sent = this.#next(id, mirrored);
       if (sent !== undefined && mirrored.shadow !== undefined) add(mirrored.shadow, sent);
-    }
+    };
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    dirty.forEach(gather);
+    for (const node of [...batches.keys()]) this.#riders.take(node).forEach(gather);
     for (const [node, batch] of batches) this.#dispatch(node, batch);
   }
 
