@@ -136,8 +136,8 @@ const EXPLANATION = `## How to read it
   load, reaches a multiple of a server's rate.
 - *Login* is connect, SCRAM-SHA-1, bind, a roster of 30, presence to 30 contacts who are away, and one
   ping. *Seed scenario* is a login, a message to somebody online, one to somebody offline, and logout.
-- Everything is done before it is measured: logins for eight seconds (plain, and over TLS before those are), each
-  other kind once in full. A login of ours costs half of what the first hundreds do after some thousands of them.
+- Everything is done before it is measured, for eight seconds, or once in full if that takes longer: a login of ours
+  costs half of what the first hundreds do after some thousands of them.
 - *Message* is a closed loop: 2,000 sessions (400 with \`--quick\`, or what \`--sessions\` says) in random pairs, one message of each pair always under
   way. Latency is from before the sender's write to after the recipient's read.
 - *At 70 %* one process is the load, of at most 20,000 messages a second, so that a processor is left to the server. Two

@@ -71,13 +71,18 @@ async function pace(
  * Servers run for months: what is compiled as they run is compiled before anything is measured. Ours
  * goes on becoming cheaper for thousands of logins.
  */
+async function warm(work: () => Promise<unknown>): Promise<void> {
+  const untilMs = performance.now() + WARM_UP_SECONDS * 1_000;
+  do await work();
+  while (performance.now() < untilMs);
+}
+
 export async function warmUp(scene: Scene, tls = false): Promise<void> {
   const group = users(Math.min(scene.settings.sessions, WARM_UP_LOGINS));
-  const untilMs = performance.now() + WARM_UP_SECONDS * 1_000;
-  while (performance.now() < untilMs) {
+  await warm(async () => {
     await scene.connect(group, tls);
     await scene.order({ kind: "disconnect" });
-  }
+  });
 }
 
 /** Messages, plain: closed loop, then at two rates. The sessions are online. */
@@ -108,7 +113,7 @@ export async function resumptions(scene: Scene): Promise<void> {
   const group = users(settings.sessions / 2);
   const order: Order = { kind: "resume", target: scene.target(false), users: group, inFlight: 8 };
   await scene.connect(group, false, true);
-  await scene.order(order);
+  await warm(() => scene.order(order));
   const before = cpuMs(peer);
   const { done } = await scene.order(order);
   sheet.put(name, "resumption", (cpuMs(peer) - before) / done);
@@ -125,10 +130,13 @@ export async function tokenLogins(scene: Scene): Promise<void> {
     ...{ kind: "connect", target, users: group, inFlight, acks: false, wantsToken: true },
   });
   await scene.order({ kind: "disconnect" });
-  await scene.order({ kind: "return", target, users: group, inFlight });
-  await scene.order({ kind: "disconnect" });
+  const order: Order = { kind: "return", target, users: group, inFlight };
+  await warm(async () => {
+    await scene.order(order);
+    await scene.order({ kind: "disconnect" });
+  });
   const before = cpuMs(peer);
-  const { done } = await scene.order({ kind: "return", target, users: group, inFlight });
+  const { done } = await scene.order(order);
   sheet.put(name, "token", (cpuMs(peer) - before) / done);
   await scene.order({ kind: "disconnect" });
 }
@@ -142,7 +150,7 @@ export async function visits(scene: Scene): Promise<void> {
     absent: { group: "o", from: 0, to: settings.sessions },
   };
   await scene.connect(present, false);
-  await scene.order(order);
+  await warm(() => scene.order(order));
   const before = cpuMs(peer);
   const { done } = await scene.order(order);
   sheet.put(name, "visit", (cpuMs(peer) - before) / done);
