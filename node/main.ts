@@ -229,7 +229,7 @@ function openNodeRoutes(
       mesh?.removePeer(node.incarnation);
       upper.router?.onNodeDown(node);
     },
-    onRouteLost: (route, takenOver) => upper.router?.onRouteLost(route, takenOver),
+    onRouteLost: (route, holder) => upper.router?.onRouteLost(route, holder),
     onLeaseLost() {
       log.warn({ room: "routes" }, "lease lost: nobody new is bound");
       upper.router?.onLeaseLost();

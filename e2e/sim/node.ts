@@ -286,7 +286,7 @@ export class SimNode implements Place {
         mesh?.removePeer(node.incarnation);
         this.#opened?.router.onNodeDown(node);
       },
-      onRouteLost: (route, takenOver) => this.#opened?.router.onRouteLost(route, takenOver),
+      onRouteLost: (route, holder) => this.#opened?.router.onRouteLost(route, holder),
       onLeaseLost: () => {
         this.#setting.world.say(`${this.machine} has lost its lease`);
         this.#opened?.router.onLeaseLost();

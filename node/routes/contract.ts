@@ -190,9 +190,10 @@ export interface RoutesEvents {
   onNodeDown(node: NodeRecord): void;
   /**
    * Our route of this session was taken by another node, or is gone: close it with `conflict`, unless
-   * it is `takenOver`: the same session goes on at another node.
+   * the same session goes on at another node.
+   * @param holder who has its address now
    */
-  onRouteLost(route: Route, takenOver: boolean): void;
+  onRouteLost(route: Route, holder: Route | undefined): void;
   /** The lease cannot be proven any more: bind nobody until `onLeaseRegained`. */
   onLeaseLost(): void;
   onLeaseRegained(): void;

@@ -438,11 +438,11 @@ class Engine implements EtcdRoutes {
   /** @param now the user's routes without it */
   #lose(route: Route, now: RouteSet): void {
     if (this.#book.find(route) === undefined) return;
-    const { user, resource, session } = route;
+    const { user, resource } = route;
     const holder = now.routes.find((one) => one.resource === resource);
     const set = this.#book.remove(route);
     if (set !== undefined) this.#cache.learn(user, set);
-    this.#options.events.onRouteLost(route, holder?.session === session);
+    this.#options.events.onRouteLost(route, holder);
   }
 
   /** The other nodes that hold, or held until now, sessions of the user. */
