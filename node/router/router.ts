@@ -162,7 +162,7 @@ export class Router implements SessionEvents {
       cluster: this.cluster,
       ...{ handOver, catchUp },
       lifecycle: this.#lifecycle,
-      ...{ counters, clock, log },
+      ...{ counters, clock, log, errands: this.errands },
       onFailedLogins: (report) => options.onFailedLogins?.(report),
       replace: (route, condition) => this.#replace(route, condition),
     });

@@ -152,6 +152,8 @@ export interface Routes extends AsyncDisposable {
   renounce(node: string, term: number): Promise<void>;
   /** What was renounced at this node: of each owner the last term, while it is noted. @throws Unavailable */
   renounced(): Promise<ReadonlyMap<string, number>>;
+  /** Nobody listens at the address of that node: it may be dead before its lease lapses. */
+  refused(node: string): void;
   /** Rejects when the engine does not answer; for /readyz. */
   ping(): Promise<void>;
 }

@@ -249,6 +249,8 @@ export class NodeRoutes implements Routes {
 
   async renounce(): Promise<void> {}
 
+  refused(): void {}
+
   async renounced(): Promise<ReadonlyMap<string, number>> {
     return new Map();
   }
