@@ -320,7 +320,10 @@ export class Device {
     this.#setting.world.say(`${this.full} resumes on ${this.#node?.machine} (h=${h})`);
     this.#takeCount(books, h);
     for (const { copy } of books.copies.splice(0)) copy.isAcknowledged = true;
-    for (const { xml } of books.sent) this.#stream?.send(xml);
+    for (const { xml, said } of books.sent) {
+      if (said !== undefined) said.isResent = true;
+      this.#stream?.send(xml);
+    }
   }
 
   #send(xml: string, said: Said | undefined): void {
@@ -360,7 +363,10 @@ export class Device {
 
   /** The node has read that the client has what counts up to `h`: if the session is still there. */
   #acknowledged(books: Books, h: number, node: SimNode | undefined): void {
-    if (node?.sessions.get(this.full)?.id !== books.id) return;
+    const isAt = (one: SimNode | undefined) => one?.sessions.get(this.full)?.id === books.id;
+    // What was taken over is not that node's any more: nobody learns of it what it reads.
+    const isElsewhere = this.#nodes().some((one) => one !== node && isAt(one));
+    if (!isAt(node) || isElsewhere) return;
     while ((books.copies[0]?.place ?? Number.POSITIVE_INFINITY) <= h) {
       const first = books.copies.shift();
       if (first !== undefined) first.copy.isAcknowledged = true;

@@ -112,11 +112,15 @@ function slow(cluster: SimCluster, kind: string, toward: string | undefined): vo
 }
 
 function pause(cluster: SimCluster): void {
-  const { world } = cluster;
+  const { world, isOneAtATime } = cluster;
   const node = anyNode(cluster);
   if (node === undefined || node.isPaused) return;
-  const forMs = world.isSo(0.7) ? world.between(50, 4_000) : world.between(4_000, 15_000);
-  world.fault("pause", `${node.machine} for ${Math.round(forMs)} ms`);
+  // Longer than a lease, it is a death to others.
+  if (isOneAtATime && world.hadFault(["pause", ...ENDS], SHADOWED_AFTER_MS)) return;
+  const forMs = world.isSo(isOneAtATime ? 0.2 : 0.7)
+    ? world.between(50, 4_000)
+    : world.between(4_000, 15_000);
+  world.fault("pause", `${node.machine} for ${Math.round(forMs)} ms`, forMs);
   node.pause();
   world.after(forMs, () => node.goOn());
 }

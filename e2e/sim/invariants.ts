@@ -3,6 +3,7 @@
 import { decodeRoute, Keys } from "../../node/routes/keys.ts";
 import type { SimCluster } from "./cluster.ts";
 import type { Device } from "./device.ts";
+import { SHADOWED_AFTER_MS } from "./faults.ts";
 import type { Copy, Said } from "./ledger.ts";
 import { idOf } from "./store.ts";
 
@@ -49,7 +50,10 @@ export class Checks {
     if (said.sessions.length > 1 || said.doubt !== undefined || !this.#isOnlyDevice(device)) return;
     const pair = `${said.sessions[0]} ${copy.session}`;
     const last = this.#last.get(pair) ?? 0;
-    const isAgain = said.copies.some(({ session }) => session === copy.session);
+    // What is a repeat is not out of order as well.
+    const isBefore = (one: Copy) =>
+      one.session === copy.session || (one.device === device.full && one.isAcknowledged);
+    const isAgain = said.copies.some(isBefore);
     if (said.place < last && !isAgain) {
       this.#break("order", `${said.id} (${said.place}.) reaches ${copy.session} after ${last}.`);
     }
@@ -66,13 +70,21 @@ export class Checks {
     const allowed = said.sessions.length - 1;
     if (inSession > allowed) {
       this.#break("repeated", `${said.id} reaches ${copy.session} once more`);
-    } else if (known > allowed && this.#isOnlyDevice(device)) {
+    } else if (known > allowed && this.#isOnlyDevice(device) && !this.#isOfPaused(said)) {
       const first = before.find(({ isAcknowledged }) => isAcknowledged)?.session;
       this.#break(
         "repeated",
         `${said.id} reaches ${copy.session}, and ${first} has acknowledged it`,
       );
     }
+  }
+
+  /**
+   * What a node had that stood still it passes on when it goes on, and what its client sends again elsewhere
+   * comes to a session which has begun since: see docs/architecture.md.
+   */
+  #isOfPaused({ isResent }: Said): boolean {
+    return isResent && this.#cluster.world.hadFault(["pause"], SHADOWED_AFTER_MS);
   }
 
   /**

@@ -22,6 +22,8 @@ export interface Said {
   isAccepted: boolean;
   /** It came back to its sender with an error. */
   isReturned: boolean;
+  /** Its sender went on elsewhere, and sent it once more. */
+  isResent: boolean;
   /** What may have been lost or repeated without breach of what is promised now: why. */
   doubt: string | undefined;
   readonly copies: Copy[];
@@ -54,6 +56,7 @@ export class Ledger {
       ...more,
       isAccepted: false,
       isReturned: false,
+      isResent: false,
       doubt: undefined,
       copies: [],
       mayBeMissed: false,

@@ -145,7 +145,6 @@ export class SimNode implements Place {
       clock: this.clock,
       log: this.#log,
       wires: this.#meshWires,
-      onRefused: (node) => this.#routes?.refused(node),
       onFrame: (from, kind, payload) => {
         if (this.#opened !== undefined) return this.#opened.router.onFrame(from, kind, payload);
         return this.#isReady.promise.then((router) => router.onFrame(from, kind, payload));
@@ -287,7 +286,7 @@ export class SimNode implements Place {
         mesh?.removePeer(node.incarnation);
         this.#opened?.router.onNodeDown(node);
       },
-      onRouteLost: (route, holder) => this.#opened?.router.onRouteLost(route, holder),
+      onRouteLost: (route, takenOver) => this.#opened?.router.onRouteLost(route, takenOver),
       onLeaseLost: () => {
         this.#setting.world.say(`${this.machine} has lost its lease`);
         this.#opened?.router.onLeaseLost();
@@ -313,8 +312,6 @@ export class SimNode implements Place {
         this.#opened?.router.errands.notifySiblings(to, user, set),
       askOwnRoutes: async (node, user) =>
         (await this.#opened?.router.errands.ownRoutes(node, user)) ?? "gone",
-      isRefused: async (via, node) =>
-        (await this.#opened?.router.errands.isRefused(via, node)) ?? false,
     });
     return this.#watchClaims(routes);
   }

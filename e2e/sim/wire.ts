@@ -65,7 +65,7 @@ export class Wire extends EventEmitter {
     if (peer === undefined) return;
     this.#out?.send(() => {
       if (accept === undefined) {
-        peer.#out?.send(() => this.place.enter(() => this.#onReset("ECONNREFUSED")));
+        peer.break();
         return;
       }
       peer.place.enter(() => accept(peer));
@@ -198,11 +198,10 @@ export class Wire extends EventEmitter {
     }
   }
 
-  #onReset(code = "ECONNRESET"): void {
+  #onReset(): void {
     if (this.destroyed) return;
     this.break();
-    const error = Object.assign(new Error(`the system says ${code}`), { code });
-    if (this.listenerCount("error") > 0) this.emit("error", error);
+    if (this.listenerCount("error") > 0) this.emit("error", new Error("read ECONNRESET"));
     this.emit("close");
   }
 

@@ -42,6 +42,12 @@ export class FakeClock implements Clock {
     this.#elapsedMs = untilMs;
   }
 
+  /** As a process does that is stopped for so long: what fell due meanwhile is late. */
+  standStill(ms: number): void {
+    this.#elapsedMs += ms;
+    this.advance(0);
+  }
+
   #earliest(untilMs: number): Pending | undefined {
     let earliest: Pending | undefined;
     for (const pending of this.#pending) {

@@ -84,5 +84,4 @@ export interface MeshSettings {
   readonly log: Logger;
   readonly stats: MeshStats;
   readonly wires: Wires;
-  readonly onRefused: (incarnation: string) => void;
 }

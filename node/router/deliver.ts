@@ -267,6 +267,8 @@ class Rounds {
         set = await this.#read();
       } else break;
     }
+    // It has gone on elsewhere, perhaps, and what was read is from before that.
+    if (set.routes.some((route) => this.#refused.has(keyOf(route)))) this.#job.onMissed?.();
   }
 
   /** Before the routes are read again: whoever takes the session over after that asks for it. */
@@ -282,11 +284,12 @@ class Rounds {
     // Whoever has it, or may have it, is enough.
     const isEnough = isShared && this.#took.size + this.#doubtful.size > 0;
     const chosen = isEnough ? [] : targetsOf(this.#job, there);
-    const targets = chosen.filter(
-      ({ resource, session }) => !this.#took.has(resource) && !this.#doubtful.has(session),
-    );
-    // A node that gave no answer is asked again even if the route has moved: only it knows.
-    return [...targets, ...[...this.#doubtful.values()].map(({ route }) => route)];
+    // A node that gave no answer is asked again even if the route has moved: only it knows. Until it has
+    // said so, whoever is at that address now may be one who has it.
+    const doubtful = [...this.#doubtful.values()].map(({ route }) => route);
+    const isSettled = ({ resource }: Route) =>
+      !this.#took.has(resource) && doubtful.every((route) => route.resource !== resource);
+    return [...chosen.filter(isSettled), ...doubtful];
   }
 
   async #send(targets: readonly Route[], revision: number): Promise<void> {

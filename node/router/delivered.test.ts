@@ -6,9 +6,9 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function bench() {
   const acknowledged = Promise.withResolvers<boolean>();
-  const passing = new Map<string, Promise<void>>();
+  const passing = new Map<ClientSession, Promise<void>>();
   const session = { id: "s", whenAcknowledged: () => acknowledged.promise } as ClientSession;
-  const delivered = new Delivered((id) => passing.get(id));
+  const delivered = new Delivered((over) => passing.get(over));
   const counted: string[] = [];
   const wait = (name: string, settled: Promise<boolean>, isLate = false) => {
     const promise = delivered.wait(session, settled, isLate);
@@ -52,10 +52,10 @@ test("while a shadow is silent, what the client has acknowledged counts", async 
 });
 
 test("what a session had that is over counts when it is passed on", async () => {
-  const { wait, counted, passing } = bench();
+  const { wait, counted, passing, session } = bench();
   const settled = Promise.withResolvers<boolean>();
   const passedOn = Promise.withResolvers<void>();
-  passing.set("s", passedOn.promise);
+  passing.set(session, passedOn.promise);
   wait("one", settled.promise);
   settled.resolve(false);
   await turn();

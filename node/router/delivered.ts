@@ -14,9 +14,9 @@ export class Delivered {
   /** Of each session in order; those of all its turns that nobody has answered for. */
   readonly #waits = new Map<ClientSession, Wait[]>();
   /** What a session had that turned out to be over. */
-  readonly #passedOn: (sessionId: string) => Promise<void> | undefined;
+  readonly #passedOn: (session: ClientSession) => Promise<void> | undefined;
 
-  constructor(passedOn: (sessionId: string) => Promise<void> | undefined) {
+  constructor(passedOn: (session: ClientSession) => Promise<void> | undefined) {
     this.#passedOn = passedOn;
   }
 
@@ -43,7 +43,7 @@ export class Delivered {
 
   #begin(session: ClientSession, settled: Promise<boolean>): Wait {
     const { promise: answered, resolve } = Promise.withResolvers<void>();
-    const promise = answered.then(() => this.#passedOn(session.id));
+    const promise = answered.then(() => this.#passedOn(session));
     const wait = { settled, promise, resolve };
     const waits = this.#waits.get(session);
     if (waits === undefined) this.#waits.set(session, [wait]);

@@ -75,8 +75,8 @@ export class HandOver {
   readonly #repeats = new Repeats(REPEATS_MAX);
   /** Sessions that are over and still pass on what they had, by full address. */
   readonly #ending = new Map<string, Promise<void>>();
-  /** The same by session id: a session waits for the one before it, never for a later one. */
-  readonly #passing = new Map<string, Promise<void>>();
+  /** The same by session: one that left and came back waits for what it was before, which passes on to it. */
+  readonly #passing = new Map<ClientSession, Promise<void>>();
   readonly #held = new Held();
   readonly #recent = new Recent();
   /** What makes a message the same message, should its session end before it is acknowledged. */
@@ -188,7 +188,9 @@ export class HandOver {
     this.#parts.counters.stanzasHandedOver += 1;
     if (origin !== undefined) {
       this.#origins.set(envelope, origin);
-      if (remembered) this.#repeats.remember(origin, full, session.id);
+      // Its sender's shadow may go on with it, if this node is thought dead, and be sent it again.
+      const isMirrored = envelope.kind === "message" && this.#parts.shadows() !== undefined;
+      if (remembered || isMirrored) this.#repeats.remember(origin, full, session.id);
     }
     if (envelope.kind === "presence") return true;
     if (origin !== undefined) this.#noteRecent(session, origin);
@@ -360,17 +362,23 @@ export class HandOver {
   }
 
   /** Settles when this session has nothing left to pass on; undefined when it is so already. */
-  passedOn(sessionId: string): Promise<void> | undefined {
-    return this.#passing.get(sessionId);
+  passedOn(session: ClientSession): Promise<void> | undefined {
+    return this.#passing.get(session);
+  }
+
+  /** The same by its id. */
+  async allPassedOn(sessionId: string): Promise<void> {
+    await Promise.all([...this.#passing].map(([{ id }, passed]) => id === sessionId && passed));
   }
 
   /** Messages to its full address wait until `passedOn`, which never rejects, has settled. */
-  ending({ id, jid: { full } }: ClientSession, passedOn: Promise<void>): void {
+  ending(session: ClientSession, passedOn: Promise<void>): void {
+    const { full } = session.jid;
     const earlier = this.#ending.get(full);
     const all = earlier === undefined ? passedOn : Promise.all([earlier, passedOn]).then(() => {});
-    this.#passing.set(id, passedOn);
+    this.#passing.set(session, passedOn);
     this.#ending.set(full, all);
-    void passedOn.then(() => this.#passing.delete(id));
+    void passedOn.then(() => this.#passing.delete(session));
     void all.then(() => {
       if (this.#ending.get(full) === all) this.#ending.delete(full);
     });

@@ -56,6 +56,13 @@ test("a session that goes on here is kept, and no copy of it is", async () => {
   expect([shadow.isKept("hers"), shadow.isKept("another")]).toEqual(["gone", "perhaps"]);
 });
 
+test("a node without a lease does not say that a session is its own: it may have been taken over", async () => {
+  const shadow = shadowWith(["hers"]);
+  shadow.leaseLost();
+  const frame = { term: 1, items: [whole("hers")] };
+  await expect(shadow.take("owner", frame)).rejects.toMatchObject({ code: "mesh-failed" });
+});
+
 test("a node that goes soon takes no copies, and those it has count as before", async () => {
   const shadow = shadowWith([]);
   expect(await shadow.take("owner", { term: 1, items: [whole("hers")] })).toEqual(["stored"]);

@@ -156,6 +156,8 @@ export class Keeping {
       kind === "whole" && this.#isOurs(routeIn(payload));
     if (!isAlive && items.length === 0) throw noLease();
     if (isAlive && !items.some(isOurs)) return this.#keeper.take(owner, term, items);
+    // Without a lease they need not be: whoever sends them may have taken them over.
+    if (this.#isOut) throw noLease();
     const ours = new Set(items.filter(isOurs));
     // What goes on here needs no copy; one from before would only seem to be worth asking for.
     const dropped = (item: MirrorItem) => (ours.has(item) ? { ...item, kind: DROP } : item);

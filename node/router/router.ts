@@ -162,7 +162,7 @@ export class Router implements SessionEvents {
       cluster: this.cluster,
       ...{ handOver, catchUp },
       lifecycle: this.#lifecycle,
-      ...{ counters, clock, log, errands: this.errands },
+      ...{ counters, clock, log },
       onFailedLogins: (report) => options.onFailedLogins?.(report),
       replace: (route, condition) => this.#replace(route, condition),
     });
@@ -263,12 +263,11 @@ export class Router implements SessionEvents {
   }
 
   /** Another node took this session's address, or took the session over. */
-  onRouteLost(route: Route, holder: Route | undefined): void {
+  onRouteLost(route: Route, takenOver: boolean): void {
     const held = this.#options.sessions().ofUser(route.user);
     const session = held.find(({ id }) => id === route.session);
-    const { moves } = this.#succession;
-    const isMoved = session !== undefined && isMovable(session) && moves.isTaken(route, holder);
-    if (isMoved) moves.takenOver(session);
+    if (takenOver && session !== undefined && isMovable(session))
+      this.#succession.moves.takenOver(session);
     else void this.#replace(route);
   }
 
@@ -473,7 +472,7 @@ export class Router implements SessionEvents {
     if (component?.id === route.session) component.close("reset");
     const held = this.#options.sessions().ofUser(route.user);
     held.find((session) => session.id === route.session)?.close(condition);
-    await this.#handOver.passedOn(route.session);
+    await this.#handOver.allPassedOn(route.session);
   }
 
   /** If its node never hears of it: the route is ours, and it learns that from the routes. */

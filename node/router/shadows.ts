@@ -105,7 +105,7 @@ export class Shadows implements Shadow {
       onKept: (id) => this.#onKept(id),
       onStored: (id, until) => this.#onStored(id, until),
     });
-    this.#delivered = new Delivered((id) => parts.handOver.passedOn(id));
+    this.#delivered = new Delivered((session) => parts.handOver.passedOn(session));
     this.#withheld = new Withheld(clock, (session) => this.#delivered.late(session));
   }
 
@@ -133,7 +133,12 @@ export class Shadows implements Shadow {
   }
 
   withholds(session: MovableSession): boolean {
-    return this.#mirror.isMirrored(session.id) && this.#withheld.mustWait(session);
+    const mayWait = this.#mirror.isMirrored(session.id) || this.#withheld.isInDoubt(session);
+    return mayWait && this.#withheld.mustWait(session);
+  }
+
+  holds(session: MovableSession): boolean {
+    return this.#withheld.isInDoubt(session);
   }
 
   settled({ id }: ClientSession): Promise<boolean> | undefined {
@@ -216,11 +221,18 @@ export class Shadows implements Shadow {
   /** Until it is regained others may take sessions over, and we must learn it soon. */
   leaseLost(): void {
     this.#mirror.leaseLost();
-    this.#doubtTimer ??= this.#parts.clock.after(DOUBT_MS, () => {
-      this.#doubtTimer = undefined;
-      this.#mirror.touchAll();
-      this.leaseLost();
-    });
+    for (const [id, { session }] of this.#followed) {
+      this.#mirror.changed(id); // So that it says something of it now.
+      const settled = this.#mirror.settled(id);
+      if (settled !== undefined) this.#withheld.doubt(session, settled);
+    }
+    this.#doubt();
+  }
+
+  #doubt(): void {
+    this.#doubtTimer?.cancel();
+    this.#mirror.touchAll();
+    this.#doubtTimer = this.#parts.clock.after(DOUBT_MS, () => this.#doubt());
   }
 
   leaseRegained(): void {

@@ -8,11 +8,14 @@ function bench() {
   const clock = new FakeClock();
   const late: MovableSession[] = [];
   const withheld = new Withheld(clock, (session) => void late.push(session));
-  const told = { out: [] as number[], sent: 0 };
+  const told = { out: [] as number[], sent: 0, wentOn: 0 };
   const session = {
     letOut(until: number) {
       told.out.push(until);
       return until >= told.sent;
+    },
+    goOn() {
+      told.wentOn += 1;
     },
   } as MovableSession;
   return { clock, withheld, session, told, late };
@@ -57,4 +60,42 @@ test("a session that is over is not waited for", () => {
   clock.advance(2 * WITHHELD_MS);
   expect(told.out).toEqual([]);
   expect(withheld.givenUp).toBe(0);
+});
+
+test("a node that has stood still lets nobody have what could not be answered meanwhile", () => {
+  const { clock, withheld, session, told } = bench();
+  told.sent = 1;
+  withheld.mustWait(session);
+  clock.standStill(10 * WITHHELD_MS);
+  expect(told.out).toEqual([]);
+  clock.advance(WITHHELD_MS);
+  expect(told.out).toEqual([Number.POSITIVE_INFINITY]);
+});
+
+test("a session in doubt waits for a new word, though its shadow was silent, and then goes on", async () => {
+  const { clock, withheld, session, told } = bench();
+  told.sent = 1;
+  withheld.mustWait(session);
+  clock.advance(WITHHELD_MS);
+  expect(withheld.mustWait(session)).toBe(false);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  withheld.doubt(session, promise);
+  expect([withheld.mustWait(session), withheld.isInDoubt(session)]).toEqual([true, true]);
+  withheld.letOut(session, 1); // The answer to something from before.
+  expect([withheld.isInDoubt(session), told.wentOn]).toEqual([true, 0]);
+  resolve(true);
+  await promise;
+  expect([withheld.isInDoubt(session), told.wentOn]).toEqual([false, 1]);
+});
+
+test("a session in doubt goes on without a word after a while, and not at all if it is another node's", async () => {
+  const { clock, withheld, session, told } = bench();
+  const elsewhere = { ...session } as MovableSession;
+  withheld.doubt(elsewhere, Promise.resolve(false));
+  withheld.doubt(session, new Promise(() => {}));
+  await Promise.resolve();
+  withheld.end(elsewhere);
+  expect([withheld.isInDoubt(elsewhere), told.wentOn]).toEqual([false, 0]);
+  clock.advance(WITHHELD_MS);
+  expect([withheld.isInDoubt(session), told.wentOn]).toEqual([false, 1]);
 });

@@ -14,7 +14,10 @@ export class Withheld {
   readonly #sinceMs = new Map<MovableSession, number>();
   /** Those that have waited long enough, until their shadows answer again. */
   readonly #late = new Set<MovableSession>();
+  /** Those of which it is not known whether they are this node's still. */
+  readonly #inDoubt = new Set<MovableSession>();
   #timer: Timer | undefined;
+  #dueMs = 0;
   #givenUp = 0;
   readonly #onLate: (session: MovableSession) => void;
 
@@ -47,23 +50,56 @@ export class Withheld {
     if (!session.letOut(until) && isWaiting) this.#begin(session);
   }
 
+  /** Whether it may be another node's by now. */
+  isInDoubt(session: MovableSession): boolean {
+    return this.#inDoubt.size > 0 && this.#inDoubt.has(session);
+  }
+
+  /** Its shadow says that it is not, or is silent. */
+  #isOurs(session: MovableSession): void {
+    if (this.#inDoubt.delete(session)) session.goOn();
+  }
+
+  /**
+   * Its shadow may have taken it over: it waits for a new word. This node may have stood still, and the
+   * shadow not have been silent at all.
+   * @param settled see Shadow
+   */
+  doubt(session: MovableSession, settled: Promise<boolean>): void {
+    this.#inDoubt.add(session);
+    this.#late.delete(session);
+    this.#sinceMs.delete(session);
+    this.#begin(session);
+    void settled.then((isOurs) => isOurs && this.#isOurs(session));
+  }
+
   end(session: MovableSession): void {
     this.#sinceMs.delete(session);
     this.#late.delete(session);
+    this.#inDoubt.delete(session);
   }
 
   #begin(session: MovableSession): void {
     this.#sinceMs.set(session, this.#clock.monotonicMs());
-    this.#timer ??= this.#clock.after(WITHHELD_MS, () => this.#expire());
+    if (this.#timer === undefined) this.#expireAfter(WITHHELD_MS);
+  }
+
+  #expireAfter(ms: number): void {
+    this.#dueMs = this.#clock.monotonicMs() + ms;
+    this.#timer = this.#clock.after(ms, () => this.#expire());
   }
 
   #expire(): void {
     this.#timer = undefined;
     const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#dueMs > WITHHELD_MS) {
+      // This node has stood still: nobody could have answered.
+      for (const session of this.#sinceMs.keys()) this.#sinceMs.set(session, nowMs);
+    }
     for (const [session, sinceMs] of this.#sinceMs) {
       const leftMs = sinceMs + WITHHELD_MS - nowMs;
       if (leftMs > 0) {
-        this.#timer = this.#clock.after(leftMs, () => this.#expire());
+        this.#expireAfter(leftMs);
         return;
       }
       this.#sinceMs.delete(session);
@@ -71,6 +107,7 @@ export class Withheld {
       this.#givenUp += 1;
       session.letOut(Number.POSITIVE_INFINITY);
       this.#onLate(session);
+      this.#isOurs(session);
     }
   }
 }

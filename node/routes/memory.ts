@@ -167,8 +167,6 @@ class MemoryRoutes implements Routes {
 
   async renounce(): Promise<void> {}
 
-  refused(): void {}
-
   async renounced(): Promise<ReadonlyMap<string, number>> {
     return new Map();
   }

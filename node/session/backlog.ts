@@ -33,6 +33,11 @@ export class Backlog {
     return true;
   }
 
+  /** None of them counts: the session may be another node's, to which its client sends them again. */
+  forget(): void {
+    this.#stanzas = undefined;
+  }
+
   /** Takes the rest at once, up to the first that is not right, and forgets it. */
   finish(isRight: (stanza: ParsedStanza) => boolean, take: (stanza: ParsedStanza) => void): void {
     const stanzas = this.#stanzas ?? [];

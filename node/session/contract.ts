@@ -92,6 +92,8 @@ export interface MovableSession extends ClientSession {
    * False when there is more that is.
    */
   letOut(until: number): boolean;
+  /** What its client sent is taken again: see Shadow.holds. */
+  goOn(): void;
   /** All that another node would need, as it is now. */
   snapshot(): SessionState;
   /**
@@ -137,6 +139,11 @@ export interface Shadow {
   progressed(session: ClientSession): void;
   /** Whether what is for its client waits until the copy has it: see MovableSession.letOut. */
   withholds(session: MovableSession): boolean;
+  /**
+   * Whether it is not known yet that the session is this node's still. What its client sends waits until it
+   * is (MovableSession.goOn); should the stream end before, that was never taken.
+   */
+  holds(session: MovableSession): boolean;
   /**
    * Undefined when the copy has all of it; otherwise settles as soon as it has all that there is now,
    * with false when the session turns out to be another node's.

@@ -229,6 +229,10 @@ export class Session implements MovableSession, StreamOwner {
     return this.#door.events.shadow;
   }
 
+  get #isHeld(): boolean {
+    return this.#shadow?.holds(this) === true;
+  }
+
   /** See Shadow.settled. */
   whenSafe(): Promise<boolean> | undefined {
     return this.#shadow?.settled(this);
@@ -319,7 +323,7 @@ export class Session implements MovableSession, StreamOwner {
   onStanza(stream: ServerStream, stanza: ParsedStanza): void {
     if (this.#phase === "ended" || stream !== this.#stream) return;
     const isFull = this.acks.inbox.unaccepted >= this.#door.limits.unacceptedMax;
-    if (this.#backlog.isEmpty && !isFull) {
+    if (this.#backlog.isEmpty && !isFull && !this.#isHeld) {
       this.#take(stanza);
       return;
     }
@@ -416,7 +420,7 @@ export class Session implements MovableSession, StreamOwner {
     if (this.#phase === "ended") return;
     this.#shadow?.progressed(this);
     this.#answerRequests();
-    this.#takeBacklog();
+    this.goOn();
   }
 
   #answerRequests(isAsked = false): void {
@@ -425,11 +429,11 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   /** Goes on with what was read too early, as far as the router may have it. */
-  #takeBacklog(): void {
+  goOn(): void {
     const inbox = this.acks.inbox;
     const { unacceptedMax } = this.#door.limits;
     // Half empty first, so that reading is not stopped and started at every stanza.
-    if (this.#backlog.isEmpty || inbox.unaccepted > unacceptedMax / 2) return;
+    if (this.#backlog.isEmpty || this.#isHeld || inbox.unaccepted > unacceptedMax / 2) return;
     const hasRoom = () => inbox.unaccepted < unacceptedMax && this.#phase !== "ended";
     const isEmpty = this.#backlog.take(hasRoom, (stanza) => this.#take(stanza));
     if (isEmpty && this.#phase !== "ended") this.#stream?.resume();
@@ -459,7 +463,8 @@ export class Session implements MovableSession, StreamOwner {
 
   /** The stream is over, the session is not: its client has its window to come back. */
   #detach(): void {
-    this.#finishBacklog();
+    if (this.#isHeld) this.#backlog.forget();
+    else this.#finishBacklog();
     if (this.#phase === "ended") return;
     this.#phase = "detached";
     this.#stream = undefined;

@@ -14,6 +14,13 @@ class TestShadow implements Shadow {
   changed(): void {}
   acknowledged(): void {}
   progressed(): void {}
+  isHolding = false;
+  /** How often it was asked about that. */
+  asked = 0;
+  holds(): boolean {
+    this.asked += 1;
+    return this.isHolding;
+  }
   withholds(): boolean {
     return this.isWithholding;
   }
@@ -105,4 +112,35 @@ test("what is withheld when a session is closed is given to its client first", a
   client.destroy();
   await until(() => kit.router.ended.length === 1, "it ends");
   expect(kit.router.ended[0]?.unacknowledged.map(bodyOf)).toEqual(["one"]);
+});
+
+test("what a client sends waits while its session may be another node's", async () => {
+  await using kit = await openKit();
+  const { client, session, shadow } = await shadowed(kit);
+  shadow.isWithholding = false;
+  shadow.isHolding = true;
+  const { asked } = shadow;
+  client.send(PING);
+  client.send(PING.replace("'p'", "'q'"));
+  await until(() => shadow.asked > asked, "it has been read");
+  expect(session.progress?.received).toBe(0);
+  session.goOn();
+  expect(session.progress?.received).toBe(0);
+  shadow.isHolding = false;
+  session.goOn();
+  await until(() => session.progress?.received === 2, "both are taken");
+});
+
+test("and was never taken, should its stream end before", async () => {
+  await using kit = await openKit();
+  const { client, session, shadow } = await shadowed(kit);
+  shadow.isHolding = true;
+  const { asked } = shadow;
+  client.send(PING);
+  await until(() => shadow.asked > asked, "it has been read");
+  client.destroy();
+  await until(() => session.isDetached === true, "detached");
+  shadow.isHolding = false;
+  session.goOn();
+  expect(session.progress?.received).toBe(0);
 });
