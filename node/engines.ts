@@ -3,7 +3,8 @@ import type { Clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import type { Configuration } from "./config/schema.ts";
 import { readPem } from "./domain-certificate.ts";
-import type { NodeRecord, OwnRoutes, RouteSet, Routes, RoutesEvents } from "./routes/contract.ts";
+import type { NodeRecord, RouteSet, Routes, RoutesEvents } from "./routes/contract.ts";
+import type { AskOwnRoutes } from "./routes/members.ts";
 import { openMemoryRoutes } from "./routes/memory.ts";
 import type { Stores } from "./stores/contract.ts";
 
@@ -57,8 +58,9 @@ export interface RoutesSurroundings {
   readonly events: RoutesEvents;
   /** Rejects when the node may not have heard. */
   notifySiblings(incarnation: string, user: string, set: RouteSet): Promise<unknown> | undefined;
-  /** See AskOwnRoutes. */
-  askOwnRoutes(incarnation: string, user: string): Promise<OwnRoutes | "gone" | "broken">;
+  readonly askOwnRoutes: AskOwnRoutes;
+  /** See RefusalParts. */
+  isRefused(via: string, node: string): Promise<boolean>;
 }
 
 export async function openRoutes(

@@ -73,6 +73,7 @@ const STOP_MS = 5_000;
 interface Upper {
   /** Resolves when there is a router. */
   readonly isReady: PromiseWithResolvers<Router>;
+  routes?: Routes;
   router?: Router;
   door?: ClientDoor;
   components?: ComponentDoor | undefined;
@@ -110,6 +111,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const opened = connectRouter({ ...parts, modules, served: domains.set, mesh, upper });
   const { router } = opened;
   upper.router = router;
+  upper.routes = routes;
   upper.isReady.resolve(router);
   const openSecretOnce = () =>
     openClusterSecret(stores, configuration.domains, (count) => random.bytes(count));
@@ -202,6 +204,7 @@ async function openClusterMesh(
     tls: await readMeshTls(configuration),
     clock,
     log,
+    onRefused: (node) => upper.routes?.refused(node),
     onFrame(from, kind, payload) {
       const { router, isReady } = upper;
       if (router !== undefined) return router.onFrame(from, kind, payload);
@@ -229,7 +232,7 @@ function openNodeRoutes(
       mesh?.removePeer(node.incarnation);
       upper.router?.onNodeDown(node);
     },
-    onRouteLost: (route, takenOver) => upper.router?.onRouteLost(route, takenOver),
+    onRouteLost: (route, holder) => upper.router?.onRouteLost(route, holder),
     onLeaseLost() {
       log.warn({ room: "routes" }, "lease lost: nobody new is bound");
       upper.router?.onLeaseLost();
@@ -247,6 +250,7 @@ function openNodeRoutes(
     notifySiblings: (to, user, set) => upper.router?.errands.notifySiblings(to, user, set),
     askOwnRoutes: async (node, user) =>
       (await upper.router?.errands.ownRoutes(node, user)) ?? "gone",
+    isRefused: async (via, node) => (await upper.router?.errands.isRefused(via, node)) ?? false,
   });
 }
 

@@ -145,6 +145,7 @@ export class SimNode implements Place {
       clock: this.clock,
       log: this.#log,
       wires: this.#meshWires,
+      onRefused: (node) => this.#routes?.refused(node),
       onFrame: (from, kind, payload) => {
         if (this.#opened !== undefined) return this.#opened.router.onFrame(from, kind, payload);
         return this.#isReady.promise.then((router) => router.onFrame(from, kind, payload));
@@ -286,7 +287,7 @@ export class SimNode implements Place {
         mesh?.removePeer(node.incarnation);
         this.#opened?.router.onNodeDown(node);
       },
-      onRouteLost: (route, takenOver) => this.#opened?.router.onRouteLost(route, takenOver),
+      onRouteLost: (route, holder) => this.#opened?.router.onRouteLost(route, holder),
       onLeaseLost: () => {
         this.#setting.world.say(`${this.machine} has lost its lease`);
         this.#opened?.router.onLeaseLost();
@@ -312,6 +313,8 @@ export class SimNode implements Place {
         this.#opened?.router.errands.notifySiblings(to, user, set),
       askOwnRoutes: async (node, user) =>
         (await this.#opened?.router.errands.ownRoutes(node, user)) ?? "gone",
+      isRefused: async (via, node) =>
+        (await this.#opened?.router.errands.isRefused(via, node)) ?? false,
     });
     return this.#watchClaims(routes);
   }

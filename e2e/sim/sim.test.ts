@@ -59,6 +59,12 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
   ["nor does one to another that goes in the same moment", 310399, EARLIER_KINDS],
   ["nor to one that has just lost its lease", 5158, EARLIER_KINDS, 6],
   [
+    "a session goes on whose node gave it to another, which died before it said that it has it",
+    5312,
+    ["drop", "silence", "stall", "kill", "kill-at-step", "power-off"],
+    6,
+  ],
+  [
     "what a client without a shadow has acknowledged is delivered, though etcd is away",
     1795651531,
     EARLIER_KINDS,

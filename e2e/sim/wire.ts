@@ -65,7 +65,7 @@ export class Wire extends EventEmitter {
     if (peer === undefined) return;
     this.#out?.send(() => {
       if (accept === undefined) {
-        peer.break();
+        peer.#out?.send(() => this.place.enter(() => this.#onReset("ECONNREFUSED")));
         return;
       }
       peer.place.enter(() => accept(peer));
@@ -198,10 +198,11 @@ export class Wire extends EventEmitter {
     }
   }
 
-  #onReset(): void {
+  #onReset(code = "ECONNRESET"): void {
     if (this.destroyed) return;
     this.break();
-    if (this.listenerCount("error") > 0) this.emit("error", new Error("read ECONNRESET"));
+    const error = Object.assign(new Error(`the system says ${code}`), { code });
+    if (this.listenerCount("error") > 0) this.emit("error", error);
     this.emit("close");
   }
 

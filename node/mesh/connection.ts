@@ -9,8 +9,8 @@ import type { MeshSocket } from "./wires.ts";
 export interface ConnectionEvents {
   /** What it throws closes the connection. */
   onFrame(frame: Frame): void;
-  /** Once, whoever closed it. */
-  onClosed(reason: string): void;
+  /** Once, whoever closed it. @param isRefused nobody listens at its address */
+  onClosed(reason: string, isRefused: boolean): void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -29,6 +29,7 @@ export class Connection {
   /** Monotonic milliseconds. */
   #lastReceivedMs: number;
   #isPinged = false;
+  #isRefused = false;
 
   constructor(socket: MeshSocket, settings: MeshSettings, events: ConnectionEvents) {
     this.#socket = socket;
@@ -37,8 +38,9 @@ export class Connection {
     this.#lastReceivedMs = settings.clock.monotonicMs();
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    socket.on("error", (error: Error) => {
+    socket.on("error", (error: NodeJS.ErrnoException) => {
       this.#reason = error.message;
+      this.#isRefused = error.code === "ECONNREFUSED";
     });
     socket.on("end", () => socket.end());
     socket.on("close", () => this.#onClosed());
@@ -141,6 +143,6 @@ export class Connection {
     this.#isClosed = true;
     this.#batch = [];
     this.#batchBytes = 0;
-    this.#events.onClosed(this.#reason);
+    this.#events.onClosed(this.#reason, this.#isRefused);
   }
 }

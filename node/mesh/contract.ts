@@ -17,6 +17,7 @@ export const FrameKind = {
   offer: 10,
   decided: 11,
   missed: 12,
+  refused: 13,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -40,7 +41,8 @@ export interface Mesh extends AsyncDisposable {
   /**
    * Sends one frame; frames to one peer arrive in order. Resolves with the peer's answer.
    * @throws Unavailable: "mesh-timeout" (the frame may or may not have been handled), "mesh-down"
-   *   (no link could be made or it broke before the answer; the same doubt holds),
+   *   (no link could be made or it broke before the answer; the same doubt holds), "mesh-refused"
+   *   (nobody listens at its address),
    *   "mesh-overload" (the bound on unanswered bytes to this peer is reached: it was not sent),
    *   "mesh-oversize" (the payload is larger than a frame may be: it was not sent),
    *   "mesh-failed" (the peer's handler threw, or its answer was too large for a frame).

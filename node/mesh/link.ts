@@ -26,6 +26,8 @@ export class Link {
   #failures = 0;
   #retryFromMs = 0;
   #lastFailure = "";
+  /** What requests fail with while it is down. */
+  #code = "mesh-down";
 
   constructor(peer: MeshPeer, settings: MeshSettings) {
     this.#peer = peer;
@@ -42,7 +44,7 @@ export class Link {
     if (this.#isLeaving) return this.#refuse("mesh-down", "it is leaving");
     const nowMs = clock.monotonicMs();
     if (this.#connection === undefined && nowMs < this.#retryFromMs) {
-      return this.#refuse("mesh-down", this.#lastFailure);
+      return this.#refuse(this.#code, this.#lastFailure);
     }
     const bytes = payload.length + FRAME_OVERHEAD_BYTES;
     const queuedBytes = this.#connection?.queuedBytes ?? 0;
@@ -105,7 +107,7 @@ export class Link {
     const socket = wires.dial(this.#peer, this.#settings);
     const connection = new Connection(socket, this.#settings, {
       onFrame: (frame) => this.#onFrame(connection, frame),
-      onClosed: (reason) => this.#onClosed(reason),
+      onClosed: (reason, isRefused) => this.#onClosed(reason, isRefused),
     });
     this.#connection = connection;
     socket.once("secureConnect", () => {
@@ -165,8 +167,8 @@ export class Link {
     this.#left.resolve();
   }
 
-  #onClosed(reason: string): void {
-    const { stats, clock, limits, log } = this.#settings;
+  #onClosed(reason: string, isRefused: boolean): void {
+    const { stats, clock, limits, log, onRefused } = this.#settings;
     this.#connection = undefined;
     this.#waiting = [];
     if (this.#isOpen) {
@@ -180,10 +182,12 @@ export class Link {
       this.#retryFromMs = clock.monotonicMs() + Math.min(backoffMs, limits.backoffMaxMs);
     }
     this.#lastFailure = reason;
+    this.#code = isRefused ? "mesh-refused" : "mesh-down";
     if (!this.#isLeaving) {
       log.warn({ peer: this.#peer.incarnation, reason, failures: this.#failures }, "link lost");
     }
-    this.#pending.failAll(this.#error("mesh-down", reason));
+    this.#pending.failAll(this.#error(this.#code, reason));
     if (this.#isLeaving) this.#left.resolve();
+    else if (isRefused) onRefused(this.#peer.incarnation);
   }
 }

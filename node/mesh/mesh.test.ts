@@ -202,24 +202,27 @@ test("a node that nobody told of cannot be reached, nor one that was removed", a
 
 test("after a failed dial requests fail at once until the backoff is over", async () => {
   const clock = new FakeClock();
-  const one = await start("one", acknowledge, { clock });
+  const refused: string[] = [];
+  const onRefused = (node: string) => void refused.push(node);
+  const one = await start("one", acknowledge, { clock, onRefused });
   const two = await start("two");
   const port = two.port;
   await two[Symbol.asyncDispose]();
   introduce(one, "two", port);
   const attempt = () => one.request("two", FrameKind.deliver, NOTHING).then(String, (e) => e.code);
-  expect(await attempt()).toBe("mesh-down");
-  expect(await attempt()).toBe("mesh-down");
+  expect(await attempt()).toBe("mesh-refused");
+  expect(await attempt()).toBe("mesh-refused");
   expect(one.stats.dials).toBe(1);
   clock.advance(100);
-  expect(await attempt()).toBe("mesh-down");
+  expect(await attempt()).toBe("mesh-refused");
   expect(one.stats.dials).toBe(2);
   clock.advance(100); // The second wait is twice as long.
-  expect(await attempt()).toBe("mesh-down");
+  expect(await attempt()).toBe("mesh-refused");
   expect(one.stats.dials).toBe(2);
   await start("two", acknowledge, { port });
   clock.advance(100);
   expect(await attempt()).toBe("");
+  expect(refused).toEqual(["two", "two"]); // Once for each dial.
 });
 
 test("protocol ranges that overlap interoperate", async () => {

@@ -26,6 +26,8 @@ export interface MeshOptions {
   readonly serverName: string;
   readonly clock: Clock;
   readonly onFrame: FrameHandler;
+  /** Nobody listens at the address of that node. */
+  readonly onRefused?: (incarnation: string) => void;
   readonly limits?: Partial<MeshLimits>;
   /** The protocol versions to speak; all this build knows if left out. */
   readonly protocol?: ProtocolRange;
@@ -54,6 +56,7 @@ export async function openMesh(options: MeshOptions): Promise<CountedMesh> {
     log: (options.log ?? silentLog).child({ room: "mesh" }),
     stats: newStats(),
     wires: options.wires ?? tlsWires,
+    onRefused: options.onRefused ?? (() => {}),
   };
   return new NodeMesh(await openListener({ host, port }, settings, options.onFrame), settings);
 }

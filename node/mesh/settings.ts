@@ -84,4 +84,5 @@ export interface MeshSettings {
   readonly log: Logger;
   readonly stats: MeshStats;
   readonly wires: Wires;
+  readonly onRefused: (incarnation: string) => void;
 }

@@ -230,6 +230,6 @@ describe("several connections", () => {
 test("a connection whose route is lost is ended, so that it comes back and is published anew", async () => {
   const { last } = await start(1);
   const icq = await last.connect(ICQ);
-  last.router.onRouteLost(icq.route, false);
+  last.router.onRouteLost(icq.route, undefined);
   expect(icq.closedWith).toBe("reset");
 });

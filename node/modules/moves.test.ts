@@ -132,6 +132,25 @@ test("what another node never commits is given back to the node that had it", as
   await client.read("m1</body>");
 });
 
+test("what another node took before it died is its shadow's, and not passed on by who gave it", async () => {
+  const { cluster, romeo, juliet } = await romeoAndJuliet();
+  await using _ = cluster;
+  juliet.client.destroy();
+  await until(() => isDetached(cluster, 1, juliet), "detached");
+  romeo.client.send(message("juliet@localhost", "m1"));
+  await cluster.settle();
+  const { router, routes } = cluster.node(2);
+  const [route] = (await routes.read("juliet@localhost")).routes;
+  if (route === undefined) throw new Error("she has a route");
+  await router.fetchSession(route);
+  cluster.shared.put({ ...route, node: "node-3" }); // It is committed, and nobody hears of it.
+  cluster.shared.expire("node-3");
+  await cluster.node(1).routes.read("juliet@localhost");
+  await cluster.settle();
+  expect(cluster.node(1).kit.door.sessions.get(juliet.address)).toBeUndefined();
+  expect(cluster.stores.storedFor("juliet@localhost")).toEqual([]);
+});
+
 test("what is said of a session's stanzas goes along with it, and stays with a node that keeps it", async () => {
   const { cluster, romeo, juliet } = await romeoAndJuliet();
   await using _ = cluster;

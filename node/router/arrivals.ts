@@ -11,6 +11,7 @@ import type { CatchUp } from "./catch-up.ts";
 import { consignmentOf } from "./catch-up.ts";
 import type { ClusterView } from "./cluster.ts";
 import type { Counters } from "./counters.ts";
+import type { Errands } from "./errands.ts";
 import type { DeliverFrame, UserRoutes } from "./frames.ts";
 import {
   decodeConflict,
@@ -42,6 +43,7 @@ export interface ArrivalParts {
   readonly catchUp: Pick<CatchUp, "answer">;
   readonly counters: Counters;
   readonly clock: Clock;
+  readonly errands: Pick<Errands, "sayRefused">;
   readonly log: Logger;
   readonly onFailedLogins: (report: FailedLoginReport) => void;
   /** Closes the session; resolves when it has nothing left to pass on. */
@@ -89,6 +91,8 @@ export class Arrivals {
           return encodeOwnRoutes(routes.own(decodeOwnRoutesQuery(payload)));
         case FrameKind.missed:
           return this.#parts.catchUp.answer(decodeMissedQuery(payload));
+        case FrameKind.refused:
+          return this.#parts.errands.sayRefused(decodeOwnRoutesQuery(payload));
         case FrameKind.failedLogins:
           this.#parts.onFailedLogins(decodeFailedLogins(payload));
           return NOTHING;

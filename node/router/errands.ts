@@ -4,13 +4,16 @@ import type { Logger } from "../base/log.ts";
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
-import type { OwnRoutes, RouteSet, Routes } from "../routes/contract.ts";
+import type { RouteSet, Routes } from "../routes/contract.ts";
+import type { AskOwnRoutes } from "../routes/members.ts";
 import type { Asks } from "./asks.ts";
 import {
   decodeOwnRoutes,
+  decodeYes,
   encodeFailedLogins,
   encodeOwnRoutesQuery,
   encodeRoutes,
+  encodeYes,
 } from "./frames.ts";
 
 export interface ErrandParts {
@@ -41,7 +44,7 @@ export class Errands {
    * release that cannot say it counts as gone.
    * @throws Unavailable when it did not answer
    */
-  async ownRoutes(incarnation: string, user: string): Promise<OwnRoutes | "gone" | "broken"> {
+  async ownRoutes(incarnation: string, user: string): ReturnType<AskOwnRoutes> {
     const { mesh } = this.#parts;
     if (mesh === undefined) return "gone";
     try {
@@ -50,8 +53,21 @@ export class Errands {
     } catch (error) {
       if (error instanceof Unavailable && error.code === "mesh-failed") return "gone";
       if (error instanceof Unavailable && error.code === "mesh-down") return "broken";
+      if (error instanceof Unavailable && error.code === "mesh-refused") return "refused";
       throw error;
     }
+  }
+
+  /** Asks a node whether another refuses its connections. @throws Unavailable when it does not say */
+  async isRefused(via: string, node: string): Promise<boolean> {
+    const { mesh } = this.#parts;
+    const answer = await mesh?.request(via, FrameKind.refused, encodeOwnRoutesQuery(node));
+    return answer !== undefined && decodeYes(answer);
+  }
+
+  /** Another node asks that. */
+  async sayRefused(node: string): Promise<Buffer> {
+    return encodeYes((await this.ownRoutes(node, "").catch(() => undefined)) === "refused");
   }
 
   /** Tells the other nodes, once: who does not hear it counts less. */

@@ -185,6 +185,20 @@ export const encodeOwnRoutesQuery = encodeOffline;
 /** @throws BadFrame */
 export const decodeOwnRoutesQuery = decodeOffline;
 
+/** The answer to a question that can be answered so. */
+export const encodeYes = (isSo: boolean): Buffer =>
+  new OctetWriter(4)
+    .extension()
+    .u8(isSo ? 1 : 0)
+    .done();
+
+/** @throws BadFrame */
+export function decodeYes(payload: Buffer): boolean {
+  const reader = new OctetReader(payload);
+  reader.skipExtension();
+  return reader.u8() === 1;
+}
+
 export function encodeOwnRoutes({ isPublished, routes }: OwnRoutes): Buffer {
   const some = routes.slice(0, ROUTES_MAX);
   const writer = new OctetWriter()

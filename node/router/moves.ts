@@ -75,6 +75,15 @@ export class Moves {
     return this.#given.size;
   }
 
+  /**
+   * Whether another node has taken that session of ours. When nobody has its address any more, only who was
+   * given it can have taken the route away, and has died since: its shadow goes on.
+   * @param holder who has its address now
+   */
+  isTaken({ session }: Route, holder: Route | undefined): boolean {
+    return holder === undefined ? this.#given.has(session) : holder.session === session;
+  }
+
   /** Asks for a session that another node has. "away": that node does not answer. */
   async fetch(route: Route): Promise<Incoming | "gone" | "later" | "away"> {
     const { mesh, peers, log } = this.#parts;

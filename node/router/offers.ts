@@ -31,6 +31,8 @@ export interface OfferParts {
 
 export class Offers {
   readonly #parts: OfferParts;
+  /** Who did not answer, or does not know what an offer is: they are not asked again. */
+  readonly #silent = new Set<string>();
 
   constructor(parts: OfferParts) {
     this.#parts = parts;
@@ -39,7 +41,7 @@ export class Offers {
   /** See Shadow. @param shadow the node that has its copy, and is asked first */
   async make(route: Route, shadow: string | undefined): Promise<void> {
     const { routes, zone } = this.#parts;
-    const left = new Map(routes.nodes);
+    const left = new Map([...routes.nodes].filter(([node]) => !this.#silent.has(node)));
     let next = shadow;
     for (let asked = 0; asked < ASKED_MAX; asked += 1) {
       const isThere = next !== undefined && left.has(next);
@@ -59,6 +61,7 @@ export class Offers {
       return answer.kind === "kept";
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
+      this.#silent.add(node);
       log.warn({ err: error, node, session: route.session }, "cannot offer a session to a node");
       return false;
     }

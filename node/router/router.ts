@@ -162,7 +162,7 @@ export class Router implements SessionEvents {
       cluster: this.cluster,
       ...{ handOver, catchUp },
       lifecycle: this.#lifecycle,
-      ...{ counters, clock, log },
+      ...{ counters, clock, log, errands: this.errands },
       onFailedLogins: (report) => options.onFailedLogins?.(report),
       replace: (route, condition) => this.#replace(route, condition),
     });
@@ -263,11 +263,12 @@ export class Router implements SessionEvents {
   }
 
   /** Another node took this session's address, or took the session over. */
-  onRouteLost(route: Route, takenOver: boolean): void {
+  onRouteLost(route: Route, holder: Route | undefined): void {
     const held = this.#options.sessions().ofUser(route.user);
     const session = held.find(({ id }) => id === route.session);
-    if (takenOver && session !== undefined && isMovable(session))
-      this.#succession.moves.takenOver(session);
+    const { moves } = this.#succession;
+    const isMoved = session !== undefined && isMovable(session) && moves.isTaken(route, holder);
+    if (isMoved) moves.takenOver(session);
     else void this.#replace(route);
   }
 

@@ -152,6 +152,8 @@ export interface Routes extends AsyncDisposable {
   renounce(node: string, term: number): Promise<void>;
   /** What was renounced at this node: of each owner the last term, while it is noted. @throws Unavailable */
   renounced(): Promise<ReadonlyMap<string, number>>;
+  /** Nobody listens at the address of that node: it may be dead before its lease lapses. */
+  refused(node: string): void;
   /** Rejects when the engine does not answer; for /readyz. */
   ping(): Promise<void>;
 }
@@ -190,9 +192,10 @@ export interface RoutesEvents {
   onNodeDown(node: NodeRecord): void;
   /**
    * Our route of this session was taken by another node, or is gone: close it with `conflict`, unless
-   * it is `takenOver`: the same session goes on at another node.
+   * the same session goes on at another node.
+   * @param holder who has its address now
    */
-  onRouteLost(route: Route, takenOver: boolean): void;
+  onRouteLost(route: Route, holder: Route | undefined): void;
   /** The lease cannot be proven any more: bind nobody until `onLeaseRegained`. */
   onLeaseLost(): void;
   onLeaseRegained(): void;

@@ -250,6 +250,24 @@ test("a node that has lapsed unseen is asked all the same", async () => {
   expect(behind.diary.lines).toEqual(["up holder", "lapsed holder"]);
 });
 
+test("a node whose address refuses connections is gone before its lease lapses", async () => {
+  const cluster = startCluster();
+  const [dead, other] = [await cluster.start("dead"), await cluster.start("other")];
+  const route = makeRoute({ node: "dead" });
+  await dead.routes.bind(route);
+  const askOwnRoutes = async (node: string) =>
+    node === "dead" ? ("refused" as const) : other.routes.own("");
+  const isRefused = async () => true;
+  const one = await cluster.start("one", { askOwnRoutes, isRefused });
+  const lease = dead.diary.lines.length;
+  one.routes.refused("dead");
+  await until(() => one.diary.lines.includes("down dead"));
+  expect((await one.routes.read(route.user)).routes).toEqual([]);
+  // If it is there nevertheless, it goes on with another one.
+  await until(() => dead.diary.lines.slice(lease).includes("lease regained"));
+  expect(dead.diary.lines).toContain("lease lost");
+});
+
 test("what is remembered of other nodes' users is bounded", async () => {
   const cluster = startCluster();
   const one = await cluster.start("one");

@@ -36,6 +36,7 @@ import type { AskOwnRoutes } from "./members.ts";
 import { Members } from "./members.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { Publisher } from "./publisher.ts";
+import { Refusals } from "./refusals.ts";
 import type { NotifySiblings } from "./siblings.ts";
 import { Siblings } from "./siblings.ts";
 import { Transactions } from "./transactions.ts";
@@ -61,6 +62,8 @@ export interface EtcdRoutesOptions extends EtcdClientOptions {
   readonly notifySiblings: NotifySiblings;
   /** How a node is asked whose lease has lapsed; such a node counts as dead if left out. */
   readonly askOwnRoutes?: AskOwnRoutes;
+  /** How another node is asked whether a third refuses its connections. */
+  readonly isRefused?: (via: string, node: string) => Promise<boolean>;
   /** 1,000 if left out, which is the most. */
   readonly sessionsPerUserMax?: number;
   readonly log?: Logger;
@@ -112,6 +115,7 @@ class Engine implements EtcdRoutes {
   readonly #chores: Chores;
   readonly #claims: Claims;
   readonly #voids: VoidCopies;
+  readonly #refusals: Refusals;
   readonly #book = new Book();
   readonly #locks = new Locks();
   #isLeaving = false;
@@ -178,6 +182,13 @@ class Engine implements EtcdRoutes {
     this.#voids = new VoidCopies({ ...common, client, self: self.incarnation, lease: this.#lease });
     this.#members = this.#newMembers(log);
     this.#watch = this.#newWatch(log);
+    this.#refusals = new Refusals({
+      ask: options.askOwnRoutes ?? (async () => "gone"),
+      isRefused: options.isRefused ?? (async () => false),
+      nodes: () => this.#members.withLease,
+      revoke: (node) => this.#revoke(node),
+      ...{ clock, log },
+    });
   }
 
   #newWatch(log: Logger): NodeWatch {
@@ -311,6 +322,10 @@ class Engine implements EtcdRoutes {
     return this.#claims.watch(name, onHolder);
   }
 
+  refused(node: string): void {
+    if (this.#lease.isHeld) void this.#refusals.seen(node);
+  }
+
   async *users(): AsyncIterable<string> {
     const { key: first, end } = this.#keys.routes;
     let key = first;
@@ -364,6 +379,14 @@ class Engine implements EtcdRoutes {
     this.#writes.close();
     this.#voids.close();
     this.#client.close();
+  }
+
+  /** All that stands on its lease vanishes. */
+  async #revoke(node: string): Promise<void> {
+    const { kv, leaseClient } = this.#client;
+    const { kvs } = await kv.range({ key: Buffer.from(this.#keys.node(node)) });
+    const lease = kvs[0]?.lease;
+    if (lease !== undefined) await leaseClient.leaseRevoke({ ID: lease });
   }
 
   async #catchUp(): Promise<void> {
@@ -438,11 +461,11 @@ class Engine implements EtcdRoutes {
   /** @param now the user's routes without it */
   #lose(route: Route, now: RouteSet): void {
     if (this.#book.find(route) === undefined) return;
-    const { user, resource, session } = route;
+    const { user, resource } = route;
     const holder = now.routes.find((one) => one.resource === resource);
     const set = this.#book.remove(route);
     if (set !== undefined) this.#cache.learn(user, set);
-    this.#options.events.onRouteLost(route, holder?.session === session);
+    this.#options.events.onRouteLost(route, holder);
   }
 
   /** The other nodes that hold, or held until now, sessions of the user. */

@@ -11,12 +11,12 @@ import type { NodeRecord, OwnRoutes, Route, RouteSet } from "./contract.ts";
 /**
  * Asks a node which sessions of a user it holds; of nobody, with "", only whether it is there.
  * Rejects when there was no answer. "gone": it is not there any more, or leaves; "broken": its
- * connection broke, or none could be made.
+ * connection broke, or none could be made; "refused": nobody listens at its address.
  */
 export type AskOwnRoutes = (
   incarnation: string,
   user: string,
-) => Promise<OwnRoutes | "gone" | "broken">;
+) => Promise<OwnRoutes | "gone" | "broken" | "refused">;
 
 export interface MembersOptions {
   readonly clock: Clock;
@@ -78,6 +78,10 @@ export class Members {
   /** Incarnations of those whose routes may not be in etcd. */
   get lapsed(): Iterable<string> {
     return this.#lapses.keys();
+  }
+
+  get withLease(): Iterable<string> {
+    return [...this.#nodes.keys()].filter((node) => !this.#lapses.has(node));
   }
 
   /** How often a node's routes were all in etcd again: what was read there before may lack them. */
@@ -197,7 +201,7 @@ export class Members {
       const what = "ask a node for its routes";
       const answer = await withDeadline(asked, ANSWER_MS, "routes-timeout", what, clock);
       if (answer === "gone") return { routes: [], isPublished: false };
-      if (answer !== "broken") return { ...answer, routes: answer.routes.filter(isTheirs) };
+      if (typeof answer !== "string") return { ...answer, routes: answer.routes.filter(isTheirs) };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#options.log.debug({ peer: node, reason }, "a node did not say what it holds");
@@ -228,7 +232,7 @@ export class Members {
     if (answer === undefined || this.#lapses.get(incarnation) !== lapse) return;
     if (answer === "gone") {
       this.#over(lapse, "it has left");
-    } else if (answer === "broken") {
+    } else if (typeof answer === "string") {
       lapse.broken += 1;
       if (lapse.broken >= BROKEN_MAX) this.#over(lapse, "it cannot be reached");
       else await this.#ask(lapse);

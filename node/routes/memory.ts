@@ -167,6 +167,8 @@ class MemoryRoutes implements Routes {
 
   async renounce(): Promise<void> {}
 
+  refused(): void {}
+
   async renounced(): Promise<ReadonlyMap<string, number>> {
     return new Map();
   }

@@ -36,8 +36,8 @@ const isLeft = (door: Door, offers: Offers | undefined, session: Session): boole
 
 /**
  * Closes all streams with `system-shutdown` and waits until each session goes on elsewhere, because its
- * client or this node asked for it, is left to its shadow, or has handed over what its client had not acknowledged. Resolves at the deadline at
- * the latest; what is left then is logged.
+ * client or this node asked for it, is left to its shadow, or has handed over what its client had not
+ * acknowledged. Resolves at the deadline at the latest; what is left then is logged.
  */
 export async function drainSessions(door: Door, options: DrainOptions): Promise<void> {
   const { clock, log } = door;
@@ -54,8 +54,9 @@ export async function drainSessions(door: Door, options: DrainOptions): Promise<
   const offers = shadow && new Offers(shadow);
   const open = () => [...door.sessions.all()].filter((one) => !isLeft(door, offers, one));
   for (;;) {
-    offers?.make(open().filter(isWaiting));
-    if (open().length === 0 && door.endings.size === 0) break;
+    const here = open();
+    if (here.length === 0 && door.endings.size === 0) break;
+    offers?.make(here.filter(isWaiting));
     const remainingMs = leftMs();
     if (remainingMs === 0) break;
     if (remainingMs < options.deadlineMs * LAST_SHARE) {

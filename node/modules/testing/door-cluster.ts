@@ -66,7 +66,7 @@ export class DoorCluster implements AsyncDisposable {
       self: name,
       isLive,
       notify: (to, user, set) => router.errands.notifySiblings(to, user, set),
-      onRouteLost: (route, takenOver) => router.onRouteLost(route, takenOver),
+      onRouteLost: (route, holder) => router.onRouteLost(route, holder),
     });
     const { router } = openRouter({
       domains: ["localhost"],

@@ -133,7 +133,7 @@ export interface NodeRoutesParts {
   readonly isLive: () => boolean;
   readonly notify: (node: string, user: string, set: RouteSet) => Promise<void>;
   /** A route of this node is another's now, or gone; told nobody if left out. */
-  readonly onRouteLost?: (route: Route, takenOver: boolean) => void;
+  readonly onRouteLost?: (route: Route, holder: Route | undefined) => void;
 }
 
 /** The view of one node. */
@@ -212,7 +212,7 @@ export class NodeRoutes implements Routes {
       const holder = set.routes.find(({ resource }) => resource === route.resource);
       if (holder?.session === session && holder.node === route.node) continue;
       this.#own.delete(session);
-      this.#parts.onRouteLost?.(route, holder?.session === session);
+      this.#parts.onRouteLost?.(route, holder);
     }
   }
 
@@ -248,6 +248,8 @@ export class NodeRoutes implements Routes {
   }
 
   async renounce(): Promise<void> {}
+
+  refused(): void {}
 
   async renounced(): Promise<ReadonlyMap<string, number>> {
     return new Map();

@@ -27,8 +27,8 @@ export class Diary implements RoutesEvents {
   onNodeLapsed = (node: NodeRecord) => void this.lines.push(`lapsed ${node.incarnation}`);
   onNodeBack = (node: NodeRecord) => void this.lines.push(`back ${node.incarnation}`);
   onNodeDown = (node: NodeRecord) => void this.lines.push(`down ${node.incarnation}`);
-  onRouteLost = (route: Route, takenOver: boolean) =>
-    void this.lines.push(`${takenOver ? "moved" : "lost"} ${route.session}`);
+  onRouteLost = ({ session }: Route, holder: Route | undefined) =>
+    void this.lines.push(`${holder?.session === session ? "moved" : "lost"} ${session}`);
   onLeaseLost = () => void this.lines.push("lease lost");
   onLeaseRegained = () => void this.lines.push("lease regained");
 }
