@@ -94,6 +94,22 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.size).toBe(0);
   });
 
+  test("what has gone back does not keep others from being forgotten", () => {
+    const { clock, passedOver, add, of } = open();
+    passedOver.nodeLapsed("a");
+    const all = Array.from({ length: 70_000 }, (_, at) => job(`u${at % 100}`));
+    const kept = job("juliet");
+    add(kept);
+    for (const one of all) {
+      add(one);
+      passedOver.remove(one.took);
+    }
+    expect(of("juliet", "s", "a")).toEqual([kept]);
+    expect(passedOver.size).toBe(1);
+    clock.advance(130_000);
+    expect(passedOver.size).toBe(0);
+  });
+
   test("is bounded for each user, and for all; the oldest goes first and is counted", () => {
     const { counters, passedOver, add, of } = open();
     passedOver.nodeLapsed("a");

@@ -17,6 +17,7 @@ const ORPHANED_MS = 60_000;
 const KEPT_MS = 120_000;
 const SWEEP_MS = 10_000;
 const MESSAGES_MAX = 20_000;
+const QUEUE_MAX = 3 * MESSAGES_MAX;
 const BYTES_MAX = 32 * 1024 * 1024;
 /** Of one user: it goes in one frame. */
 const USER_BYTES_MAX = 4 * 1024 * 1024;
@@ -55,6 +56,9 @@ export class PassedOver {
   readonly #byUser = new Map<string, UserEntries>();
   /** By `took`, which a message has of its own. */
   readonly #all = new Map<ReadonlySet<string>, Entry>();
+  /** All of them from `#first` on, the oldest first, and some that are not for anybody any more. */
+  #queue: Entry[] = [];
+  #first = 0;
   readonly #timers = new Map<string, Timer>();
   /** Nodes that this one has known; of those that were dead before, it has none. */
   readonly #seen = new LRUCache<string, true>({ max: NODES_MAX });
@@ -130,6 +134,7 @@ export class PassedOver {
     ofUser.entries.add(entry);
     ofUser.bytes += bytes;
     this.#all.set(took, entry);
+    this.#queue.push(entry);
     this.#bytes += bytes;
     this.#bound(ofUser);
     this.#sweep ??= clock.after(SWEEP_MS, () => this.#expire());
@@ -163,24 +168,35 @@ export class PassedOver {
 
   #bound(ofUser: UserEntries): void {
     while (ofUser.entries.size > MISSED_MAX || ofUser.bytes > USER_BYTES_MAX) {
-      this.#giveUp(ofUser.entries);
+      const [oldest] = ofUser.entries;
+      this.#giveUp(oldest);
     }
-    while (this.#all.size > MESSAGES_MAX || this.#bytes > BYTES_MAX) {
-      this.#giveUp(this.#all.values());
-    }
+    while (this.#all.size > MESSAGES_MAX || this.#bytes > BYTES_MAX) this.#giveUp(this.#oldest());
+    if (this.#queue.length >= QUEUE_MAX) this.#oldest();
   }
 
-  #giveUp([oldest]: Iterable<Entry>): void {
-    if (oldest === undefined) return;
+  #giveUp(entry: Entry | undefined): void {
+    if (entry === undefined) return;
     this.#parts.counters.passedOverLost += 1;
-    this.remove(oldest.took);
+    this.remove(entry.took);
+  }
+
+  /** The first of a map is found slowly when many before it were deleted. */
+  #oldest(): Entry | undefined {
+    const isOver = (entry: Entry | undefined) => entry !== undefined && !this.#all.has(entry.took);
+    while (isOver(this.#queue[this.#first])) this.#first += 1;
+    if (this.#first >= MESSAGES_MAX || this.#queue.length >= QUEUE_MAX) {
+      this.#queue = this.#queue.slice(this.#first).filter((entry) => !isOver(entry));
+      this.#first = 0;
+    }
+    return this.#queue[this.#first];
   }
 
   #expire(): void {
     const { clock } = this.#parts;
-    for (const { took, untilMs } of this.#all.values()) {
-      if (untilMs > clock.monotonicMs()) break;
-      this.remove(took);
+    const isExpired = ({ untilMs }: Entry) => untilMs <= clock.monotonicMs();
+    for (let entry = this.#oldest(); entry && isExpired(entry); entry = this.#oldest()) {
+      this.remove(entry.took);
     }
     const isLeft = this.#all.size > 0;
     this.#sweep = isLeft ? clock.after(SWEEP_MS, () => this.#expire()) : undefined;
