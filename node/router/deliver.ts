@@ -148,7 +148,10 @@ export class Deliverer {
    * than that it was not given that.
    */
   async follow(job: Job, route: Route, revision: number): Promise<ExitAnswer> {
-    if (this.isAnyHidden) passOver(job, tookOf(job), this.#parts);
+    const { passedOver } = this.#parts;
+    // If its only session is on such a node itself, it has its turn behind those ahead of it.
+    const isPassing = this.isAnyHidden && !passedOver.isHiding(route.node);
+    if (isPassing) passOver(job, tookOf(job), this.#parts);
     const consignment = { ...consign(job, false, true), follows: true };
     return await this.#parts.exits.send(consignment, route, revision);
   }

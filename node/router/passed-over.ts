@@ -81,6 +81,11 @@ export class PassedOver {
     return this.#nodes.size > 0;
   }
 
+  /** Whether that node's sessions may be. */
+  isHiding(node: string): boolean {
+    return this.#nodes.has(node);
+  }
+
   /** This node is new: others may have died before, whose sessions nobody has taken over yet. */
   begin(): void {
     this.nodeDown(UNSEEN);

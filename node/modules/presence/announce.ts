@@ -261,8 +261,9 @@ export class Announcer {
 
   /** After this node was taken for dead: presence again, for those who saw the session go. */
   async again(session: ClientSession): Promise<void> {
+    await session.moving;
     const { last, audience } = stateOf(session);
-    if (last === undefined) return;
+    if (last === undefined || this.#host.sessions().get(session.jid.full) !== session) return;
     await this.#untold.tell(last, [session.jid.bare, ...audience], session.id);
   }
 

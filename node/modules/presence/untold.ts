@@ -88,6 +88,8 @@ export class Untold {
 
   async #tellAgain(full: string, { told, asked }: Missed): Promise<void> {
     const { router, log } = this.#host;
+    // One that stands still may be another node's by now, which has said how it is.
+    await this.#host.sessions().get(full)?.moving;
     const session = this.#host.sessions().get(full);
     const state = session && knownState(session);
     if (session !== undefined && state?.last !== undefined) {
