@@ -128,6 +128,8 @@ export interface Routes extends AsyncDisposable {
   users(): AsyncIterable<string>;
   /** The node this is. */
   readonly self: NodeRecord;
+  /** Whether it may bind, and take sessions over. */
+  readonly holdsLease: boolean;
   /**
    * The other live nodes, by incarnation, kept current by a watch. One whose lease has lapsed and that
    * answers is alive.

@@ -227,6 +227,10 @@ class Engine implements EtcdRoutes {
     return this.#options.self;
   }
 
+  get holdsLease(): boolean {
+    return this.#lease.isHeld;
+  }
+
   get nodes(): ReadonlyMap<string, NodeRecord> {
     return this.#members.nodes;
   }

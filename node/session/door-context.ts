@@ -142,7 +142,10 @@ export interface DoorStats extends StreamStats {
   endingsFailed: number;
 }
 
-export type DoorRoutes = Pick<Routes, "bind" | "unbind" | "read" | "takeOver" | "nodes">;
+export type DoorRoutes = Pick<
+  Routes,
+  "bind" | "unbind" | "read" | "takeOver" | "nodes" | "holdsLease"
+>;
 
 /** A resumable session that is over. */
 export interface Former {

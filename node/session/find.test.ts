@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { Kit } from "./testing/door-kit.ts";
-import { logIn, openKit, until } from "./testing/door-kit.ts";
+import { logIn, openKit, testRoutes, until } from "./testing/door-kit.ts";
 
 const ELSEWHERE = {
   user: "romeo@localhost",
@@ -41,6 +41,20 @@ test("a session whose node does not answer is waited for, until its route is gon
     return client.received.includes("<failed");
   }, "the answer");
   expect(client.received).toContain("<item-not-found");
+});
+
+test("a node without a lease says of no session that it is nowhere", async () => {
+  const clock = new FakeClock();
+  const routes = Object.assign(testRoutes(), { holdsLease: false });
+  await using kit = await openKit({ clock, routes });
+  kit.router.fetchSession = async () => "gone";
+  kit.router.isKept = async () => "gone";
+  const client = await resuming(kit);
+  await until(() => {
+    clock.advance(500);
+    return client.isClosed;
+  }, "the deadline");
+  expect(await client.readToEnd()).not.toContain("<failed");
 });
 
 test("whoever has a copy of a session says when to look again", async () => {

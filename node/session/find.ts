@@ -71,7 +71,8 @@ async function lookOnce(door: Door, user: Jid, id: string): Promise<Look> {
     if (route === undefined || route.node === door.selfIncarnation) {
       // Between the death of its node and the moment at which another has its route.
       const kept = (await events.isKept?.(user.bare, id)) ?? "gone";
-      return kept === "gone" ? "nowhere" : kept;
+      // Without a lease this node knows of no other for sure, and could not bind the client instead.
+      return kept !== "gone" ? kept : door.routes.holdsLease ? "nowhere" : "later";
     }
     const incoming = await events.fetchSession(route);
     if (incoming === "gone") return "again";

@@ -272,6 +272,7 @@ test("bind is refused while the routes are away, and may be tried again", async 
     read: (user: string) => real.read(user),
     takeOver: (route: Route, seen: RouteSet) => real.takeOver(route, seen),
     nodes: real.nodes,
+    holdsLease: true,
   };
   await using kit = await openKit({ routes });
   const client = await kit.connect();

@@ -403,6 +403,7 @@ test("of two binds of one address at once the later commit wins, in whatever ord
     read: (user: string) => real.read(user),
     takeOver: (route: Route, seen: RouteSet) => real.takeOver(route, seen),
     nodes: real.nodes,
+    holdsLease: true,
   };
   await using kit = await openKit({ routes });
   const first = await kit.connect();

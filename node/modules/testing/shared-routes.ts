@@ -139,6 +139,7 @@ export interface NodeRoutesParts {
 /** The view of one node. */
 export class NodeRoutes implements Routes {
   readonly self: NodeRecord;
+  readonly holdsLease = true;
   readonly nodes = new Map<string, NodeRecord>();
   readonly #parts: NodeRoutesParts;
   readonly #cache = new Map<string, RouteSet>();
