@@ -24,7 +24,7 @@ export interface EndedParts {
 }
 
 /** What was accepted may not be lost because the store or the routes are away for a moment. */
-const RETRIES_MAX = 10;
+const RETRIES_MAX = 300;
 const RETRY_MS = 1_000;
 
 /** Of one session, all its messages together. */

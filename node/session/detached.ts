@@ -1,8 +1,15 @@
-/** Sessions whose stream broke and whose clients may still come back: one timer for all of them. */
+/**
+ * Sessions whose stream broke and whose clients may still come back: one timer for all of them. While
+ * nobody can log in, because the store does not answer, no window ends: no client could have come back.
+ */
 import type { Clock, Timer } from "../base/clock.ts";
 
 /** How exactly the end of a window is kept. */
 const TICK_MS = 1_000;
+/** How long windows stay open once clients can come back again: they try now and then. */
+const AGAIN_MS = 15_000;
+/** Longer than its window nobody is waited for. */
+const OVERTIME_MS = 600_000;
 
 interface Expiring {
   /** Somebody is resuming it at this moment: its window stays open until that is decided. */
@@ -11,38 +18,48 @@ interface Expiring {
   close(): void;
 }
 
-export interface DetachedOptions {
+interface Window {
+  readonly dueMs: number;
+  /** It is due then, whatever clients can do. */
+  readonly lastMs: number;
+}
+
+export interface DetachedOptions<S> {
   readonly clock: Clock;
   readonly sessionsMax: number;
+  /** Whether the client of that session, and so any, could log in now. Never rejects. */
+  readonly canComeBack: (session: S) => Promise<boolean>;
   /** Told of each session that nobody came back to. */
   readonly onExpired: () => void;
 }
 
 export class Detached<S extends Expiring> {
-  readonly #options: DetachedOptions;
+  readonly #options: DetachedOptions<S>;
   /** In the order they were detached in. */
-  readonly #dueMs = new Map<S, number>();
+  readonly #windows = new Map<S, Window>();
   #timer: Timer | undefined;
+  #isStopped = false;
 
-  constructor(options: DetachedOptions) {
+  constructor(options: DetachedOptions<S>) {
     this.#options = options;
   }
 
   get size(): number {
-    return this.#dueMs.size;
+    return this.#windows.size;
   }
 
   all(): Iterable<S> {
-    return this.#dueMs.keys();
+    return this.#windows.keys();
   }
 
   /** Keeps it for so long. If there are too many, the one that waits the longest must end. */
   add(session: S, windowMs: number): void {
     const { clock, sessionsMax } = this.#options;
-    this.#dueMs.set(session, clock.monotonicMs() + windowMs);
-    this.#timer ??= clock.after(TICK_MS, () => this.#expire());
-    if (this.#dueMs.size <= sessionsMax) return;
-    for (const longest of this.#dueMs.keys()) {
+    const dueMs = clock.monotonicMs() + windowMs;
+    this.#windows.set(session, { dueMs, lastMs: dueMs + OVERTIME_MS });
+    this.#timer ??= clock.after(TICK_MS, () => void this.#expire());
+    if (this.#windows.size <= sessionsMax) return;
+    for (const longest of this.#windows.keys()) {
       if (longest.isClaimed) continue;
       this.#end(longest);
       return;
@@ -50,25 +67,32 @@ export class Detached<S extends Expiring> {
   }
 
   remove(session: S): void {
-    this.#dueMs.delete(session);
+    this.#windows.delete(session);
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.cancel();
-    this.#timer = undefined;
   }
 
-  #expire(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const [session, dueMs] of this.#dueMs) {
-      if (dueMs <= nowMs && !session.isClaimed) this.#end(session);
+  /** Never rejects. */
+  async #expire(): Promise<void> {
+    const { clock, canComeBack } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const due = [...this.#windows].filter(([one, { dueMs }]) => dueMs <= nowMs && !one.isClaimed);
+    const [first] = due;
+    const isOver = first === undefined || (await canComeBack(first[0]));
+    for (const [session, window] of due) {
+      if (this.#windows.get(session) !== window || session.isClaimed) continue;
+      if (isOver || window.lastMs <= nowMs) this.#end(session);
+      else this.#windows.set(session, { ...window, dueMs: nowMs + AGAIN_MS });
     }
-    this.#timer =
-      this.#dueMs.size === 0 ? undefined : this.#options.clock.after(TICK_MS, () => this.#expire());
+    const isDone = this.#windows.size === 0 || this.#isStopped;
+    this.#timer = isDone ? undefined : clock.after(TICK_MS, () => void this.#expire());
   }
 
   #end(session: S): void {
-    this.#dueMs.delete(session);
+    this.#windows.delete(session);
     this.#options.onExpired();
     session.close();
   }

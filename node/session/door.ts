@@ -9,6 +9,7 @@ import { PASSWORD_MECHANISMS } from "../auth/offer.ts";
 import { PasswordWork } from "../auth/password-work.ts";
 import type { TokenKeeper } from "../auth/tokens.ts";
 import type { Clock } from "../base/clock.ts";
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
@@ -191,6 +192,7 @@ function makeDoor(options: ClientDoorOptions): Door {
     detached: new Detached({
       clock,
       sessionsMax: config.detachedMax,
+      canComeBack: ({ jid }) => canLogIn(jid.bare, accounts, log),
       onExpired: () => {
         stats.sessionsExpired += 1;
       },
@@ -386,6 +388,22 @@ class OpenDoor implements ClientDoor, Gate {
       for (const session of [...this.#door.sessions.all()]) session.sweep();
       this.#sweepLater();
     });
+  }
+}
+
+/** Whether the store tells enough of that user for a login. Never rejects. */
+async function canLogIn(
+  user: string,
+  accounts: Pick<Accounts, "credentials">,
+  log: Logger,
+): Promise<boolean> {
+  try {
+    await accounts.credentials(user);
+    return true;
+  } catch (error) {
+    if (error instanceof Unavailable) return false;
+    log.error({ err: error }, "cannot see whether clients can log in");
+    return true;
   }
 }
 
