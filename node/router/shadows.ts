@@ -237,6 +237,7 @@ export class Shadows implements Shadow {
 
   leaseRegained(): void {
     this.#mirror.leaseRegained();
+    this.#withheld.noDoubt();
     this.#doubtTimer?.cancel();
     this.#doubtTimer = undefined;
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { MovableSession } from "../session/contract.ts";
-import { WITHHELD_MS, Withheld } from "./withheld.ts";
+import { DOUBT_MAX_MS, WITHHELD_MS, Withheld } from "./withheld.ts";
 
 /** Its client is given `sent` stanzas in all. */
 function bench() {
@@ -96,6 +96,18 @@ test("a session in doubt goes on without a word after a while, and not at all if
   await Promise.resolve();
   withheld.end(elsewhere);
   expect([withheld.isInDoubt(elsewhere), told.wentOn]).toEqual([false, 0]);
+  clock.advance(DOUBT_MAX_MS - 1);
+  expect([withheld.isInDoubt(session), told.wentOn]).toEqual([true, 0]);
   clock.advance(WITHHELD_MS);
   expect([withheld.isInDoubt(session), told.wentOn]).toEqual([false, 1]);
+});
+
+test("nor is anybody in doubt once the lease is proven: what had been taken over is gone by then", () => {
+  const { clock, withheld, session, told } = bench();
+  told.sent = 1;
+  withheld.doubt(session, new Promise(() => {}));
+  withheld.noDoubt();
+  expect([withheld.isInDoubt(session), told.wentOn, told.out]).toEqual([false, 1, []]);
+  clock.advance(WITHHELD_MS);
+  expect(told.out).toEqual([Number.POSITIVE_INFINITY]);
 });

@@ -7,6 +7,8 @@ import type { MovableSession } from "../session/contract.ts";
 
 /** Many round trips between nodes that are busy; the repeats of a death within it are the price. */
 export const WITHHELD_MS = 1_000;
+/** So long for a session that may be another node's, unless this node's lease is proven before. */
+export const DOUBT_MAX_MS = 10_000;
 
 export class Withheld {
   readonly #clock: Clock;
@@ -16,6 +18,7 @@ export class Withheld {
   readonly #late = new Set<MovableSession>();
   /** Those of which it is not known whether they are this node's still. */
   readonly #inDoubt = new Set<MovableSession>();
+  #doubtUntilMs = 0;
   #timer: Timer | undefined;
   #dueMs = 0;
   #givenUp = 0;
@@ -55,6 +58,11 @@ export class Withheld {
     return this.#inDoubt.size > 0 && this.#inDoubt.has(session);
   }
 
+  /** The routes say that what is here still is this node's. */
+  noDoubt(): void {
+    for (const session of [...this.#inDoubt]) this.#isOurs(session);
+  }
+
   /** Its shadow says that it is not, or is silent. */
   #isOurs(session: MovableSession): void {
     if (this.#inDoubt.delete(session)) session.goOn();
@@ -67,6 +75,7 @@ export class Withheld {
    */
   doubt(session: MovableSession, settled: Promise<boolean>): void {
     this.#inDoubt.add(session);
+    this.#doubtUntilMs = this.#clock.monotonicMs() + DOUBT_MAX_MS;
     this.#late.delete(session);
     this.#sinceMs.delete(session);
     this.#begin(session);
@@ -103,6 +112,10 @@ export class Withheld {
         return;
       }
       this.#sinceMs.delete(session);
+      if (this.isInDoubt(session) && nowMs < this.#doubtUntilMs) {
+        this.#sinceMs.set(session, nowMs);
+        continue;
+      }
       this.#late.add(session);
       this.#givenUp += 1;
       session.letOut(Number.POSITIVE_INFINITY);
