@@ -39,6 +39,8 @@ export class Detached<S extends Expiring> {
   readonly #windows = new Map<S, Window>();
   #timer: Timer | undefined;
   #isStopped = false;
+  /** Nobody could come back when it was last seen. */
+  #isAway = false;
 
   constructor(options: DetachedOptions<S>) {
     this.#options = options;
@@ -81,11 +83,14 @@ export class Detached<S extends Expiring> {
     const nowMs = clock.monotonicMs();
     const due = [...this.#windows].filter(([one, { dueMs }]) => dueMs <= nowMs && !one.isClaimed);
     const [first] = due;
-    const isOver = first === undefined || (await canComeBack(first[0]));
+    const wasAway = this.#isAway;
+    if (first !== undefined) this.#isAway = !(await canComeBack(first[0]));
     for (const [session, window] of due) {
       if (this.#windows.get(session) !== window || session.isClaimed) continue;
-      if (isOver || window.lastMs <= nowMs) this.#end(session);
-      else this.#windows.set(session, { ...window, dueMs: nowMs + AGAIN_MS });
+      const isLast = window.lastMs <= nowMs;
+      if (isLast || !(this.#isAway || wasAway)) this.#end(session);
+      // They can again since a moment ago, and try now and then.
+      else if (!this.#isAway) this.#windows.set(session, { ...window, dueMs: nowMs + AGAIN_MS });
     }
     const isDone = this.#windows.size === 0 || this.#isStopped;
     this.#timer = isDone ? undefined : clock.after(TICK_MS, () => void this.#expire());
