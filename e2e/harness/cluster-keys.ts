@@ -6,11 +6,12 @@ export interface ClusterKeys {
   readonly incarnationOf: (name: string) => Promise<string>;
   /** How many routes lead to that incarnation. */
   readonly routesOf: (incarnation: string) => Promise<number>;
-  /** How many keys there are at all. */
+  /** How many keys there are, without notes of void copies that etcd removes by itself, within an hour. */
   readonly count: () => Promise<number>;
 }
 
 const DEADLINE_MS = 10_000;
+const NO_LEASE = "0";
 
 /** @param prefix all keys of the cluster start with it: "/zonda/<namespace>/<name>/" */
 export function clusterKeys(endpoint: string, prefix: string): ClusterKeys {
@@ -30,7 +31,10 @@ export function clusterKeys(endpoint: string, prefix: string): ClusterKeys {
       (await values<{ n: string }>("routes/")).filter(({ n }) => n === incarnation).length,
     count: async () => {
       await using client = opened(endpoint);
-      return await client.etcd.getAll().prefix(prefix).count();
+      const { kvs } = await client.etcd.getAll().prefix(prefix).exec();
+      const isPassing = ({ key, lease }: { readonly key: Buffer; readonly lease: string }) =>
+        key.toString().startsWith(`${prefix}void/`) && lease !== NO_LEASE;
+      return kvs.filter((one) => !isPassing(one)).length;
     },
   };
 }

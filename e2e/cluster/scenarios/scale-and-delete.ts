@@ -79,7 +79,7 @@ export function scaleAndDelete(scene: () => Scene): void {
       (await eventually("nothing left", 180, remaining, (names) => names.trim() === "")).trim(),
     ).toBe("");
     await eventually(
-      "no keys in etcd",
+      "no keys in etcd but those that lapse",
       30,
       () => scene().kube.etcdKeys(),
       (count) => count === 0,
