@@ -11,6 +11,7 @@ import type { ExitAnswer, Exits } from "./exits.ts";
 import type { Acceptance, Consignment } from "./hand-over.ts";
 import type { Origin } from "./origin.ts";
 import type { PassedOver } from "./passed-over.ts";
+import { keyOf } from "./passed-over.ts";
 import { chosenFor, elsewhere, select } from "./rules.ts";
 
 /** How often a node that gives no answer is asked for one recipient. */
@@ -332,8 +333,6 @@ class Rounds {
     return await (stamped ? routes.read(user) : routes.find(user, true));
   }
 }
-
-const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
 
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
 function consign(job: Job, again: boolean, several: boolean) {

@@ -208,4 +208,5 @@ export class PassedOver {
   }
 }
 
-const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
+/** A session as it is at one node: it may go on at another. */
+export const keyOf = ({ session, node }: Route): string => `${session} ${node}`;

@@ -263,7 +263,7 @@ export class Announcer {
   async again(session: ClientSession): Promise<void> {
     await session.moving;
     const { last, audience } = stateOf(session);
-    if (last === undefined || this.#host.sessions().get(session.jid.full) !== session) return;
+    if (last === undefined || !isHere(this.#host, session)) return;
     await this.#untold.tell(last, [session.jid.bare, ...audience], session.id);
   }
 
