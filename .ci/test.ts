@@ -8,6 +8,7 @@
 import { startApiServer } from "../e2e/harness/api-server.ts";
 import { startCassandra } from "../e2e/harness/cassandra.ts";
 import { startEtcd } from "../e2e/harness/etcd.ts";
+import { answerHelp } from "../e2e/harness/help.ts";
 import { runVitest } from "../e2e/harness/vitest.ts";
 import { runChecks } from "./check.ts";
 
@@ -34,6 +35,15 @@ async function startServers(): Promise<Servers> {
   };
 }
 
+answerHelp(`Usage: npm test -- [words and options of vitest]
+
+Runs the checks, then every test but those on Kubernetes (npm run e2e), with real etcd, Cassandra and a real API
+server, which it installs when missing, starts and stops.
+
+  npm test                      everything: about seven minutes, the first time more
+  npm test -- node/stores       only files whose path contains one of the words, no checks
+  npm test -- -t "resumes"      only tests whose name contains it
+`);
 const words = process.argv.slice(2);
 const failedChecks = words.length === 0 ? runChecks() : [];
 const servers = await startServers();

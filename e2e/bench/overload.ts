@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { answerHelp } from "../harness/help.ts";
 import { runProgram } from "../harness/lifetime.ts";
 import type { Counters, Order, Report } from "../load/contract.ts";
 import { startFleet } from "../load/fleet.ts";
@@ -24,6 +25,12 @@ const CALM_SECONDS = 10;
 const OVERLOAD_SECONDS = 30;
 const SETTLE_SECONDS_MAX = 120;
 const TIMES = 2;
+
+const USAGE = `Usage: npm run overload
+
+Measures what one node of this machine can do alone, then gives it twice the messages and twice the logins of
+that, draws docs/overload.svg, and fails when a message that was written has not arrived in the end.
+`;
 
 const SETTINGS: Settings = {
   ...{ sessions: SESSIONS, idleSessions: 0, idleSeconds: 0, seconds: PROBE_SECONDS, rate: 0 },
@@ -206,6 +213,7 @@ async function play(loads: Loads): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  answerHelp(USAGE);
   parseArgs({ options: {} });
   const size = { users: SESSIONS + VISITORS, contacts: 6 };
   const base = { name: "zonda", sheet: new Sheet(), settings: SETTINGS, archive: false } as const;

@@ -13,6 +13,7 @@ import { readDialogues } from "../harness/dialogue-files.ts";
 import type { Dialogue } from "../harness/dialogue-parser.ts";
 import { runDialogue } from "../harness/dialogue-runner.ts";
 import type { DialogueServer } from "../harness/dialogue-scene.ts";
+import { answerHelp } from "../harness/help.ts";
 import { runProgram } from "../harness/lifetime.ts";
 import { DOMAIN } from "../harness/peers/contract.ts";
 import { startEjabberd } from "../harness/peers/ejabberd.ts";
@@ -22,6 +23,15 @@ import { scratch } from "../harness/scratch.ts";
 
 const PEERS = { ejabberd: startEjabberd, prosody: startProsody } as const;
 type PeerName = keyof typeof PEERS;
+
+const USAGE = `Usage: npm run oracle -- [--only NAME | --show NAME]
+
+Runs the dialogues against Debian's ejabberd and Prosody (unpacked, not installed), which takes about four
+minutes, and fails on a difference that docs/differences.md does not know, or knows and is gone.
+
+  --only NAME   only dialogues whose path contains NAME: messages, roster/versioning
+  --show NAME   the same, with all that was on the wire
+`;
 
 /** What neither has, in Debian's version and without modules of others. */
 const ABSENT = /XEP-0(050|133|357|386|388|474|478|480|484)\b/;
@@ -114,6 +124,7 @@ const brief = (report: string): string =>
     .join("\n    ") ?? report;
 
 async function main(): Promise<void> {
+  answerHelp(USAGE);
   const { values } = parseArgs({ options: { show: { type: "string" }, only: { type: "string" } } });
   const all = await readDialogues(import.meta.dirname);
   const wanted = values.show ?? values.only;

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import type { Place } from "./environment-variables.ts";
+import { answerHelp } from "./help.ts";
 import { endAll } from "./lifetime.ts";
 import { installOperator } from "./operator-install.ts";
 import type { OwnEnvironment } from "./own-environment.ts";
@@ -84,6 +85,12 @@ Ctrl-C ends it.
   setInterval(() => undefined, 1 << 30); // Until then.
 }
 
+answerHelp(`Usage: npm run kube
+
+Brings up a real Kubernetes on this machine (as root), with etcd, Cassandra, the operator and an example
+XmppCluster, says how to look at it, and leaves it running until Ctrl-C. The first time it builds what it
+needs, in about ten minutes.
+`);
 try {
   await main();
 } catch (error) {
