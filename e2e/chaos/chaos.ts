@@ -30,7 +30,8 @@ clients chat, breaks things, and says what became of every message.
   --seed S          what goes wrong follows from it; the clock if left out
   --minutes M       how long things go wrong (2)
   --nodes N         nodes (5)
-  --clients N       clients (2000), in pairs
+  --clients N       clients (2000), of people in pairs
+  --devices N       clients of one person (1)
   --rate N          messages a second, all together (200)
   --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
   --logs DIR        what the nodes log and what the clients see is written there
@@ -53,6 +54,7 @@ interface Wish {
   readonly minutes: number;
   readonly nodes: number;
   readonly clients: number;
+  readonly devices: number;
   readonly rate: number;
   readonly faults: readonly FaultKind[];
   readonly logs: string | undefined;
@@ -65,6 +67,7 @@ function readWish(): Wish | undefined {
       minutes: { type: "string", default: "2" },
       nodes: { type: "string", default: "5" },
       clients: { type: "string", default: "2000" },
+      devices: { type: "string", default: "1" },
       rate: { type: "string", default: "200" },
       faults: { type: "string", default: FAULT_KINDS.join(",") },
       logs: { type: "string" },
@@ -72,7 +75,8 @@ function readWish(): Wish | undefined {
     },
   });
   if (values.help) return undefined;
-  const number = (name: "minutes" | "nodes" | "clients" | "rate", least: number, most: number) => {
+  type Counted = "minutes" | "nodes" | "clients" | "devices" | "rate";
+  const number = (name: Counted, least: number, most: number) => {
     const value = Number(values[name]);
     if (value >= least && value <= most) return value;
     throw new Error(`Cannot use --${name} ${values[name]}: give a number from ${least} to ${most}`);
@@ -85,6 +89,7 @@ function readWish(): Wish | undefined {
     minutes: number("minutes", 0, 600),
     nodes: number("nodes", 2, 20),
     clients: number("clients", 4, 15_000),
+    devices: number("devices", 1, 8),
     rate: number("rate", 0, 20_000),
     faults,
     logs: values.logs,
@@ -170,7 +175,7 @@ async function play(wish: Wish): Promise<Findings> {
   const cluster = await raise(wish, disk);
   const stage = new Stage(cluster, disk);
   const ledger = new Ledger();
-  const town = new Town(wish.clients, {
+  const town = new Town(wish.clients, wish.devices, {
     ledger,
     ports: () => stage.ports,
     nowMs: () => performance.now(),

@@ -33,6 +33,8 @@ export interface World {
 export interface Person {
   readonly name: string;
   readonly contact: string;
+  /** Empty for a person's only one. */
+  readonly device: string;
 }
 
 type Stage = "connecting" | "login" | "bind" | "enable" | "roster" | "online" | "away" | "left";
@@ -45,6 +47,7 @@ interface Sent {
 export class ChaosClient {
   readonly name: string;
   readonly #contact: string;
+  readonly #device: string;
   readonly #world: World;
   #socket: Socket | undefined;
   #framer = new LoadFramer();
@@ -76,9 +79,10 @@ export class ChaosClient {
   #failures = 0;
   lastFault = "";
 
-  constructor({ name, contact }: Person, world: World) {
+  constructor({ name, contact, device }: Person, world: World) {
     this.name = name;
     this.#contact = contact;
+    this.#device = device;
     this.#world = world;
     this.#awaySinceMs = world.nowMs();
   }
@@ -107,7 +111,9 @@ export class ChaosClient {
   }
 
   write(): void {
-    const id = this.#world.ledger.write(this.name, this.#contact, this.#world.nowMs());
+    const { ledger } = this.#world;
+    const writer = `${this.name}${this.#device}`;
+    const id = ledger.write(writer, this.#contact, this.#world.nowMs());
     const to = `${this.#contact}@${DOMAIN}`;
     this.#send(id, `<message type='chat' to='${to}' id='${id}'><body>${id}</body></message>`);
   }
@@ -245,7 +251,7 @@ export class ChaosClient {
     }
     this.#note(`got ${id}, ${this.#received}`);
     this.#unconfirmed.push(id);
-    this.#world.ledger.arrive(id, this.#world.nowMs());
+    this.#world.ledger.arrive(id, this.#world.nowMs(), this.#device);
   }
 
   /** The server has answered what came behind our word that we have so many. */
@@ -256,7 +262,7 @@ export class ChaosClient {
   }
 
   #note(what: string): void {
-    this.#world.note(this.name, what);
+    this.#world.note(`${this.name}${this.#device}`, what);
   }
 
   #onPresence(text: string): void {

@@ -65,3 +65,15 @@ test("a letter that comes back to its sender is neither delivered nor lost", () 
   expect(ledger.underWay).toBe(0);
   expect(ledger.verdict()).toMatchObject({ delivered: 1, returned: 1, lost: [] });
 });
+
+test("each device may have a letter once and in order, and one must have it", () => {
+  const { ledger, ids } = ledgerOf(3);
+  for (const id of ids) ledger.arrive(id, 1, "/phone");
+  for (const number of [2, 1, 1]) ledger.arrive(`a.b.${number}`, 2, "/desk");
+  expect(ledger.verdict()).toMatchObject({
+    delivered: 3,
+    lost: [],
+    repeated: ["a.b.1"],
+    outOfOrder: ["a.b.1"],
+  });
+});

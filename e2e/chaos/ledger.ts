@@ -1,4 +1,7 @@
-/** Who said what to whom, and what became of it. Pure: the verdict of a run is computed here. */
+/**
+ * Who said what to whom, and what became of it. Pure: the verdict of a run is computed here. Where
+ * people have several devices, each may have a letter, once and in order; one of them must.
+ */
 
 export interface Letter {
   readonly from: string;
@@ -13,8 +16,10 @@ export interface Letter {
   isReturned: boolean;
   /** How often the recipient had it and could not resume, before the server can know: as above. */
   expectedAgain: number;
-  /** When it arrived, each time. */
-  readonly arrivedMs: number[];
+  /** When it first arrived anywhere. */
+  arrivedMs: number | undefined;
+  /** How often it arrived, by device. */
+  readonly times: Map<string, number>;
 }
 
 export interface Verdict {
@@ -39,7 +44,7 @@ export const letterId = ({ from, to, number }: Pick<Letter, "from" | "to" | "num
 export class Ledger {
   readonly #letters = new Map<string, Letter>();
   readonly #numbers = new Map<string, number>();
-  /** The order of first arrivals, by pair. */
+  /** The order of first arrivals, by pair and device. */
   readonly #arrivals = new Map<string, Letter[]>();
 
   /** Letters that are acknowledged and have not arrived, nor come back. */
@@ -63,7 +68,7 @@ export class Ledger {
     const id = `${pair}.${number}`;
     const letter = { from, to, number, sentMs: nowMs };
     const fresh = { isAcknowledged: false, sentAnew: 0, expectedAgain: 0, isReturned: false };
-    this.#letters.set(id, { ...letter, ...fresh, arrivedMs: [] });
+    this.#letters.set(id, { ...letter, ...fresh, arrivedMs: undefined, times: new Map() });
     return id;
   }
 
@@ -87,12 +92,15 @@ export class Ledger {
     if (letter !== undefined) letter.expectedAgain += 1;
   }
 
-  arrive(id: string, nowMs: number): void {
+  /** @param device of the recipient */
+  arrive(id: string, nowMs: number, device = ""): void {
     const letter = this.#letters.get(id);
     if (letter === undefined) return;
-    letter.arrivedMs.push(nowMs);
-    if (letter.arrivedMs.length > 1) return;
-    const pair = `${letter.from}.${letter.to}`;
+    letter.arrivedMs ??= nowMs;
+    const times = (letter.times.get(device) ?? 0) + 1;
+    letter.times.set(device, times);
+    if (times > 1) return;
+    const pair = `${letter.from}.${letter.to}${device}`;
     const arrivals = this.#arrivals.get(pair);
     if (arrivals === undefined) this.#arrivals.set(pair, [letter]);
     else arrivals.push(letter);
@@ -100,15 +108,14 @@ export class Ledger {
 
   verdict(): Verdict {
     const all = [...this.#letters.values()];
-    const arrived = all.filter(({ arrivedMs }) => arrivedMs.length > 0);
-    const twice = arrived.filter(({ arrivedMs }) => arrivedMs.length > 1);
-    const delays = arrived.map(({ arrivedMs, sentMs }) => (arrivedMs[0] as number) - sentMs);
+    const arrived = all.filter(hasArrived);
+    const twice = arrived.filter((letter) => mostOf(letter) > 1);
+    const delays = arrived.map(({ arrivedMs = 0, sentMs }) => arrivedMs - sentMs);
     return {
       sent: all.length,
       acknowledged: all.filter(({ isAcknowledged }) => isAcknowledged).length,
       delivered: arrived.length,
-      returned: all.filter(({ isReturned, arrivedMs }) => isReturned && arrivedMs.length === 0)
-        .length,
+      returned: all.filter((letter) => letter.isReturned && !hasArrived(letter)).length,
       lost: all.filter(isMissing).map(letterId),
       repeated: twice.filter((letter) => !isOnlyAgain(letter)).map(letterId),
       again: twice.filter(isOnlyAgain).map(letterId),
@@ -118,11 +125,16 @@ export class Ledger {
   }
 }
 
-const isOnlyAgain = ({ sentAnew, expectedAgain, arrivedMs }: Letter): boolean =>
-  arrivedMs.length <= 1 + sentAnew + expectedAgain;
+const hasArrived = ({ arrivedMs }: Letter): boolean => arrivedMs !== undefined;
 
-const isMissing = ({ isAcknowledged, isReturned, arrivedMs }: Letter): boolean =>
-  isAcknowledged && !isReturned && arrivedMs.length === 0;
+/** How often the device had it that had it most often. */
+const mostOf = ({ times }: Letter): number => Math.max(0, ...times.values());
+
+const isOnlyAgain = (letter: Letter): boolean =>
+  mostOf(letter) <= 1 + letter.sentAnew + letter.expectedAgain;
+
+const isMissing = (letter: Letter): boolean =>
+  letter.isAcknowledged && !letter.isReturned && !hasArrived(letter);
 
 /** Letters that came behind a later one of the same pair, though neither was sent anew. */
 function overtaken(arrivals: readonly Letter[]): readonly string[] {

@@ -1,4 +1,4 @@
-/** Everybody who chats, in pairs: they come, write to each other, and in the end some leave. */
+/** Everybody who chats, in pairs of people: they come, write to each other, and in the end some leave. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { World } from "./client.ts";
 import { ChaosClient } from "./client.ts";
@@ -11,19 +11,23 @@ const SUBSCRIBE_MS = 5_000;
 const PROGRESS_MS = 5_000;
 
 export class Town {
+  /** A client for each device of theirs. */
   readonly people: readonly ChaosClient[];
+  readonly #devices: number;
   readonly #world: World;
   #ticker: NodeJS.Timeout | undefined;
   #writer: NodeJS.Timeout | undefined;
 
-  /** @param count of people; rounded down to pairs */
-  constructor(count: number, world: World) {
+  /** @param clients so many; rounded down to pairs of people with so many devices each */
+  constructor(clients: number, devices: number, world: World) {
     this.#world = world;
-    const nameOf = (index: number) => `p${index}`;
-    this.people = Array.from(
-      { length: count - (count % 2) },
-      (_, index) => new ChaosClient({ name: nameOf(index), contact: nameOf(index ^ 1) }, world),
-    );
+    this.#devices = devices;
+    const pairs = Math.floor(clients / devices / 2);
+    this.people = Array.from({ length: pairs * 2 * devices }, (_, index) => {
+      const person = Math.floor(index / devices);
+      const device = devices === 1 ? "" : `/${index % devices}`;
+      return new ChaosClient({ name: `p${person}`, contact: `p${person ^ 1}`, device }, world);
+    });
   }
 
   get online(): number {
@@ -68,7 +72,7 @@ export class Town {
 
   /** Those who see nobody but themselves. */
   get #lonely(): readonly ChaosClient[] {
-    return this.people.filter(({ seen }) => seen.size < 2);
+    return this.people.filter(({ seen }) => new Set([...seen.keys()].map(userOf)).size < 2);
   }
 
   /** Letters a second, by people drawn at random, until `rest`. */
@@ -108,7 +112,7 @@ export class Town {
   async ghosts(patienceMs: number): Promise<readonly string[]> {
     const gone = new Set<string>();
     for (const [index, one] of this.people.entries()) {
-      if (index % 4 !== 0) continue;
+      if (Math.floor(index / this.#devices) % 4 !== 0) continue;
       one.leave();
       gone.add(one.name);
     }
@@ -126,11 +130,11 @@ export class Town {
       if (gone.has(one.name)) continue;
       const available = new Map<string, string[]>();
       for (const [full, isAvailable] of one.seen) {
-        const name = full.slice(0, full.indexOf("@"));
+        const name = userOf(full);
         if (isAvailable) available.set(name, [...(available.get(name) ?? []), full]);
       }
       for (const [name, addresses] of available) {
-        const most = gone.has(name) ? 0 : 1;
+        const most = gone.has(name) ? 0 : this.#devices;
         if (addresses.length > most) found.push(`${one.name} sees ${addresses.join(" and ")}`);
       }
     }
@@ -143,3 +147,5 @@ export class Town {
     for (const one of this.people) one.leave();
   }
 }
+
+const userOf = (full: string): string => full.slice(0, full.indexOf("@"));

@@ -1,4 +1,5 @@
 /** The sender's side: the decisions on one session's stanzas are made one after another. */
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -10,6 +11,7 @@ import type { Line } from "./line.ts";
 import type { Origin } from "./origin.ts";
 import type { Shadows } from "./shadows.ts";
 import type { Stages, Verdict } from "./stages.ts";
+import { CONSUME } from "./stages.ts";
 
 interface SenderState extends Peer {
   /** Settles when the decision on the last one is made; undefined when all are. Never rejects. */
@@ -94,16 +96,23 @@ export class Senders {
     try {
       const verdict = this.#parts.stages.outbound(envelope, session, origin);
       return verdict instanceof Promise
-        ? verdict.catch((error: unknown) => this.#failed(error))
+        ? verdict.catch((error: unknown) => this.#failed(envelope, error))
         : verdict;
     } catch (error) {
-      return this.#failed(error);
+      return this.#failed(envelope, error);
     }
   }
 
-  #failed(error: unknown): Verdict {
-    this.#parts.counters.failures += 1;
-    this.#parts.log.error({ err: error }, "cannot handle stanza on its sender's side");
+  #failed(envelope: Envelope, error: unknown): Verdict {
+    const { counters, log, line } = this.#parts;
+    counters.failures += 1;
+    if (error instanceof Unavailable) {
+      log.warn({ err: error }, "cannot handle stanza on its sender's side for now");
+      // Presence, too: who wanted to see somebody would believe that they are asked.
+      line.reject(envelope, "resource-constraint");
+      return CONSUME;
+    }
+    log.error({ err: error }, "cannot handle stanza on its sender's side");
     return { kind: "bounce", condition: "internal-server-error" };
   }
 

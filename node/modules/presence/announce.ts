@@ -2,6 +2,8 @@
  * The sender's side of RFC 6121, section 4: initial presence, changes, the end. Runs on the node of
  * the session, in the order of its stanzas.
  */
+import { pause } from "../../base/clock.ts";
+import { Unavailable } from "../../base/errors.ts";
 import { envelopeOf, templateOf } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
@@ -20,9 +22,12 @@ import type {
 import { CONSUME, consume } from "../contract.ts";
 import { asNews } from "./news.ts";
 import type { PresenceState } from "./state.ts";
-import { isHere, setAudience, stateOf } from "./state.ts";
+import { isHere, setAudience, stateOf, tellCopy } from "./state.ts";
 import type { Untold } from "./untold.ts";
 import { gone, probeOf } from "./untold.ts";
+
+/** Presence that could not be published is tried again after this. */
+const RETRY_MS = 1_000;
 
 export interface Limits {
   /** Addresses with directed presence that one session may have. */
@@ -91,37 +96,77 @@ export class Announcer {
   }
 
   /**
-   * Presence without `to` and without a type. Resolves when it is decided and on its way; accepted
-   * when the others have it.
+   * Presence without `to`: available, or not. Resolves when it is decided and on its way; accepted
+   * when the others have it. While etcd or the store is away it is kept, and goes along with the
+   * session: a client that has said that it is there does not say so again.
    */
-  async available(session: ClientSession, envelope: Envelope): Promise<Verdict> {
-    const { router } = this.#host;
+  async said(session: ClientSession, envelope: Envelope): Promise<Verdict> {
+    const { log } = this.#host;
     const state = stateOf(session);
+    state.wished = envelope;
+    try {
+      return envelope.type === "available"
+        ? await this.#available(session, state, envelope)
+        : await this.#unavailable(session, state, envelope);
+    } catch (error) {
+      if (error instanceof Unavailable) {
+        log.warn({ err: error }, "cannot publish presence yet");
+        void this.#sayAgain(session, envelope);
+      } else {
+        log.error({ err: error }, "cannot publish presence");
+        session.close("internal-server-error", "Presence could not be published");
+      }
+      return CONSUME;
+    }
+  }
+
+  /** Unless it has ended, or said something else meanwhile. Never rejects. */
+  async #sayAgain(session: ClientSession, wished: Envelope): Promise<void> {
+    const { clock, router } = this.#host;
+    await pause(clock, RETRY_MS);
+    await session.moving;
+    if (!this.#isWished(session, wished)) return;
+    await this.said(session, wished);
+    if (!this.#isWished(session, wished)) tellCopy(router, session);
+  }
+
+  #isWished(session: ClientSession, presence: Envelope): boolean {
+    return isHere(this.#host, session) && stateOf(session).wished === presence;
+  }
+
+  async #available(
+    session: ClientSession,
+    state: PresenceState,
+    envelope: Envelope,
+  ): Promise<Verdict> {
+    const { router } = this.#host;
     const isInitial = state.last === undefined;
     const priority = priorityIn(envelope) ?? 0; // Another is not accepted.
     const { route } = session;
-    const isArriving = priority >= 0 && !(route.available && route.priority >= 0);
-    if (isArriving) await router.tell("arriving", session);
+    if (priority >= 0 && !(route.available && route.priority >= 0)) {
+      state.isArriving = true;
+      await router.tell("arriving", session);
+    }
     const decorated = this.decorated(session, envelope);
     const template = templateOf(decorated instanceof Promise ? await decorated : decorated);
-    try {
-      if (isInitial) state.changes = new Map();
-      await router.publish(session, true, priority);
-      const roster = isInitial ? await this.#readAll(session) : undefined;
-      // It has ended meanwhile: who saw it has been told so, and nobody would tell the others.
-      if (!isHere(this.#host, session)) return CONSUME;
-      state.last = template;
-      const told = this.#tell(session, state, template, roster);
-      if (isArriving) void this.#arrived(session);
-      return consume(told);
-    } catch (error) {
-      // Nobody would find this client, or be found by it: it does better on another connection.
-      this.#host.log.warn({ err: error }, "cannot publish presence");
-      session.close("internal-server-error", "Presence could not be published");
-      return CONSUME;
-    } finally {
-      state.changes = undefined;
-    }
+    if (isInitial) state.changes ??= new Map();
+    await router.publish(session, true, priority);
+    const roster = isInitial ? await this.#readAll(session) : undefined;
+    // If it has ended, who saw it has been told so, and nobody would tell the others.
+    if (!this.#isWished(session, envelope)) return CONSUME;
+    state.last = template;
+    const told = this.#tell(session, state, template, roster);
+    this.#settle(session, state);
+    return consume(told);
+  }
+
+  /** What it wished is so. */
+  #settle(session: ClientSession, state: PresenceState): void {
+    state.wished = undefined;
+    state.changes = undefined;
+    if (!state.isArriving) return;
+    state.isArriving = false;
+    void this.#arrived(session);
   }
 
   /** What decides who sees this session: its user's roster and list of blocked addresses. */
@@ -185,12 +230,16 @@ export class Announcer {
     return this.#untold.tell(probeOf(session, this.#host.router.nowMs()), users, session.id);
   }
 
-  /** Presence without `to` of type "unavailable". */
-  async unavailable(session: ClientSession, envelope: Envelope): Promise<Verdict> {
-    const state = stateOf(session);
+  async #unavailable(
+    session: ClientSession,
+    state: PresenceState,
+    envelope: Envelope,
+  ): Promise<Verdict> {
+    await this.#host.router.publish(session, false, 0);
+    if (!this.#isWished(session, envelope)) return CONSUME;
+    this.#settle(session, state);
     // 4.6.3: who only showed himself to some takes that back in the same way.
     if (state.last === undefined && state.directed === undefined) return CONSUME;
-    if (state.last !== undefined) await this.#host.router.publish(session, false, 0);
     return consume(this.#leave(session, state, templateOf(envelope)));
   }
 
@@ -251,7 +300,8 @@ export class Announcer {
 
   /** It goes on at this node: where it is seen, that is noted, and it is shown if it is not seen. */
   async moved(session: ClientSession): Promise<void> {
-    const { last, audience } = stateOf(session);
+    const { last, audience, wished } = stateOf(session);
+    if (wished !== undefined) void this.#sayAgain(session, wished);
     if (last === undefined) return;
     const isUser = (contact: string) => !components.includes(Jid.prepared(contact).domain);
     const { components } = this.#host;

@@ -192,3 +192,20 @@ test("whom a client was shown just before its node died is known to the node tha
     .flatMap(({ kit }) => kit.door.sessions.get(JULIET) ?? []);
   expect(sessions.map((one) => knownState(one)?.seen?.get(nurse.address))).toEqual(["node-3"]);
 });
+
+test("presence that waits for the store goes along when its node dies, and is shown then", async () => {
+  const { cluster, clock, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.stores.befriend("nurse@localhost", "romeo@localhost");
+  const nurse = await cluster.bound(1, "nurse");
+  cluster.stores.fail("rosters", new Unavailable("store-timeout", "Cannot read: no answer"));
+  nurse.client.send("<presence/>");
+  await passTime(cluster, clock, 2_000);
+  cluster.kill(1);
+  nurse.client.destroy();
+  cluster.expire(1);
+  await passTime(cluster, clock, GRACE_MS + 1_000);
+  cluster.stores.fail("rosters", undefined);
+  await passTime(cluster, clock, 2_000);
+  expect(await heard()).toContain(`available ${nurse.address}`);
+});

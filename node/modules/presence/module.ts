@@ -66,9 +66,8 @@ export const presence = defineModule({
     const sightings = new Sightings(host, { roster, announcer }, limits);
     const arrivals = new PresenceArrivals(host, roster, { announcer, sightings, untold });
     const own = (envelope: Envelope, sender: ClientSession) => {
-      if (envelope.type === "available") return announcer.available(sender, envelope);
-      if (envelope.type === "unavailable") return announcer.unavailable(sender, envelope);
-      return CONSUME;
+      const isPresence = envelope.type === "available" || envelope.type === "unavailable";
+      return isPresence ? announcer.said(sender, envelope) : CONSUME;
     };
     /** Directed presence goes its way as it is, or as others want it. */
     const directed = (envelope: Envelope, sender: ClientSession) => {

@@ -343,15 +343,6 @@ test("a node taken for dead that comes back shows its sessions again", async () 
   expect(one(romeo, "presence").getChildText("show")).toBe("away");
 });
 
-test("presence that cannot be published ends the session, so that the client tries elsewhere", async () => {
-  const cluster = newCluster(1);
-  const first = cluster.node(0);
-  const romeo = await first.login(`${ROMEO}/orchard`);
-  cluster.shared.isAway = true;
-  await first.send(romeo, "<presence/>");
-  expect(romeo.closedWith).toBe("internal-server-error");
-});
-
 test("a priority that is none is refused, and changes nothing", async () => {
   const cluster = newCluster(1);
   const first = cluster.node(0);

@@ -8,6 +8,10 @@ const KEY = "presence";
 export interface PresenceState {
   /** The last available presence, as a template; undefined while unavailable. */
   last: Envelope | undefined;
+  /** What its client said last, until that is published: etcd or the store may be away. */
+  wished: Envelope | undefined;
+  /** Messages for it wait until its presence is published. */
+  isArriving: boolean;
   /** Accounts that see this session, by bare address: who was told, and must hear of the end. */
   audience: Set<string>;
   /** Addresses that got directed presence and are not in the audience (RFC 6121, 4.6). */
@@ -22,6 +26,8 @@ export interface PresenceState {
 
 const newState = (): PresenceState => ({
   last: undefined,
+  wished: undefined,
+  isArriving: false,
   audience: new Set(),
   directed: undefined,
   seen: undefined,
@@ -67,11 +73,22 @@ export function setAudience(
   applyChange(state, change);
 }
 
+/** All of it may be another than its copy knows, though its client has sent nothing. */
+export function tellCopy(router: Following, session: ClientSession): void {
+  const change: Change = { all: saidOf(stateOf(session)) };
+  router.stateChanged(session, KEY, change);
+}
+
 type Change =
+  | { readonly all: Said }
   | { readonly seen: string; readonly node: string | undefined }
   | { readonly audience: string; readonly sees: boolean };
 
 function applyChange(state: PresenceState, change: Change): void {
+  if ("all" in change) {
+    Object.assign(state, stateFrom(change.all));
+    return;
+  }
   if ("audience" in change) {
     if (change.sees) state.audience.add(change.audience);
     else state.audience.delete(change.audience);
@@ -95,30 +112,44 @@ export const isHere = ({ sessions }: Pick<Host, "sessions">, session: ClientSess
 
 interface Said {
   readonly last?: string;
+  readonly wished?: string;
   readonly audience: readonly string[];
   readonly directed?: readonly string[];
   readonly seen?: readonly (readonly [string, string])[];
   readonly isUnsure?: boolean;
 }
 
-/** Who saw the session, and whom it saw: both go on seeing each other. */
-export const carriedPresence = carried<PresenceState>(
-  KEY,
-  ({ last, audience, directed, seen, isUnsure }): Said => ({
-    ...(last && { last: encodeEnvelope(last).toString("base64") }),
+const written = (presence: Envelope): string => encodeEnvelope(presence).toString("base64");
+const read = (presence: string | undefined): Envelope | undefined =>
+  presence === undefined ? undefined : decodeEnvelope(Buffer.from(presence, "base64"));
+
+const saidOf = (state: PresenceState): Said => {
+  const { last, wished, audience, directed, seen, isUnsure } = state;
+  return {
+    ...(last && { last: written(last) }),
+    ...(wished && { wished: written(wished) }),
     audience: [...audience],
     ...(directed && { directed: [...directed] }),
     ...(seen && { seen: [...seen] }),
     ...(isUnsure && { isUnsure }),
-  }),
-  ({ last, audience, directed, seen, isUnsure = false }: Said) => ({
-    last: last === undefined ? undefined : decodeEnvelope(Buffer.from(last, "base64")),
-    audience: new Set(audience),
-    directed: directed && new Set(directed),
-    seen: seen && new Map(seen),
-    isUnsure,
-    changes: undefined,
-  }),
+  };
+};
+
+const stateFrom = (said: Said): PresenceState => ({
+  ...newState(),
+  last: read(said.last),
+  wished: read(said.wished),
+  audience: new Set(said.audience),
+  directed: said.directed && new Set(said.directed),
+  seen: said.seen && new Map(said.seen),
+  isUnsure: said.isUnsure ?? false,
+});
+
+/** Who saw the session, and whom it saw: both go on seeing each other. */
+export const carriedPresence = carried<PresenceState>(
+  KEY,
+  saidOf,
+  stateFrom,
   (state = newState(), change: Change) => {
     applyChange(state, change);
     return state;

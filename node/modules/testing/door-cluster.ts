@@ -147,13 +147,19 @@ export class DoorCluster implements AsyncDisposable {
 
   /** A client that is online, with a session that it can resume. */
   async online(index: number, name: string, resource = "device"): Promise<Resumable> {
+    const bound = await this.bound(index, name, resource);
+    bound.client.send("<presence/>");
+    await bound.client.read(/<presence[^>]*>/);
+    return bound;
+  }
+
+  /** The same before its first presence. */
+  async bound(index: number, name: string, resource = "device"): Promise<Resumable> {
     const client = await this.authenticated(index, name);
     await client.bind(resource);
     client.send(`<enable xmlns='${ACKS}' resume='true'/>`);
     const enabled = await client.read(/<enabled[^>]*>/);
     const id = / id='([^']*)'/.exec(enabled)?.[1] ?? "";
-    client.send("<presence/>");
-    await client.read(/<presence[^>]*>/);
     return { client, id, address: `${name}@localhost/${resource}` };
   }
 

@@ -78,6 +78,11 @@ export class MemoryStores {
       await wait();
       return result;
     };
+    const roster = <T>(work: () => T) =>
+      later(() => {
+        this.#failIf("rosters");
+        return work();
+      });
     return {
       accounts: {
         create: (user, credentials) =>
@@ -110,15 +115,11 @@ export class MemoryStores {
         list: (domain) => this.#list(domain),
       },
       rosters: {
-        load: (user) =>
-          later(() => {
-            this.#failIf("rosters");
-            return this.#load(user);
-          }),
-        item: (user, contact) => later(() => this.rosters.get(user)?.get(contact)),
-        update: (user, contact, patch) => later(() => this.#patch(user, contact, patch)),
+        load: (user) => roster(() => this.#load(user)),
+        item: (user, contact) => roster(() => this.rosters.get(user)?.get(contact)),
+        update: (user, contact, patch) => roster(() => this.#patch(user, contact, patch)),
         remove: (user, contact) =>
-          later(() => {
+          roster(() => {
             this.rosters.get(user)?.delete(contact);
             return this.#newVersion(user);
           }),
