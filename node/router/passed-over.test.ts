@@ -57,6 +57,19 @@ describe("what sessions were passed over for", () => {
     expect(of("juliet", "s", "a")).toEqual([one]);
   });
 
+  test("is not for those that a node has when it goes once more: it was back between", () => {
+    const { passedOver, add, of } = open();
+    const [one, two] = [job("juliet"), job("juliet")];
+    passedOver.nodeLapsed("a");
+    add(one);
+    passedOver.nodeDown("a");
+    expect(of("juliet", "s1", "a")).toEqual([one]);
+    passedOver.nodeUp("a");
+    passedOver.nodeLapsed("a");
+    add(two);
+    expect(of("juliet", "s2", "a")).toEqual([two]);
+  });
+
   test("is also for those of nodes that died before this one was there, for a minute", () => {
     const { clock, passedOver, add, of } = open();
     passedOver.begin();

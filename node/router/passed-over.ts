@@ -92,6 +92,8 @@ export class PassedOver {
   }
 
   nodeLapsed(node: string): void {
+    // It was there since: what was passed over before that is nothing to the sessions it has now.
+    if (!this.#nodes.has(node)) this.#forget(node);
     this.#seen.set(node, true);
     this.#stopTimer(node);
     this.#nodes = new Set([...this.#nodes, node]);
@@ -109,8 +111,13 @@ export class PassedOver {
   nodeUp(node: string): void {
     this.#seen.set(node, true);
     this.#stopTimer(node);
-    if (this.#nodes.has(node))
-      this.#nodes = new Set([...this.#nodes].filter((one) => one !== node));
+    if (this.#nodes.has(node)) this.#nodes = without(this.#nodes, node);
+  }
+
+  #forget(node: string): void {
+    for (const entry of this.#all.values()) {
+      if (entry.nodes.has(node)) entry.nodes = without(entry.nodes, node);
+    }
   }
 
   #stopTimer(node: string): void {
@@ -207,6 +214,9 @@ export class PassedOver {
     this.#sweep = isLeft ? clock.after(SWEEP_MS, () => this.#expire()) : undefined;
   }
 }
+
+const without = (nodes: ReadonlySet<string>, node: string): ReadonlySet<string> =>
+  new Set([...nodes].filter((one) => one !== node));
 
 /** A session as it is at one node: it may go on at another. */
 export const keyOf = ({ session, node }: Route): string => `${session} ${node}`;
