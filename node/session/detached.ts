@@ -1,6 +1,7 @@
 /**
  * Sessions whose stream broke and whose clients may still come back: one timer for all of them. While
- * nobody can log in, because the store does not answer, no window ends: no client could have come back.
+ * nobody can log in, because the store does not answer or this node has no lease, no window ends: no client
+ * could have come back.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 
@@ -27,7 +28,7 @@ interface Window {
 export interface DetachedOptions<S> {
   readonly clock: Clock;
   readonly sessionsMax: number;
-  /** Whether the client of that session, and so any, could log in now. Never rejects. */
+  /** Whether the client of that session, and so any, could come back here now. Never rejects. */
   readonly canComeBack: (session: S) => Promise<boolean>;
   /** Told of each session that nobody came back to. */
   readonly onExpired: () => void;

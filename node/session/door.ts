@@ -192,7 +192,9 @@ function makeDoor(options: ClientDoorOptions): Door {
     detached: new Detached({
       clock,
       sessionsMax: config.detachedMax,
-      canComeBack: ({ jid }) => canLogIn(jid.bare, accounts, log),
+      // It may be another node's, while this one has no lease.
+      canComeBack: async ({ jid }) =>
+        (await canLogIn(jid.bare, accounts, log)) && options.routes.holdsLease,
       onExpired: () => {
         stats.sessionsExpired += 1;
       },

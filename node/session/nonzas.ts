@@ -1,5 +1,6 @@
 /** What XEP-0198 says beside the stanzas. */
 import { NS_ACKS, NS_STANZA_ERROR } from "../stream/namespaces.ts";
+import type { ParsedStanza } from "../xml/contract.ts";
 import { escapeAttribute } from "../xml/write.ts";
 
 export const REQUEST = Buffer.from(`<r xmlns='${NS_ACKS}'/>`);
@@ -31,6 +32,10 @@ export function acksFailed(condition: string, h?: number): Buffer {
   const reason = `<${condition} xmlns='${NS_STANZA_ERROR}'/>`;
   return Buffer.from(`<failed xmlns='${NS_ACKS}'${count}>${reason}</failed>`);
 }
+
+/** What a client says that it has, it has, whatever is ahead of that and whosever its session is. */
+export const isAcknowledgement = ({ name, ns }: ParsedStanza): boolean =>
+  name === "a" && ns === NS_ACKS;
 
 /** Section 4: the application condition for a client that counts what was never sent. */
 export const countTooHigh = (h: number, sent: number): string =>

@@ -3,7 +3,7 @@ import { makeCredentials } from "../auth/credentials.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { ClientSession } from "./contract.ts";
 import type { Kit } from "./testing/door-kit.ts";
-import { bodyOf, logIn, message, openKit, until } from "./testing/door-kit.ts";
+import { bodyOf, logIn, message, openKit, testRoutes, until } from "./testing/door-kit.ts";
 import type { RawClient } from "./testing/raw-client.ts";
 
 const ACKS = "urn:xmpp:sm:3";
@@ -355,6 +355,24 @@ test("when the window closes the session ends, and who comes then hears what was
   expect(await client.read("</failed>")).toBe(
     `<failed xmlns='${ACKS}' h='1'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`,
   );
+});
+
+test("no window closes while its node has no lease, and the session may be another's", async () => {
+  const clock = new FakeClock();
+  const routes = Object.assign(testRoutes(), { holdsLease: false });
+  await using kit = await openKit({ clock, routes, config: { resumeSeconds: 60 } });
+  await detached(kit, async () => {});
+  const second = async () => {
+    clock.advance(1_000);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  };
+  for (let count = 0; count < 70; count += 1) await second();
+  expect(kit.door.detached).toBe(1);
+  routes.holdsLease = true;
+  await until(() => {
+    clock.advance(1_000);
+    return kit.router.ended.length === 1;
+  }, "it ends");
 });
 
 test("a session that was told that it is over does not go on, while its client has not heard", async () => {

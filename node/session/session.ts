@@ -14,7 +14,7 @@ import { lookAfter } from "./care.ts";
 import type { MovableSession, SessionProgress, SessionState, Shadow } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 import { handOver } from "./ending.ts";
-import { acksFailed } from "./nonzas.ts";
+import { acksFailed, isAcknowledgement } from "./nonzas.ts";
 import { streamAnswer } from "./replies.ts";
 import { mayResumeAfter } from "./resumption.ts";
 import { violationOf } from "./violation.ts";
@@ -323,7 +323,7 @@ export class Session implements MovableSession, StreamOwner {
   onStanza(stream: ServerStream, stanza: ParsedStanza): void {
     if (this.#phase === "ended" || stream !== this.#stream) return;
     const isFull = this.acks.inbox.unaccepted >= this.#door.limits.unacceptedMax;
-    if (this.#backlog.isEmpty && !isFull && !this.#isHeld) {
+    if ((this.#backlog.isEmpty && !isFull && !this.#isHeld) || isAcknowledgement(stanza)) {
       this.#take(stanza);
       return;
     }
@@ -393,7 +393,7 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   #takeAcks(stanza: ParsedStanza): void {
-    if (stanza.name === "a") this.#takeAcknowledgement(stanza.attributes.h);
+    if (isAcknowledgement(stanza)) this.#takeAcknowledgement(stanza.attributes.h);
     else if (stanza.name === "r") this.#answerRequests(this.acks.inbox.isEnabled);
     else if (stanza.name === "enable") this.#stream?.write(this.enableAcks(stanza.attributes));
     else if (stanza.name === "resume") this.#stream?.write(acksFailed("unexpected-request"));

@@ -131,6 +131,18 @@ test("what a client sends waits while its session may be another node's", async 
   await until(() => session.progress?.received === 2, "both are taken");
 });
 
+test("but not what it says that it has", async () => {
+  await using kit = await openKit();
+  const { client, session, shadow } = await shadowed(kit);
+  shadow.isWithholding = false;
+  give(session, "one");
+  await client.read("one");
+  shadow.isHolding = true;
+  client.send(`${PING}<a xmlns='${ACKS}' h='1'/>`);
+  await until(() => session.progress?.acknowledged === 1, "it has acknowledged it");
+  expect(session.progress?.received).toBe(0);
+});
+
 test("and was never taken, should its stream end before", async () => {
   await using kit = await openKit();
   const { client, session, shadow } = await shadowed(kit);
