@@ -22,6 +22,7 @@ export function sqliteAccounts(
     "INSERT INTO accounts (user, domain, credentials) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
   const select = connection.prepare("SELECT credentials FROM accounts WHERE user = ?");
+  const exists = connection.prepare("SELECT 1 FROM accounts WHERE user = ?");
   const update = connection.prepare("UPDATE accounts SET credentials = ? WHERE user = ?");
   const addKeys = connection.prepare(
     "UPDATE accounts SET credentials = ? WHERE user = ? AND credentials = ?",
@@ -65,7 +66,7 @@ export function sqliteAccounts(
       });
     },
     async exists(user) {
-      return connection.read("read the account", () => select.get(user) !== undefined);
+      return connection.read("read the account", () => exists.get(user) !== undefined);
     },
     setCredentials: (user, credentials) =>
       connection.write("change the password", () => {

@@ -58,6 +58,7 @@ describe("a group commit", () => {
       refusal(
         connection.write("write", () => {
           connection.prepare("ROLLBACK").run(); // As SQLite does by itself on a full disk.
+          connection.prepare("COMMIT").run();
         }),
       ),
       refusal(connection.write("write", () => insert.run("two"))),

@@ -18,9 +18,10 @@ const OPEN_DEADLINE_MS = 10_000;
 const WRITES_PER_COMMIT = 256;
 /**
  * Between two commits: a busy store flushes to disk this often and not for each write, which would
- * keep the event loop. A write that comes after a pause does not wait.
+ * keep the event loop. A write that comes after a pause does not wait. The more writes a commit had,
+ * the more the next one may collect: it costs as much as eight of them.
  */
-const COMMIT_EVERY_MS = 4;
+const PAUSE_MS = { min: 4, perWrite: 2, max: 12 };
 const WRITES_WAITING_MAX = 10_000;
 
 /** SQLite's primary result codes that say more than "it did not work". */
@@ -39,10 +40,8 @@ interface Write {
 export class Connection {
   readonly #database: DatabaseSync;
   readonly #dataVersion: StatementSync;
-  /** Of a commit. */
-  readonly #steps: Readonly<
-    Record<"begin" | "savepoint" | "undo" | "release" | "commit", StatementSync>
-  >;
+  readonly #begin: StatementSync;
+  readonly #end: StatementSync;
   /** Undefined when it was not asked for yet in this turn of the event loop. */
   #others: number | undefined;
   readonly #forgetOthers = () => {
@@ -51,18 +50,14 @@ export class Connection {
   #waiting: Write[] = [];
   /** Takes back the commit that is due. */
   #unschedule: (() => void) | undefined;
-  #committedMs = 0;
+  /** When the next commit may be. */
+  #dueMs = 0;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
     this.#dataVersion = database.prepare("PRAGMA data_version");
-    this.#steps = {
-      begin: database.prepare("BEGIN IMMEDIATE"),
-      savepoint: database.prepare("SAVEPOINT one_write"),
-      undo: database.prepare("ROLLBACK TO one_write"),
-      release: database.prepare("RELEASE one_write"),
-      commit: database.prepare("COMMIT"),
-    };
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#end = database.prepare("COMMIT");
   }
 
   /**
@@ -93,8 +88,8 @@ export class Connection {
 
   /**
    * Runs `work` in the next group commit and resolves with its answer after the commit. A throw
-   * undoes and rejects this write alone. Rejects with Unavailable "store-overload" when too many
-   * writes wait already.
+   * undoes and rejects this write alone; the others of its group are run again. Rejects with
+   * Unavailable "store-overload" when too many writes wait already.
    */
   write<T>(what: string, work: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -112,7 +107,7 @@ export class Connection {
   }
 
   #schedule(): () => void {
-    const waitMs = COMMIT_EVERY_MS - (performance.now() - this.#committedMs);
+    const waitMs = this.#dueMs - performance.now();
     if (waitMs <= 0) {
       const immediate = setImmediate(() => this.#commit());
       return () => clearImmediate(immediate);
@@ -133,33 +128,33 @@ export class Connection {
     const group = this.#waiting.splice(0, WRITES_PER_COMMIT);
     // Those that are left have waited already, so they do not wait again.
     if (this.#waiting.length > 0) this.#unschedule = this.#schedule();
-    const committed: (() => void)[] = [];
-    try {
-      this.#steps.begin.run();
-      for (const write of group) this.#runOne(write, committed);
-      this.#steps.commit.run();
-    } catch (error) {
-      this.#rollBack();
-      // Rejecting a write that was rejected before does nothing.
-      for (const { reject, what } of group) reject(asUnavailable(error, what));
-      return;
-    } finally {
-      this.#committedMs = performance.now();
-    }
-    for (const tell of committed) tell();
+    for (let left = group; left.length > 0; ) left = this.#store(left);
+    const { min, perWrite, max } = PAUSE_MS;
+    this.#dueMs = performance.now() + Math.min(max, Math.max(min, perWrite * group.length));
   }
 
-  #runOne({ run, reject, what }: Write, committed: (() => void)[]): void {
-    const { savepoint, undo, release } = this.#steps;
-    savepoint.run();
+  /**
+   * One transaction, without savepoints: hardly any write fails, and each would cost as much as a write.
+   * @returns those to be run again, without one that has failed
+   */
+  #store(group: Write[]): Write[] {
+    const committed: (() => void)[] = [];
+    let running: Write | undefined;
     try {
-      committed.push(run());
+      this.#begin.run();
+      for (running of group) committed.push(running.run());
+      running = undefined;
+      this.#end.run();
     } catch (error) {
-      reject(asUnavailable(error, what));
-      // Throws when SQLite has rolled back everything by itself: then the group has failed.
-      undo.run();
+      // Unless SQLite has undone everything by itself: then the group has failed.
+      const isOnes = running !== undefined && this.#database.isTransaction;
+      this.#rollBack();
+      const failed = isOnes ? group.filter((write) => write === running) : group;
+      for (const { reject, what } of failed) reject(asUnavailable(error, what));
+      return isOnes ? group.filter((write) => write !== running) : [];
     }
-    release.run();
+    for (const tell of committed) tell();
+    return [];
   }
 
   #rollBack(): void {

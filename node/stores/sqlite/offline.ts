@@ -7,9 +7,9 @@ import { LIMIT } from "./limit.ts";
 
 export function sqliteOffline(connection: Connection): Offline {
   const exists = connection.prepare("SELECT 1 AS found FROM offline WHERE user = ? AND id = ?");
-  const count = connection.prepare("SELECT COUNT(*) AS messages FROM offline WHERE user = ?");
   const insert = connection.prepare(
-    "INSERT INTO offline (user, id, received_ms, bytes) VALUES (?, ?, ?, ?)",
+    "INSERT INTO offline (user, id, received_ms, bytes) SELECT ?1, ?2, ?3, ?4 " +
+      "WHERE (SELECT COUNT(*) FROM offline WHERE user = ?1) < ?5 ON CONFLICT DO NOTHING",
   );
   const oldest = connection.prepare(
     `SELECT id, received_ms, bytes FROM offline WHERE user = ? AND id > ? ORDER BY id ${LIMIT}`,
@@ -19,10 +19,8 @@ export function sqliteOffline(connection: Connection): Offline {
   return {
     add: (user, { id, receivedMs, bytes }, messagesMax) =>
       connection.write("store the offline message", () => {
-        if (exists.get(user, id) !== undefined) return true;
-        if (Number(count.get(user)?.messages) >= messagesMax) return false;
-        insert.run(user, id, receivedMs, bytes);
-        return true;
+        if (insert.run(user, id, receivedMs, bytes, messagesMax).changes > 0) return true;
+        return exists.get(user, id) !== undefined; // There already, or there is no room for it.
       }),
     async list(user, limit, afterId = "") {
       return connection.read("read offline messages", () => {
