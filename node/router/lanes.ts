@@ -37,8 +37,8 @@ interface Queued {
 }
 
 interface Lane {
-  /** Settles when all tasks that have begun are done. Never rejects. */
-  tail: Promise<void>;
+  /** Settles when all tasks that have begun are done; undefined before the first has. */
+  tail: Promise<void> | undefined;
   /** Tasks that have begun. */
   begun: number;
   /** Of the last that has begun. */
@@ -100,7 +100,7 @@ export class Lanes {
     }
     let lane = lanes.get(to);
     if (lane === undefined) {
-      lane = { tail: Promise.resolve(), begun: 0, way: undefined, queue: [] };
+      lane = { tail: undefined, begun: 0, way: undefined, queue: [] };
       lanes.set(to, lane);
     }
     return lane;
@@ -122,7 +122,7 @@ export class Lanes {
     this.#tasks += 1;
     const { promise, resolve } = Promise.withResolvers<void>();
     const begin = () => {
-      const ahead = lane.begun > 0 ? lane.tail : undefined;
+      const ahead = lane.begun > 0 ? lane.tail?.catch(() => {}) : undefined;
       lane.begun += 1; // It may come back here before it first waits.
       lane.way = undefined;
       resolve(this.#begun(from, to, lane, started(task, ahead), follower));
@@ -156,21 +156,21 @@ export class Lanes {
     running: Promise<void>,
     follower: Follower | undefined,
   ): Promise<void> {
-    const isAlone = lane.begun === 1;
+    const before = lane.begun === 1 ? undefined : lane.tail;
     lane.way = follower?.way;
     const settled = () => {
       this.#tasks -= 1;
       lane.begun -= 1;
       if (lane.begun === 0) lane.way = undefined;
-      if (lane.begun === 0 && lane.queue.length === 0) this.#closed(from, to);
+      // Whoever waits for this one goes on first.
+      if (lane.queue.length > 0) void done.catch(() => {}).then(() => this.#beginNext(lane));
+      else if (lane.begun === 0) this.#closed(from, to);
     };
     const done = running.then(settled, (error: unknown) => {
       settled();
       throw error;
     });
-    const quiet = done.catch(() => {});
-    void quiet.then(() => this.#beginNext(lane)); // Whoever waits for this one goes on first.
-    lane.tail = isAlone ? quiet : Promise.all([lane.tail, quiet]).then(() => {});
+    lane.tail = before === undefined ? done : Promise.allSettled([before, done]).then(() => {});
     return done;
   }
 }
