@@ -55,11 +55,13 @@ export class FanOut {
     // Who comes online after the lookup tells whoever asks himself: a probe may be looked up before
     // its turn has come, with the presence that it waits for.
     const isEarly = isFirst || template.type === "probe";
+    // Elsewhere it may have become available since.
+    const known = routes.isAlone ? exceptSession : "";
     // Started in one turn, so that lookups share transactions and recipients share frames.
     for (const user of users) {
       const isOwn = this.#componentOf(user) === undefined;
       const found = isEarly && isOwn ? routes.lookup(user) : undefined;
-      if (found !== undefined && isNobody(found)) continue;
+      if (found !== undefined && isNobody(found, known)) continue;
       if (found instanceof Promise) found.catch(() => undefined); // It may be asked for later.
       const done = this.#toUser(template, user, audience, { missed, found, isFirst });
       if (done !== undefined) waiting.push(done);
@@ -160,5 +162,5 @@ export class FanOut {
   }
 }
 
-const isNobody = (found: RouteSet | Promise<RouteSet>): boolean =>
-  !(found instanceof Promise) && found.routes.length === 0;
+const isNobody = (found: RouteSet | Promise<RouteSet>, exceptSession: string): boolean =>
+  !(found instanceof Promise) && found.routes.every(({ session }) => session === exceptSession);

@@ -130,6 +130,8 @@ export interface Routes extends AsyncDisposable {
   readonly self: NodeRecord;
   /** Whether it may bind, and take sessions over. */
   readonly holdsLease: boolean;
+  /** There is no other node, so that what it answers is always as new as can be. */
+  readonly isAlone?: true;
   /**
    * The other live nodes, by incarnation, kept current by a watch. One whose lease has lapsed and that
    * answers is alive.

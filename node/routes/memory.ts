@@ -32,6 +32,7 @@ export function openMemoryRoutes(options: MemoryRoutesOptions): Routes {
 class MemoryRoutes implements Routes {
   readonly self: NodeRecord;
   readonly holdsLease = true;
+  readonly isAlone = true;
   readonly nodes: ReadonlyMap<string, NodeRecord> = new Map();
   /** Each list is replaced, never changed: whoever looked a user up keeps what it saw. */
   readonly #byUser = new Map<string, readonly Route[]>();

@@ -41,6 +41,27 @@ test("presence and probe of one arrival share their lookups", async () => {
   expect(lookups).toEqual([...users, ...users, "the turn is over"]);
 });
 
+test("alone, a user's resources see each other, and no routes are read twice for that", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  Object.assign(node.routes, { isAlone: true });
+  const orchard = await node.login(`${ROMEO}/orchard`);
+  await node.send(orchard, "<presence/>");
+  const street = await node.login(`${ROMEO}/street`);
+  await node.send(street, "<presence/>");
+  await cluster.settle();
+  for (const session of [orchard, street]) {
+    const seen = new Set(take(session, "presence").map(brief));
+    expect(seen).toEqual(new Set([`presence  ${ROMEO}/orchard`, `presence  ${ROMEO}/street`]));
+  }
+  await node.drop(street);
+  await cluster.settle();
+  expect(take(orchard).map(brief)).toEqual([`presence unavailable ${ROMEO}/street`]);
+  await node.drop(orchard);
+  await cluster.settle();
+  expect(node.router.counters.routesReread).toBe(0);
+});
+
 describe.each([1, 2])("on %i node(s)", (nodes) => {
   test("contacts see each other come, change and go, and everybody sees themselves", async () => {
     const cluster = newCluster(nodes);
