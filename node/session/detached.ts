@@ -1,14 +1,14 @@
 /**
  * Sessions whose stream broke and whose clients may still come back: one timer for all of them. While
- * nobody can log in, because the store does not answer or this node has no lease, no window ends: no client
- * could have come back.
+ * nobody can log in, because the store does not answer or this node has no lease, no window ends, nor
+ * soon after that: no client could have come back, and they try now and then.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 
 /** How exactly the end of a window is kept. */
 const TICK_MS = 1_000;
-/** How long windows stay open once clients can come back again: they try now and then. */
-const AGAIN_MS = 15_000;
+/** How long windows stay open at least once clients can come back again. */
+const AGAIN_MS = 60_000;
 /** Longer than its window nobody is waited for. */
 const OVERTIME_MS = 600_000;
 
@@ -40,8 +40,6 @@ export class Detached<S extends Expiring> {
   readonly #windows = new Map<S, Window>();
   #timer: Timer | undefined;
   #isStopped = false;
-  /** Nobody could come back when it was last seen. */
-  #isAway = false;
 
   constructor(options: DetachedOptions<S>) {
     this.#options = options;
@@ -81,20 +79,22 @@ export class Detached<S extends Expiring> {
   /** Never rejects. */
   async #expire(): Promise<void> {
     const { clock, canComeBack } = this.#options;
+    const soonMs = clock.monotonicMs() + AGAIN_MS;
+    const next = [...this.#windows].find(([, { dueMs }]) => dueMs <= soonMs);
+    if (next !== undefined && !(await canComeBack(next[0]))) this.#putOff();
     const nowMs = clock.monotonicMs();
-    const due = [...this.#windows].filter(([one, { dueMs }]) => dueMs <= nowMs && !one.isClaimed);
-    const [first] = due;
-    const wasAway = this.#isAway;
-    if (first !== undefined) this.#isAway = !(await canComeBack(first[0]));
-    for (const [session, window] of due) {
-      if (this.#windows.get(session) !== window || session.isClaimed) continue;
-      const isLast = window.lastMs <= nowMs;
-      if (isLast || !(this.#isAway || wasAway)) this.#end(session);
-      // They can again since a moment ago, and try now and then.
-      else if (!this.#isAway) this.#windows.set(session, { ...window, dueMs: nowMs + AGAIN_MS });
+    for (const [session, { dueMs, lastMs }] of [...this.#windows]) {
+      if (Math.min(dueMs, lastMs) <= nowMs && !session.isClaimed) this.#end(session);
     }
     const isDone = this.#windows.size === 0 || this.#isStopped;
     this.#timer = isDone ? undefined : clock.after(TICK_MS, () => void this.#expire());
+  }
+
+  #putOff(): void {
+    const leastMs = this.#options.clock.monotonicMs() + AGAIN_MS;
+    for (const [session, window] of this.#windows) {
+      if (window.dueMs < leastMs) this.#windows.set(session, { ...window, dueMs: leastMs });
+    }
   }
 
   #end(session: S): void {
