@@ -328,6 +328,7 @@ export class ChaosClient {
         return;
       }
       this.#told = this.#unconfirmed.length;
+      this.#note(`asks for ${this.#streamId} at ${this.#socket?.remotePort}`);
       const previous = `previd='${this.#streamId}' h='${this.#received}'`;
       this.#socket?.write(`<resume xmlns='${NS_ACKS}' ${previous}/>`);
       return;

@@ -74,7 +74,23 @@ test("whoever has a copy of a session says when to look again", async () => {
   await kit.routes.unbind(ELSEWHERE);
   decide();
   await until(() => client.received.includes("<item-not-found"), "the answer, at once");
-  expect(asked).toEqual([true, false]);
+  expect(asked).toEqual([true, false, false]);
+});
+
+test("a session that goes on somewhere between two questions is found", async () => {
+  await using kit = await openKit({ clock: new FakeClock() });
+  let fetched = 0;
+  kit.router.fetchSession = async () => {
+    fetched += 1;
+    return "later";
+  };
+  kit.router.isKept = async () => {
+    await kit.routes.bind(ELSEWHERE);
+    return "gone"; // Any more: it is in the routes.
+  };
+  const client = await resuming(kit);
+  await until(() => fetched > 0, "the second look");
+  expect(client.received).not.toContain("<failed");
 });
 
 test("a session whose node does not answer for too long is to be resumed later", async () => {

@@ -32,9 +32,13 @@ export async function findSession(
 ): Promise<Found> {
   const { clock, limits } = door;
   const startMs = clock.monotonicMs();
+  let found: Look | undefined;
   for (let look = 1; ; look += 1) {
-    const found = await lookOnce(door, user, id);
+    const before: Look | undefined = found;
+    found = await lookOnce(door, user, id);
     if (found === "again" && look % LOOKS_MAX !== 0) continue;
+    // It may have gone on somewhere between two of the questions, and its client would begin anew.
+    if (found === "nowhere" && before !== "nowhere") continue;
     if (typeof found !== "string" || found === "nowhere") return found;
     const lookedMs = clock.monotonicMs() - startMs;
     if (found === "perhaps" && lookedMs >= PERHAPS_MS) return "nowhere";

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { makeCredentials } from "../auth/credentials.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { ClientSession } from "./contract.ts";
+import { Session } from "./session.ts";
 import type { Kit } from "./testing/door-kit.ts";
 import { bodyOf, logIn, message, openKit, testRoutes, until } from "./testing/door-kit.ts";
 import type { RawClient } from "./testing/raw-client.ts";
@@ -463,4 +464,22 @@ test("a drain ends detached sessions, and those whose clients it sends away", as
   await drained;
   expect(kit.router.ended).toHaveLength(2);
   expect(kit.complaints).toEqual([]);
+});
+
+test("a session that another node takes over while it is resumed here is to be resumed later", async () => {
+  await using kit = await openKit();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  kit.router.accept = () => promise;
+  const session = await detached(kit, async (client) => {
+    client.send("<message id='a'/>");
+    await until(() => kit.router.stanzas.length === 1, "it arrives");
+  });
+  const client = await authenticated(kit);
+  client.send(resumeText(session.id, 0));
+  await until(() => session instanceof Session && session.isClaimed, "it waits");
+  if (session instanceof Session) session.forget();
+  resolve();
+  const all = await client.readToEnd();
+  expect(all).toContain("<resource-constraint xmlns");
+  expect(all).not.toContain("<failed");
 });

@@ -9,6 +9,8 @@ import { findSession } from "./find.ts";
 import { acksFailed, countTooHigh, readCount, resumed } from "./nonzas.ts";
 import type { Session } from "./session.ts";
 
+const ELSEWHERE = "Your session cannot be reached now: resume again";
+
 /** What a `<resume/>` says. */
 export interface ResumeRequest {
   readonly previd: string;
@@ -55,7 +57,11 @@ export async function resumeSession(
   const { previd } = request;
   const found = await findSession(door, user, previd, () => !stream.isOver);
   const outcome = await outcomeOf(door, stream, user, found, request);
-  if (outcome.kind !== "resumed") stats.resumptionsFailed += 1;
+  if (outcome.kind !== "resumed") {
+    stats.resumptionsFailed += 1;
+    const was = typeof found === "string" ? found : "here";
+    door.log.info({ session: previd, was, isOver: stream.isOver }, "session-not-resumed");
+  }
   return outcome;
 }
 
@@ -67,7 +73,7 @@ function outcomeOf(
   { previd, h }: ResumeRequest,
 ): ResumeOutcome | Promise<ResumeOutcome> {
   if (found === "nowhere") return notFound(door, user, previd);
-  if (found === "later") return later(stream, "Your session cannot be reached now: resume again");
+  if (found === "later") return later(stream, ELSEWHERE);
   return goOn(door, stream, found, h);
 }
 
@@ -98,7 +104,10 @@ async function goOn(
     isKnown = (await session.whenSafe()) ?? true;
   });
   await settledWithin(door.clock, door.limits.acceptMs, known);
-  if (!session.isResumable) return notFound(door, jid, id);
+  if (session.isOver) {
+    // Without an end of its own it is another node's, which took it over.
+    return session.ending === undefined ? later(stream, ELSEWHERE) : notFound(door, jid, id);
+  }
   if (!session.isClaimedBy(stream)) {
     stream.close({ condition: "conflict", text: "Resumed by a new connection" });
     return { kind: "closed" };
