@@ -23,7 +23,7 @@ export interface MemoryRoutesOptions {
   readonly sessionsPerUserMax?: number;
 }
 
-const NOBODY: readonly Route[] = [];
+const NONE: readonly Route[] = [];
 
 export function openMemoryRoutes(options: MemoryRoutesOptions): Routes {
   return new MemoryRoutes(options.self, options.sessionsPerUserMax ?? ROUTES_MAX);
@@ -42,6 +42,8 @@ class MemoryRoutes implements Routes {
   readonly #claimWatchers = new Set<(name: string) => void>();
   readonly #sessionsPerUserMax: number;
   #revision = 0;
+  /** The set of everybody who is away, which most contacts are. */
+  #nobody: RouteSet = { revision: 0, routes: NONE };
 
   constructor(self: NodeRecord, sessionsPerUserMax: number) {
     this.self = self;
@@ -181,7 +183,7 @@ class MemoryRoutes implements Routes {
   }
 
   #of(user: string): readonly Route[] {
-    return this.#byUser.get(user) ?? NOBODY;
+    return this.#byUser.get(user) ?? NONE;
   }
 
   #put(routes: readonly Route[], written: Route): void {
@@ -196,7 +198,11 @@ class MemoryRoutes implements Routes {
   }
 
   #set(user: string): RouteSet {
-    return { revision: this.#revision, routes: this.#of(user) };
+    const revision = this.#revision;
+    const routes = this.#byUser.get(user);
+    if (routes !== undefined) return { revision, routes };
+    if (this.#nobody.revision !== revision) this.#nobody = { revision, routes: NONE };
+    return this.#nobody;
   }
 }
 

@@ -22,7 +22,10 @@ const SELECTED =
 /** In the order of SELECTED; with names it takes half as long again. */
 type Row = readonly SQLOutputValue[];
 
-/** Items of rosters that are remembered: a login reads its roster twice, and wants it once. */
+/**
+ * Items of rosters that are remembered: a login reads its roster twice, and wants it once. What was read
+ * twice is forgotten, since what lives longer than a login makes collecting garbage dear.
+ */
 const REMEMBERED_ITEMS_MAX = 10_000;
 
 interface Remembered {
@@ -94,6 +97,7 @@ export function sqliteRosters(connection: Connection, clock: Clock): SqliteRoste
       return connection.read("read the roster", () => {
         const others = connection.othersChanges();
         const known = remembered.get(user);
+        remembered.delete(user);
         if (known?.others === others) return known.roster;
         const roster = rosterOf(rowsOf(selectAll, user));
         remembered.set(user, { others, roster });
