@@ -1,8 +1,10 @@
-/** A user with several devices, the node of one of which dies: what that one is given when it resumes. */
+/** A user with several devices, the node of one of which dies, or cannot be reached: what that one is given later. */
 import { expect, test } from "vitest";
+import { Unavailable } from "../base/errors.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import { until } from "../session/testing/door-kit.ts";
 import { DoorCluster } from "./testing/door-cluster.ts";
+import { record } from "./testing/shared-routes.ts";
 
 const JULIET = "juliet@localhost";
 const CARBONS = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
@@ -47,7 +49,15 @@ async function balcony() {
       isOver = true;
     }
   }
-  return { cluster, desk, phone, romeo, say, heard, over, back };
+  /** What her desk is given within some seconds, where it is. */
+  async function later(last: string): Promise<readonly (string | undefined)[]> {
+    for (let seconds = 0; seconds < 5; seconds += 1) {
+      clock.advance(1_000);
+      await cluster.settle();
+    }
+    return ids(await desk.client.read(`${last}</body>`));
+  }
+  return { cluster, desk, phone, romeo, say, heard, over, back, later };
 }
 
 test("what is for all of them reaches the others at once, and that one when it is back", async () => {
@@ -137,4 +147,35 @@ test("who comes back without the session it had is given nothing twice", async (
   await cluster.settle();
   say(JULIET, "m2");
   expect(await heard("m2")).toEqual(["m2"]);
+});
+
+test("whose node cannot be reached is given what the others got as soon as it can be", async () => {
+  const { cluster, desk, say, heard, later } = await balcony();
+  await using _ = cluster;
+  const { mesh } = cluster.node(2);
+  const request = mesh.request.bind(mesh);
+  mesh.request = (peer, ...frame) =>
+    peer === "node-1"
+      ? Promise.reject(new Unavailable("mesh-down", "Cannot reach node: the test says so"))
+      : request(peer, ...frame);
+  say(JULIET, "m1");
+  say(desk.address, "m2");
+  expect(await heard("m2")).toEqual(["m1", "m2"]);
+  mesh.request = request;
+  say(JULIET, "m3");
+  expect(await heard("m3")).toEqual(["m3"]);
+  expect(await later("m2")).toEqual(["m3", "m1", "m2"]);
+});
+
+test("whose node has only lost its lease is given what the others got when it is back", async () => {
+  const { cluster, say, heard, later } = await balcony();
+  await using _ = cluster;
+  const { routes, router } = cluster.node(2);
+  routes.forget("node-1");
+  router.onNodeLapsed(record("node-1"));
+  say(JULIET, "m1");
+  expect(await heard("m1")).toEqual(["m1"]);
+  routes.nodes.set("node-1", record("node-1"));
+  router.onNodeBack(record("node-1"));
+  expect(await later("m1")).toEqual(["m1"]);
 });

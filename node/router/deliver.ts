@@ -11,7 +11,6 @@ import type { ExitAnswer, Exits } from "./exits.ts";
 import type { Acceptance, Consignment } from "./hand-over.ts";
 import type { Origin } from "./origin.ts";
 import type { PassedOver } from "./passed-over.ts";
-import { keyOf } from "./passed-over.ts";
 import { chosenFor, elsewhere, select } from "./rules.ts";
 
 /** How often a node that gives no answer is asked for one recipient. */
@@ -142,6 +141,27 @@ export class Deliverer {
     const all = this.#parts.passedOver.of({ ...route, node: owner });
     const missed = all.filter(({ job, took }) => isFor(job, took, route));
     return missed.map(({ job }) => consign({ ...job, acceptance: undefined }, false, true));
+  }
+
+  /**
+   * To those of the user's sessions that were passed over for it and are there after all. In order.
+   * @param silent nodes that did not answer just now; more are put in
+   */
+  async makeUp({ routes, revision }: RouteSet, silent: Set<string>): Promise<void> {
+    const isAlone = routes.length < 2;
+    const giveAll = async (route: Route) => {
+      for (const { job, took } of this.#parts.passedOver.owedTo(route)) {
+        if (silent.has(route.node)) return;
+        // The store has what nobody got.
+        if ((isAlone && took.size === 0) || !isFor(job, took, route)) continue;
+        const consignment = consign({ ...job, acceptance: undefined }, true, true);
+        const { kind } = await this.#parts.exits.send(consignment, route, revision);
+        if (kind === "gone") return;
+        if (kind === "delivered") took.add(route.resource);
+        else silent.add(route.node);
+      }
+    };
+    await Promise.all(routes.map(giveAll));
   }
 
   /**
@@ -359,7 +379,7 @@ const tookOf = ({ took = new Set() }: Job): Set<string> => took;
 
 function passOver(
   job: Job,
-  took: ReadonlySet<string>,
+  took: Set<string>,
   { passedOver }: DeliverParts,
   routes: readonly Route[] = [],
 ): void {
@@ -407,3 +427,6 @@ function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): reado
       return [];
   }
 }
+
+/** A session as it is at one node: it may go on at another. */
+const keyOf = ({ session, node }: Route): string => `${session} ${node}`;

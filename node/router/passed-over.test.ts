@@ -39,7 +39,8 @@ describe("what sessions were passed over for", () => {
     add(three);
     expect(of("juliet", "s1", "a")).toEqual([one, two]);
     expect(of("juliet", "s2", "a")).toEqual([two]);
-    expect(of("juliet", "s1", "b")).toEqual([]);
+    expect(of("juliet", "s1", "b")).toEqual([one]);
+    expect(of("juliet", "s2", "b")).toEqual([]);
     passedOver.remove(two.took);
     expect(of("juliet", "s1", "a")).toEqual([one]);
     expect(of("nurse", "s3", "a")).toEqual([three]);
@@ -93,6 +94,29 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.isLikely).toBe(true);
     clock.advance(2_000);
     expect(passedOver.isLikely).toBe(false);
+  });
+
+  test("is to be tried with those whose nodes are there, or are back, a few times", () => {
+    const { passedOver, add } = open();
+    const told: string[][] = [];
+    passedOver.listen(() => told.push([...passedOver.owing]));
+    const [one, two] = [job("juliet"), job("nurse")];
+    add(two, [route("nurse", "s", "b")]);
+    passedOver.nodeLapsed("a");
+    add(one);
+    passedOver.nodeBack("a");
+    const owed = (...to: Parameters<typeof route>) =>
+      passedOver.owedTo(route(...to)).map((entry) => entry.job);
+    passedOver.found("juliet", [route("juliet", "s", "a")]);
+    passedOver.found("juliet", [route("juliet", "later", "a")]);
+    expect(owed("juliet", "s", "a")).toEqual([one]);
+    expect(owed("juliet", "later", "a")).toEqual([]);
+    expect(told).toEqual([["nurse"], ["nurse", "juliet"]]);
+    passedOver.remove(two.took);
+    for (let tries = 1; tries < 8; tries += 1) passedOver.tried("juliet");
+    expect([...passedOver.owing]).toEqual(["juliet"]);
+    passedOver.tried("juliet");
+    expect(passedOver.owing.size).toBe(0);
   });
 
   test("is forgotten after two minutes", () => {

@@ -1,8 +1,8 @@
 /**
- * What sessions on dead nodes were passed over for. Until another node has taken such a session over it
- * cannot be found, so that what is for all of its user's sessions, or for it alone, goes to the others, or
- * to the store. The node that it came in at remembers it, for whoever takes the session over and asks:
- * see catch-up.ts.
+ * What sessions were passed over for that could not be found or reached, so that what is for all of their
+ * user's sessions, or for one alone, went to the others, or to the store. The node that it came in at
+ * remembers it. Was the session's node dead, whoever takes it over asks: see catch-up.ts. Is its node there,
+ * after all, it is given it: see arrears.ts.
  */
 import { LRUCache } from "lru-cache";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -24,6 +24,8 @@ const USER_BYTES_MAX = 4 * 1024 * 1024;
 /** Beside its bytes. */
 const OVERHEAD_BYTES = 1_024;
 const NODES_MAX = 1_000;
+/** How often it is tried while all nodes answer: routes and leases may come back late. */
+const TRIES_MAX = 8;
 /** Stands for all that died before this node was there: nobody's incarnation. */
 const UNSEEN = "";
 
@@ -36,13 +38,17 @@ export interface PassedOverParts {
 interface Entry {
   readonly job: Job;
   /** Resources that got it, as it is now. */
-  readonly took: ReadonlySet<string>;
+  readonly took: Set<string>;
   readonly bytes: number;
   readonly untilMs: number;
   /** Nodes whose sessions were in no route. */
   nodes: ReadonlySet<string>;
   /** Those that were tried in vain, or not tried. */
-  readonly routes: Set<string>;
+  readonly sessions: Set<string>;
+  /** Those of `nodes` that are back, whose sessions are not known yet. */
+  back: readonly string[];
+  /** How often it will be tried to give it to sessions whose nodes are there. */
+  triesLeft: number;
 }
 
 interface UserEntries {
@@ -56,6 +62,9 @@ export class PassedOver {
   readonly #byUser = new Map<string, UserEntries>();
   /** By `took`, which a message has of its own. */
   readonly #all = new Map<ReadonlySet<string>, Entry>();
+  /** Those that are to be tried, which is asked for once. */
+  readonly #owed = new Set<Entry>();
+  #onOwed: () => void = () => {};
   /** All of them from `#first` on, the oldest first, and some that are not for anybody any more. */
   #queue: Entry[] = [];
   #first = 0;
@@ -74,6 +83,16 @@ export class PassedOver {
   /** Messages that are remembered. */
   get size(): number {
     return this.#all.size;
+  }
+
+  /** @param onOwed something may be given to sessions whose nodes are there */
+  listen(onOwed: () => void): void {
+    this.#onOwed = onOwed;
+  }
+
+  /** Users with sessions that are there and may miss something. */
+  get owing(): ReadonlySet<string> {
+    return new Set([...this.#owed].map(({ job }) => job.user));
   }
 
   /** Whether there may be sessions that no route leads to. */
@@ -120,6 +139,17 @@ export class PassedOver {
     }
   }
 
+  /** It went on, and has its sessions. */
+  nodeBack(node: string): void {
+    const isHidden = this.isHiding(node);
+    this.nodeUp(node);
+    for (const entry of isHidden ? this.#all.values() : []) {
+      if (!entry.nodes.has(node)) continue;
+      entry.back = [...entry.back, node];
+      this.#owe(entry);
+    }
+  }
+
   #stopTimer(node: string): void {
     this.#timers.get(node)?.cancel();
     this.#timers.delete(node);
@@ -130,17 +160,57 @@ export class PassedOver {
    * @param took grows as long as it is being delivered
    * @param routes that lead nowhere, or may
    */
-  add(job: Job, took: ReadonlySet<string>, routes: readonly Route[]): void {
+  add(job: Job, took: Set<string>, routes: readonly Route[]): void {
     const entry = this.#all.get(took) ?? this.#made(job, took);
-    for (const route of routes) entry.routes.add(keyOf(route));
+    for (const { session } of routes) entry.sessions.add(session);
+    if (routes.length > 0) this.#owe(entry);
     if (entry.nodes !== this.#nodes) entry.nodes = new Set([...entry.nodes, ...this.#nodes]);
   }
 
-  #made(job: Job, took: ReadonlySet<string>): Entry {
+  /** Where a user's sessions are, on nodes that are back as well: who comes later there missed nothing. */
+  found(user: string, routes: readonly Route[]): void {
+    for (const entry of this.#byUser.get(user)?.entries ?? []) {
+      const { back, sessions } = entry;
+      for (const { node, session } of routes) if (back.includes(node)) sessions.add(session);
+      entry.back = [];
+    }
+  }
+
+  /** What that session misses, which is there after all. In order. */
+  owedTo({ user, session }: Route): readonly Pick<Entry, "job" | "took">[] {
+    const all = [...(this.#byUser.get(user)?.entries ?? [])];
+    return all.filter(({ sessions }) => sessions.has(session));
+  }
+
+  /** It was tried, with whoever is there. */
+  tried(user: string): void {
+    for (const entry of this.#byUser.get(user)?.entries ?? []) {
+      entry.triesLeft -= 1;
+      if (entry.triesLeft <= 0) this.#owed.delete(entry);
+    }
+  }
+
+  #owe(entry: Entry): void {
+    entry.triesLeft = TRIES_MAX;
+    this.#owed.add(entry);
+    this.#onOwed();
+  }
+
+  #made(job: Job, took: Set<string>): Entry {
     const { clock } = this.#parts;
     const bytes = job.envelope.bytes.length + OVERHEAD_BYTES;
     const untilMs = clock.monotonicMs() + KEPT_MS;
-    const entry = { job, took, bytes, untilMs, nodes: this.#nodes, routes: new Set<string>() };
+    const sessions = new Set<string>();
+    const entry = {
+      job,
+      took,
+      bytes,
+      untilMs,
+      nodes: this.#nodes,
+      sessions,
+      back: [],
+      triesLeft: 0,
+    };
     const ofUser = this.#byUser.get(job.user) ?? { entries: new Set(), bytes: 0 };
     this.#byUser.set(job.user, ofUser);
     ofUser.entries.add(entry);
@@ -159,6 +229,7 @@ export class PassedOver {
     if (entry === undefined) return;
     const { user } = entry.job;
     this.#all.delete(took);
+    this.#owed.delete(entry);
     this.#bytes -= entry.bytes;
     const ofUser = this.#byUser.get(user);
     if (ofUser === undefined) return;
@@ -169,13 +240,12 @@ export class PassedOver {
 
   /**
    * What came for a user while that session could not be found, in order, with the resources that got it.
-   * @param route as it was at the node that is dead
+   * @param route as it was at the node that is dead, or as it is
    */
   of(route: Route): readonly Pick<Entry, "job" | "took">[] {
     const all = [...(this.#byUser.get(route.user)?.entries ?? [])];
-    const key = keyOf(route);
     const node = this.#seen.has(route.node) ? route.node : UNSEEN;
-    return all.filter(({ nodes, routes }) => nodes.has(node) || routes.has(key));
+    return all.filter(({ nodes, sessions }) => nodes.has(node) || sessions.has(route.session));
   }
 
   #bound(ofUser: UserEntries): void {
@@ -217,6 +287,3 @@ export class PassedOver {
 
 const without = (nodes: ReadonlySet<string>, node: string): ReadonlySet<string> =>
   new Set([...nodes].filter((one) => one !== node));
-
-/** A session as it is at one node: it may go on at another. */
-export const keyOf = ({ session, node }: Route): string => `${session} ${node}`;

@@ -148,7 +148,7 @@ export class Router implements SessionEvents {
       carried: new Carried(states, counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",
-      ...{ passedOver, catchUp },
+      ...{ passedOver, catchUp, deliverer, wakes: this.#wakes },
       onTakenOver: (session, from) =>
         this.#logged(this.#lifecycle.tell("takenOver", session, from)),
     });

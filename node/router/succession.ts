@@ -8,6 +8,8 @@ import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { NodeRecord, Route } from "../routes/contract.ts";
 import { shadowsOf } from "../shadow/choose.ts";
+import type { ArrearsParts } from "./arrears.ts";
+import { Arrears } from "./arrears.ts";
 import type { Asks } from "./asks.ts";
 import type { Endings } from "./ended.ts";
 import type { MoveAnswer, MoveFrame } from "./frames.ts";
@@ -15,7 +17,6 @@ import type { Adopt, KeepingParts, KeptAnswer } from "./keeping.ts";
 import { Keeping } from "./keeping.ts";
 import { Moves } from "./moves.ts";
 import { Offers } from "./offers.ts";
-import type { PassedOver } from "./passed-over.ts";
 import { encodeMirror, FORGOTTEN } from "./shadow-wire.ts";
 import type { ShadowParts } from "./shadows.ts";
 import { Shadows } from "./shadows.ts";
@@ -28,7 +29,9 @@ const GONE_MS = 1_000;
 /** Of several answers the first of these counts. */
 const ANSWERS: readonly KeptAnswer[] = ["kept", "perhaps"];
 
-export interface SuccessionParts extends Omit<KeepingParts, "adopt" | "onForgotten"> {
+export interface SuccessionParts
+  extends Omit<KeepingParts, "adopt" | "onForgotten">,
+    Omit<ArrearsParts, "routes"> {
   /** Undefined for a single node. */
   readonly mesh: Mesh | undefined;
   readonly endings: Endings;
@@ -37,7 +40,6 @@ export interface SuccessionParts extends Omit<KeepingParts, "adopt" | "onForgott
   readonly adopt: Adopt | undefined;
   /** Where this node is. */
   readonly zone: string;
-  readonly passedOver: PassedOver;
 }
 
 export class Succession {
@@ -62,6 +64,7 @@ export class Succession {
     const sayForgotten = () => this.#sayForgotten([...parts.routes.nodes.keys()]);
     this.keeping = new Keeping({ ...parts, adopt, onForgotten: () => void sayForgotten() });
     parts.passedOver.begin();
+    new Arrears(parts).start();
   }
 
   /**
@@ -100,7 +103,7 @@ export class Succession {
   }
 
   nodeUp(node: NodeRecord): void {
-    this.#parts.passedOver.nodeUp(node.incarnation);
+    this.#parts.passedOver.nodeBack(node.incarnation);
     this.#lapsed.delete(node.incarnation);
     this.shadows?.nodeUp(node);
   }
