@@ -10,16 +10,13 @@ function open(limits = LIMITS) {
   const served: string[] = [];
   const ends = new Map<string, () => void>();
   const enter = (name: string, urgency: Urgency) => {
-    const outcome = admission.run(urgency, async () => {
+    const step = () => {
       served.push(name);
-      await new Promise<void>((resolve) => {
+      return new Promise<void>((resolve) => {
         ends.set(name, resolve);
       });
-      return "done";
-    });
-    void outcome.then((result) => {
-      if (result === undefined) served.push(`no ${name}`);
-    });
+    };
+    void admission.run(urgency, step, () => void served.push(`no ${name}`));
   };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   const end = async (name: string) => {
@@ -93,9 +90,21 @@ test("when the lines are full the least urgent goes, and who came last of these 
 
 test("a step that fails gives its place to the next", async () => {
   const admission = new Admission({ placesMax: 1, passwordPlacesMax: 1, waitingMax: 4 });
-  const failing = admission.run("token", () => Promise.reject(new Error("away")));
-  const next = admission.run("password", () => "served");
+  const done: string[] = [];
+  const run = (urgency: Urgency, name: string) =>
+    admission.run(
+      urgency,
+      () => void done.push(name),
+      () => void done.push(`no ${name}`),
+    );
+  const failing = admission.run(
+    "token",
+    () => Promise.reject(new Error("away")),
+    () => void done.push("no token"),
+  );
+  const next = run("password", "served");
   await expect(failing).rejects.toThrow("away");
-  expect(await next).toBe("served");
-  expect(await admission.run("password", () => "again")).toBe("again");
+  await next;
+  await run("password", "again");
+  expect(done).toEqual(["served", "again"]);
 });

@@ -22,6 +22,8 @@ export interface AdmissionLimits {
   readonly waitingMax: number;
 }
 
+type Done = void | Promise<void>;
+
 interface Line {
   /** In the order of arrival; each is told whether it is let in. */
   readonly waiting: ((isIn: boolean) => void)[];
@@ -58,13 +60,14 @@ export class Admission {
   }
 
   /**
-   * Does the work when its turn comes; undefined: it is turned away, because all lines are full of
-   * those that go before it.
+   * Does the work when its turn comes.
+   * @param shed done instead when it is turned away, because all lines are full of those that go before it
    */
-  async run<T>(urgency: Urgency, work: () => Promise<T> | T): Promise<T | undefined> {
-    if (!(await this.#enter(urgency))) return undefined;
+  async run(urgency: Urgency, work: () => Done, shed: () => Done): Promise<void> {
+    const entered = this.#enter(urgency);
+    if (entered !== true && !(await entered)) return shed();
     try {
-      return await work();
+      await work();
     } finally {
       this.#leave(urgency);
     }

@@ -50,7 +50,7 @@ export class Endings {
   ended(
     session: ClientSession,
     unacknowledged: readonly Envelope[],
-    before: Promise<void> = Promise.resolve(),
+    before?: Promise<void>,
   ): Promise<void> {
     return this.#after(before, session, unacknowledged, {
       kind: "elsewhere",
@@ -62,20 +62,21 @@ export class Endings {
   displaced(session: MovableSession): void {
     const { id, route } = session;
     const audience: Audience = { kind: "moved", session: id, fromNode: route.node };
-    void this.#after(Promise.resolve(), session, session.forget(), audience);
+    void this.#after(undefined, session, session.forget(), audience);
     // Unless the routes know it already: it must not be published again. Done later if not now.
     this.#parts.routes.unbind(route).catch(() => undefined);
   }
 
   #after(
-    before: Promise<void>,
+    before: Promise<void> | undefined,
     session: ClientSession,
     unacknowledged: readonly Envelope[],
     audience: Audience,
   ): Promise<void> {
     const { handOver } = this.#parts;
     const left = handOver.takeLeft(session, unacknowledged, audience.kind === "moved");
-    const passedOn = before.then(() => this.#passOn(session, left, audience));
+    if (before === undefined && left.length === 0) return Promise.resolve();
+    const passedOn = Promise.resolve(before).then(() => this.#passOn(session, left, audience));
     handOver.ending(session, passedOn);
     return passedOn;
   }

@@ -402,8 +402,8 @@ export class Router implements SessionEvents {
   }
 
   /** Settles when the session that this one replaced has passed on what its client did not get. */
-  async predecessorOf(session: ClientSession): Promise<void> {
-    await this.#predecessors.get(session);
+  predecessorOf(session: ClientSession): Promise<void> | undefined {
+    return this.#predecessors.get(session);
   }
 
   claim(name: string): Promise<Claim | undefined> {

@@ -357,13 +357,8 @@ export class Negotiation implements StreamOwner {
     urgency: Urgency,
     { work, shed }: { readonly work: () => Promise<void>; readonly shed: () => void },
   ): void {
-    this.#step(stream, async () => {
-      const isDone = await this.#door.admission.run(urgency, async () => {
-        if (stream.isOpen) await work();
-        return true;
-      });
-      if (isDone === undefined) shed();
-    });
+    const ifOpen = () => (stream.isOpen ? work() : undefined);
+    this.#step(stream, () => this.#door.admission.run(urgency, ifOpen, shed));
   }
 
   #goOn(stream: ServerStream): void {
