@@ -174,7 +174,7 @@ async function play(wish: Wish): Promise<Findings> {
   const disk = wish.faults.includes("fill-store") ? await makeDisk(DISK_MB) : undefined;
   const cluster = await raise(wish, disk);
   const stage = new Stage(cluster, disk);
-  const ledger = new Ledger();
+  const ledger = new Ledger(wish.devices);
   const town = new Town(wish.clients, wish.devices, {
     ledger,
     ports: () => stage.ports,

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { Ledger } from "./ledger.ts";
 
-function ledgerOf(count: number): { ledger: Ledger; ids: string[] } {
-  const ledger = new Ledger();
+function ledgerOf(count: number, devices = 1): { ledger: Ledger; ids: string[] } {
+  const ledger = new Ledger(devices);
   const ids = Array.from({ length: count }, (_, at) => ledger.write("a", "b", at));
   for (const id of ids) ledger.acknowledge(id);
   return { ledger, ids };
@@ -20,6 +20,7 @@ test("what arrived once and in order is no fault", () => {
     repeated: [],
     again: [],
     outOfOrder: [],
+    missed: [],
     slowestMs: 10,
   });
 });
@@ -67,7 +68,7 @@ test("a letter that comes back to its sender is neither delivered nor lost", () 
 });
 
 test("each device may have a letter once and in order, and one must have it", () => {
-  const { ledger, ids } = ledgerOf(3);
+  const { ledger, ids } = ledgerOf(3, 2);
   for (const id of ids) ledger.arrive(id, 1, "/phone");
   for (const number of [2, 1, 1]) ledger.arrive(`a.b.${number}`, 2, "/desk");
   expect(ledger.verdict()).toMatchObject({
@@ -75,5 +76,6 @@ test("each device may have a letter once and in order, and one must have it", ()
     lost: [],
     repeated: ["a.b.1"],
     outOfOrder: ["a.b.1"],
+    missed: ["a.b.3"],
   });
 });

@@ -34,6 +34,8 @@ export interface Verdict {
   /** Came again, but no more often than its sender or its recipient had to begin anew: see `Letter`. */
   readonly again: readonly string[];
   readonly outOfOrder: readonly string[];
+  /** Arrived, but not at all of the recipient's devices. */
+  readonly missed: readonly string[];
   /** The longest that a letter took. */
   readonly slowestMs: number;
 }
@@ -44,8 +46,14 @@ export const letterId = ({ from, to, number }: Pick<Letter, "from" | "to" | "num
 export class Ledger {
   readonly #letters = new Map<string, Letter>();
   readonly #numbers = new Map<string, number>();
+  readonly #devices: number;
   /** The order of first arrivals, by pair and device. */
   readonly #arrivals = new Map<string, Letter[]>();
+
+  /** @param devices of each person */
+  constructor(devices = 1) {
+    this.#devices = devices;
+  }
 
   /** Letters that are acknowledged and have not arrived, nor come back. */
   get underWay(): number {
@@ -120,6 +128,7 @@ export class Ledger {
       repeated: twice.filter((letter) => !isOnlyAgain(letter)).map(letterId),
       again: twice.filter(isOnlyAgain).map(letterId),
       outOfOrder: [...this.#arrivals.values()].flatMap(overtaken),
+      missed: arrived.filter(({ times }) => times.size < this.#devices).map(letterId),
       slowestMs: delays.reduce((most, delay) => Math.max(most, delay), 0),
     };
   }
