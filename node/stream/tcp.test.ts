@@ -114,6 +114,28 @@ test("a peer that reads nothing is dropped when its bound is reached, but one la
   await until(() => pair.owner.closed === 1);
 });
 
+test("what the system takes at once is written as soon as it is flushed", async () => {
+  using pair = await openPair();
+  const { connection } = pair;
+  connection.write(Buffer.from("hello"));
+  expect(connection.writesNeeded - connection.writesDone).toBe(1);
+  connection.flush();
+  expect(connection.isBacklogged).toBe(false);
+  expect(connection.writesNeeded - connection.writesDone).toBe(0);
+  expect(pair.owner.drained).toBe(1);
+});
+
+test("what a dropped connection was given last never counts as written", async () => {
+  using pair = await openPair();
+  const { connection } = pair;
+  connection.write(Buffer.from("lost"));
+  connection.destroy();
+  connection.flush();
+  await until(() => pair.owner.closed === 1);
+  expect(connection.writesDone).toBe(0);
+  expect(pair.owner.drained).toBe(0);
+});
+
 test("a reset is told once", async () => {
   using pair = await openPair();
   pair.peer.resetAndDestroy();

@@ -21,6 +21,8 @@ export interface ConnectionOwner {
 /** XEP-0368: the protocol's name in ALPN, behind its length. */
 const ALPN = Buffer.from("\x0bxmpp-client");
 
+const NOTHING = Buffer.alloc(0);
+
 const NO_BINDINGS: ReadonlyMap<ChannelBindingType, Buffer> = new Map();
 
 /** Where a connection comes from. */
@@ -181,10 +183,17 @@ export class Connection {
     // Copying together what is small costs less than a vectored write, and in TLS makes one record.
     const isOne = queue.length === 1;
     const whole = isOne ? (queue[0] as Buffer) : Buffer.concat(queue);
-    this.#socket.write(whole, (error) => {
-      // After a failure nothing is known to be written: "close" follows and tells.
-      if (!error) this.#written();
-    });
+    // After a failure nothing is known to be written: "close" follows and tells.
+    const onWritten = (error?: Error | null) => error || this.#written();
+    const socket = this.#socket;
+    if (this.#upgrade !== undefined || this.#isEnding) {
+      socket.write(whole, onWritten);
+      return;
+    }
+    // A plain socket has mostly passed it on by now: to look is cheaper than to be called back.
+    socket.write(whole);
+    if (socket.writableLength > 0) socket.write(NOTHING, onWritten);
+    else if (!socket.destroyed) onWritten(socket.errored);
   }
 
   /**
@@ -227,8 +236,8 @@ export class Connection {
   /** Sends what is queued, then ends our side. Reading goes on until the peer ends its own. */
   end(): void {
     if (this.#isOver || this.#isEnding) return;
-    this.flush();
     this.#isEnding = true;
+    this.flush();
     if (!this.#isWriting || this.#queue === undefined) this.#socket.end();
   }
 
