@@ -1,5 +1,5 @@
 /** Names of stored messages: they sort by arrival, and say which message it is. */
-import type { Origin } from "../router/origin.ts";
+import type { Origin } from "../stanza/origin.ts";
 
 const TIME_DIGITS = 9;
 const COUNT_DIGITS = 8;

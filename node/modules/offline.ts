@@ -3,7 +3,7 @@
  * of their resources arrives. How they are handed over is in offline-drain.ts.
  */
 import { integer } from "../config/options.ts";
-import type { Origin } from "../router/origin.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { Envelope, Verdict } from "./contract.ts";
 import { bounce, CONSUME, defineModule, FIRST, LAST, on, PASS, stage } from "./contract.ts";
 import { Drains } from "./offline-drain.ts";

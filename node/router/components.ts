@@ -9,12 +9,12 @@ import type {
 } from "../components/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Jid } from "../stanza/jid.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { Acceptance } from "./accept.ts";
 import type { Counters } from "./counters.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Line } from "./line.ts";
-import type { Origin } from "./origin.ts";
 
 export interface ComponentsOptions {
   /** Prepared; none of them is one of the service's own. */

@@ -7,9 +7,9 @@ import type { Logger } from "../base/log.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { Counters } from "./counters.ts";
 import type { Deliverer } from "./deliver.ts";
-import type { Origin } from "./origin.ts";
 import type { Owned } from "./stages.ts";
 
 /** Whose other resources: the sender's, or the recipient's. */

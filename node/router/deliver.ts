@@ -5,11 +5,11 @@
 import { Unavailable } from "../base/errors.ts";
 import type { Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
 import type { Acceptance, Consignment } from "./hand-over.ts";
-import type { Origin } from "./origin.ts";
 import type { PassedOver } from "./passed-over.ts";
 import { chosenFor, elsewhere, select } from "./rules.ts";
 

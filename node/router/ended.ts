@@ -8,11 +8,11 @@ import { pause } from "../base/clock.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
 import type { ClientSession, MovableSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { Counters } from "./counters.ts";
 import type { Audience } from "./deliver.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Line } from "./line.ts";
-import type { Origin } from "./origin.ts";
 
 export interface EndedParts {
   readonly routes: Routes;

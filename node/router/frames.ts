@@ -5,9 +5,9 @@
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
 import { REPORTED_MAX } from "../guard/failed-logins.ts";
 import type { OwnRoutes, Route, RouteSet } from "../routes/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { CopySide } from "./copies.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
-import type { Origin } from "./origin.ts";
 
 /** Recipients in one frame; a broadcast to more is split. */
 export const RECIPIENTS_MAX = 1_000;

@@ -6,12 +6,12 @@ import type { ComponentConnection, ComponentTable } from "../components/contract
 import type { Route } from "../routes/contract.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { CopyRules, CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import { stampFor } from "./envelopes.ts";
 import type { HeldQueue } from "./held.ts";
 import { Held } from "./held.ts";
-import type { Origin } from "./origin.ts";
 import { Recent } from "./recent.ts";
 import { Repeats } from "./repeats.ts";
 import type { Shadows } from "./shadows.ts";
@@ -79,8 +79,6 @@ export class HandOver {
   readonly #passing = new Map<ClientSession, Promise<void>>();
   readonly #held = new Held();
   readonly #recent = new Recent();
-  /** What makes a message the same message, should its session end before it is acknowledged. */
-  readonly #origins = new WeakMap<Envelope, Origin>();
   /** Messages whose copy in the offline store is removed only when they are acknowledged. */
   readonly #stored = new WeakMap<Envelope, Origin | undefined>();
   /** Copies of what is another resource's. */
@@ -187,7 +185,7 @@ export class HandOver {
     if (!this.#give(session, envelope, consignment.rerouted)) return false;
     this.#parts.counters.stanzasHandedOver += 1;
     if (origin !== undefined) {
-      this.#origins.set(envelope, origin);
+      envelope.origin = origin;
       // Its sender's shadow may go on with it, if this node is thought dead, and be sent it again.
       const isMirrored = envelope.kind === "message" && this.#parts.shadows() !== undefined;
       if (remembered || isMirrored) this.#repeats.remember(origin, full, session.id);
@@ -232,7 +230,7 @@ export class HandOver {
     if (component.id !== sessionId || !component.deliver(envelope)) return false;
     this.#parts.counters.stanzasHandedOver += 1;
     if (origin === undefined) return true;
-    this.#origins.set(envelope, origin);
+    envelope.origin = origin;
     if (remembered) this.#repeats.remember(origin, full, component.id);
     return true;
   }
@@ -286,7 +284,7 @@ export class HandOver {
     counters.copiesHandedOver += 1;
     this.#copies.add(wrapped);
     if (origin === undefined) return true;
-    this.#origins.set(wrapped, origin);
+    wrapped.origin = origin;
     if (remembered) this.#repeats.remember(origin, session.jid.full, session.id, true);
     return true;
   }
@@ -313,12 +311,12 @@ export class HandOver {
   /** What a client sends again after a death may all have arrived in one millisecond. */
   #isBefore(held: Envelope, { receivedMs }: Envelope, origin: Origin | undefined): boolean {
     if (held.receivedMs !== receivedMs) return held.receivedMs < receivedMs;
-    const own = this.#origins.get(held);
+    const own = held.origin;
     return own !== undefined && own.session === origin?.session && own.count < origin.count;
   }
 
   #isOf({ session, count }: Origin, envelope: Envelope): boolean {
-    const own = this.#origins.get(envelope);
+    const own = envelope.origin;
     return own?.session === session && own.count === count;
   }
 
@@ -336,7 +334,7 @@ export class HandOver {
     const held = this.#held.take(session);
     const waited = held.filter((envelope) => !this.#isSuperseded(session, envelope));
     for (const envelope of [...unacknowledged, ...waited]) {
-      const origin = this.#origins.get(envelope);
+      const origin = envelope.origin;
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
       if (origin === undefined) continue;
@@ -350,13 +348,13 @@ export class HandOver {
   #owedFor(copy: Envelope, session: ClientSession): Envelope | undefined {
     if (!this.#isOwed(copy, session)) return undefined;
     const message = this.#parts.copyRules.messageIn(copy);
-    const origin = this.#origins.get(copy);
-    if (message !== undefined && origin !== undefined) this.#origins.set(message, origin);
+    const origin = copy.origin;
+    if (message !== undefined && origin !== undefined) message.origin = origin;
     return message;
   }
 
   #isOwed(copy: Envelope, session: ClientSession): boolean {
-    const origin = this.#origins.get(copy);
+    const origin = copy.origin;
     const entry = origin === undefined ? undefined : this.#repeats.find(origin, session.jid.full);
     return entry?.session === session.id && entry.isOwed;
   }
@@ -385,7 +383,7 @@ export class HandOver {
   }
 
   originOf(envelope: Envelope): Origin | undefined {
-    return this.#origins.get(envelope);
+    return envelope.origin;
   }
 
   /**
@@ -426,7 +424,7 @@ export class HandOver {
   /** What another node must know of a stanza that it delivers in our place. */
   aboutOf(envelope: Envelope, session: ClientSession): About {
     const isStored = this.#stored.has(envelope);
-    const origin = isStored ? this.#stored.get(envelope) : this.#origins.get(envelope);
+    const origin = isStored ? this.#stored.get(envelope) : envelope.origin;
     if (!this.#copies.has(envelope)) return { origin, isStored, copy: undefined };
     return { origin, isStored, copy: this.#isOwed(envelope, session) ? "owed" : "mere" };
   }
@@ -481,7 +479,7 @@ export class HandOver {
     if (isStored) this.#stored.set(envelope, origin);
     if (copy !== undefined) this.#copies.add(envelope);
     if (origin === undefined) return;
-    if (!isStored) this.#origins.set(envelope, origin);
+    if (!isStored) envelope.origin = origin;
     if (copy !== "owed") return;
     this.#repeats.remember(origin, jid.full, id, true);
     this.#repeats.markOwed(origin, jid.full, id);

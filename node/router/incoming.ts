@@ -1,8 +1,8 @@
 /** From the record of a session to what the door needs to go on with it. */
 import type { ClientSession, Incoming } from "../session/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { Carried } from "./carried.ts";
 import type { About, HandOver } from "./hand-over.ts";
-import type { Origin } from "./origin.ts";
 import type { SessionRecord } from "./session-wire.ts";
 
 const NOT_STORED: About = { origin: undefined, isStored: false, copy: undefined };

@@ -7,7 +7,7 @@
  * handler makes on the way (bounces, automatic replies) is started and left to its own lane.
  */
 import type { Route, RouteSet } from "../routes/contract.ts";
-import type { Origin } from "./origin.ts";
+import type { Origin } from "../stanza/origin.ts";
 
 /** More are not on their way at once in one lane: other lanes need room on the same link. */
 const ON_THEIR_WAY_MAX = 16;

@@ -1,6 +1,6 @@
 /** What each session was given lately: its next node must know it, to cut what is sent again. */
 import type { ClientSession } from "../session/contract.ts";
-import type { Origin } from "./origin.ts";
+import type { Origin } from "../stanza/origin.ts";
 import { RECENT_MAX } from "./session-wire.ts";
 
 export class Recent {

@@ -2,7 +2,7 @@
  * What this node has handed over lately, so that a frame sent again (the answer was lost) or a
  * message rerouted from another resource is not handed over twice.
  */
-import type { Origin } from "./origin.ts";
+import type { Origin } from "../stanza/origin.ts";
 
 export interface HandedOver {
   /** The full address it was given to. */

@@ -16,6 +16,7 @@ import type {
 import { isMovable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { Stores } from "../stores/contract.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Acceptance } from "./accept.ts";
@@ -40,7 +41,6 @@ import type { Adopt, KeptAnswer } from "./keeping.ts";
 import { Lanes } from "./lanes.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
-import type { Origin } from "./origin.ts";
 import { PassedOver } from "./passed-over.ts";
 import { Peers } from "./peers.ts";
 import type { Registration } from "./registrations.ts";

@@ -2,11 +2,11 @@
 import type { Route } from "../routes/contract.ts";
 import type { SessionState } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import type { Origin } from "../stanza/origin.ts";
 import { decodeEnvelope, encodeEnvelope } from "../stanza/wire.ts";
 import { readRoute, writeRoute } from "./frames.ts";
 import type { About } from "./hand-over.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
-import type { Origin } from "./origin.ts";
 
 /** Far more than an outbox holds. */
 const STANZAS_MAX = 200_000;

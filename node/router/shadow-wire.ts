@@ -4,10 +4,10 @@
  */
 import type { Route } from "../routes/contract.ts";
 import type { MirrorItem, MirrorKind, Verdict } from "../shadow/mirror.ts";
+import type { Origin } from "../stanza/origin.ts";
 import { CHANGES, joinChanges } from "./carried.ts";
 import { readRoute, writeRoute } from "./frames.ts";
 import { BadFrame, OctetReader, OctetWriter } from "./octets.ts";
-import type { Origin } from "./origin.ts";
 import type { Packed, PackedSession } from "./session-wire.ts";
 import {
   RECENT_MAX,

@@ -6,8 +6,8 @@ import { ConfigError } from "../base/errors.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
+import type { Origin } from "../stanza/origin.ts";
 import type { Element } from "../xml/element.ts";
-import type { Origin } from "./origin.ts";
 
 export type Verdict = Pass | Consume | Bounce;
 

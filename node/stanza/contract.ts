@@ -1,6 +1,7 @@
 /** The kinds of stanza and what carries one through the node. */
 import type { Element } from "../xml/element.ts";
 import type { Jid } from "./jid.ts";
+import type { Origin } from "./origin.ts";
 
 export type StanzaKind = "message" | "presence" | "iq";
 
@@ -22,4 +23,9 @@ export interface Envelope {
   readonly children: readonly { readonly name: string; readonly ns: string }[];
   /** The tree, built on first use. Treat as read-only: the bytes are what is sent. */
   element(): Element;
+  /**
+   * What makes a message the same message, should the session that was given it end before it is
+   * acknowledged. Set by whoever hands it over; a table of its own would slow each collection of garbage.
+   */
+  origin?: Origin | undefined;
 }

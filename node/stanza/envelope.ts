@@ -6,6 +6,7 @@ import { parseElement } from "../xml/parser.ts";
 import { toBytes } from "../xml/write.ts";
 import type { Envelope, StanzaKind } from "./contract.ts";
 import { Jid } from "./jid.ts";
+import type { Origin } from "./origin.ts";
 import { CLIENT_NS } from "./reply.ts";
 
 /** RFC 6121, 5.2.2: a type that is not known is handled as "normal". */
@@ -81,7 +82,7 @@ export function fromElement(element: Element, receivedMs: number): Envelope {
 }
 
 /** All of an envelope but its tree. */
-export type EnvelopeFields = Omit<Envelope, "element">;
+export type EnvelopeFields = Omit<Envelope, "element" | "origin">;
 
 /** The envelope of fields that belong together, for the mesh. */
 export const restoreEnvelope = (fields: EnvelopeFields): Envelope =>
@@ -96,6 +97,7 @@ class CheckedEnvelope implements Envelope {
   readonly bytes: Buffer;
   readonly receivedMs: number;
   readonly children: Envelope["children"];
+  origin: Origin | undefined;
   #tree: Element | undefined;
 
   constructor(fields: EnvelopeFields, tree: Element | undefined) {

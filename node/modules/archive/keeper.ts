@@ -1,8 +1,8 @@
 /** Both sides of a message: whose archive gets it, and under which name its owner sees it. */
 import { Unavailable } from "../../base/errors.ts";
-import type { Origin } from "../../router/origin.ts";
 import type { Verdict } from "../../router/stages.ts";
 import type { Jid } from "../../stanza/jid.ts";
+import type { Origin } from "../../stanza/origin.ts";
 import { ArchiveIds, END_ID, idFrom, isSameMessage } from "../../stores/archive-id.ts";
 import type { ClientSession, Envelope, Host } from "../contract.ts";
 import { PASS, pass } from "../contract.ts";
