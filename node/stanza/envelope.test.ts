@@ -20,7 +20,7 @@ describe("makeEnvelope", () => {
     expect(envelope).toMatchObject({ kind: "message", type: "chat", id: "1", ...stamp });
     expect(envelope.children).toEqual([{ name: "body", ns: "jabber:client" }]);
     expect(envelope.bytes.toString()).toBe(
-      `<message xmlns='jabber:client' id='1' type='chat' ${ADDRESSES}><body>x</body></message>`,
+      `<message id='1' type='chat' xmlns='jabber:client' ${ADDRESSES}><body>x</body></message>`,
     );
   });
 

@@ -165,14 +165,20 @@ describe("withAttributes", () => {
         },
       ),
     ).toBe(
-      "<message xmlns='jabber:client' id='1&#x41;' from='a@b/c'><body>é&#65;<![CDATA[<]]></body></message >",
+      "<message id='1&#x41;' xmlns='jabber:client' from='a@b/c'><body>é&#65;<![CDATA[<]]></body></message >",
     );
   });
 
   it("keeps a declaration that is there, and an empty element empty", () => {
     expect(changed('<presence xmlns="jabber:client" />', { from: "a" })).toBe(
-      "<presence xmlns=\"jabber:client\" from='a'/>",
+      "<presence xmlns=\"jabber:client\"  from='a'/>",
     );
+  });
+
+  it("keeps the start tag as it is when nothing in it changes", () => {
+    expect(
+      changed("<message to = 'é&#65;'\n><body>é</body></message>", { from: "a", to: "éA" }),
+    ).toBe("<message to = 'é&#65;'\n xmlns='jabber:client' from='a'><body>é</body></message>");
   });
 
   it("escapes values", () => {

@@ -154,24 +154,38 @@ class Stanza implements ParsedStanza {
   withAttributes(changes: Readonly<Record<string, string | undefined>>): Buffer {
     if (this.#splice === undefined) return this.#rewritten(changes);
     const { text, tagEnd, inherited } = this.#splice;
-    const isDeclared = this.#written.some(({ name }) => name === "xmlns");
-    let tag = `<${this.name}`;
-    if (!isDeclared && inherited !== "") tag += ` xmlns='${escapeAttribute(inherited)}'`;
-    for (const { name, from, to } of this.#written) {
-      if (!Object.hasOwn(changes, name)) tag += ` ${text.slice(from, to)}`;
+    const { bytes } = this;
+    const written = this.#written;
+    const isSame = ({ name, value }: Attribute) =>
+      !Object.hasOwn(changes, name) || changes[name] === value;
+    const isStanding = written.every(isSame);
+    // Mostly the start tag stays as it is, and only gets more at its end.
+    let tag = isStanding ? "" : `<${this.name}`;
+    for (const one of isStanding ? [] : written) {
+      if (isSame(one)) tag += ` ${text.slice(one.from, one.to)}`;
     }
+    const isDeclared = written.some(({ name }) => name === "xmlns");
+    if (!isDeclared && inherited !== "") tag += ` xmlns='${escapeAttribute(inherited)}'`;
     for (const name of Object.keys(changes)) {
       const value = changes[name];
-      if (value !== undefined) tag += ` ${name}='${escapeAttribute(value)}'`;
+      if (value === undefined || this.#valueOf(name) === value) continue;
+      tag += ` ${name}='${escapeAttribute(value)}'`;
     }
-    const { bytes } = this;
     const isSingleByte = text.length === bytes.length;
     const restFrom = isSingleByte ? tagEnd : Buffer.byteLength(text.slice(0, tagEnd));
+    const tagFrom = isStanding ? restFrom : 0;
     const tagLength = Buffer.byteLength(tag);
-    const spliced = Buffer.allocUnsafe(tagLength + bytes.length - restFrom);
-    spliced.write(tag, 0, tagLength, "utf8");
-    bytes.copy(spliced, tagLength, restFrom);
+    const spliced = Buffer.allocUnsafe(tagFrom + tagLength + bytes.length - restFrom);
+    bytes.copy(spliced, 0, 0, tagFrom);
+    spliced.write(tag, tagFrom, tagLength, "utf8");
+    bytes.copy(spliced, tagFrom + tagLength, restFrom);
     return spliced;
+  }
+
+  /** As it is written, with its prefix. */
+  #valueOf(name: string): string | undefined {
+    for (const one of this.#written) if (one.name === name) return one.value;
+    return undefined;
   }
 
   #rewritten(changes: Readonly<Record<string, string | undefined>>): Buffer {
