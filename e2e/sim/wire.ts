@@ -28,7 +28,8 @@ export class Wire extends EventEmitter {
   readonly remoteAddress = "127.0.0.1";
   readonly place: Place;
   destroyed = false;
-  writableLength = 0;
+  /** Written, and not read by the peer's system yet. */
+  #underWay = 0;
   readonly #world: World;
   #peer: Wire | undefined;
   #out: Pipe | undefined;
@@ -79,6 +80,11 @@ export class Wire extends EventEmitter {
     });
   }
 
+  /** What the system has not taken. */
+  get writableLength(): number {
+    return Math.max(0, this.#underWay - BUFFER_BYTES);
+  }
+
   setNoDelay(): this {
     return this;
   }
@@ -107,9 +113,9 @@ export class Wire extends EventEmitter {
       taken?.(new Error("Cannot write: closed"));
       return false;
     }
-    this.writableLength += bytes.length;
+    this.#underWay += bytes.length;
     const done = () => this.place.enter(() => taken?.());
-    const left = this.writableLength - BUFFER_BYTES;
+    const left = this.#underWay - BUFFER_BYTES;
     if (left <= 0) this.#world.after(0, done);
     else this.#untaken.push({ left, done });
     for (const piece of this.#pieces(bytes)) {
@@ -166,10 +172,10 @@ export class Wire extends EventEmitter {
   }
 
   #left(bytes: number): void {
-    this.writableLength -= bytes;
+    this.#underWay -= bytes;
     for (const one of this.#untaken) one.left -= bytes;
     while ((this.#untaken[0]?.left ?? 1) <= 0) this.#untaken.shift()?.done();
-    if (this.writableLength === 0) this.place.enter(() => this.emit("drain"));
+    if (this.#underWay === 0) this.place.enter(() => this.emit("drain"));
   }
 
   #receive(piece: Buffer | typeof END): void {
