@@ -36,7 +36,8 @@ export class Wire extends EventEmitter {
   #isPaused = false;
   #isEnded = false;
   #isPeersEnd = false;
-  readonly #unread: (Buffer | typeof END)[] = [];
+  /** With what is to be called when all before it has been read. */
+  readonly #unread: (Buffer | typeof END | (() => void))[] = [];
   readonly #untaken: Untaken[] = [];
 
   /** Two ends that know each other; nothing has been said yet. */
@@ -124,7 +125,9 @@ export class Wire extends EventEmitter {
         peer.place.enter(() => peer.#receive(piece));
       });
     }
-    if (arrived !== undefined) this.#out?.send(() => peer.place.enter(arrived));
+    if (arrived !== undefined) {
+      this.#out?.send(() => peer.place.enter(() => peer.#receive(arrived)));
+    }
     return true;
   }
 
@@ -178,7 +181,7 @@ export class Wire extends EventEmitter {
     if (this.#underWay === 0) this.place.enter(() => this.emit("drain"));
   }
 
-  #receive(piece: Buffer | typeof END): void {
+  #receive(piece: Buffer | typeof END | (() => void)): void {
     if (this.destroyed) {
       // The peer speaks to somebody who has hung up.
       const peer = this.#peer;
@@ -193,6 +196,10 @@ export class Wire extends EventEmitter {
     while (!this.#isPaused && !this.destroyed) {
       const piece = this.#unread.shift();
       if (piece === undefined) break;
+      if (typeof piece === "function") {
+        piece();
+        continue;
+      }
       if (piece !== END) {
         this.emit("data", Buffer.from(piece));
         continue;
