@@ -81,10 +81,11 @@ export class Checks {
 
   /**
    * What a node had that stood still it passes on when it goes on, and what its client sends again elsewhere
-   * comes to a session which has begun since: see docs/architecture.md.
+   * comes to a session which has begun since, if that one's node stood still as well: see docs/architecture.md.
    */
   #isOfPaused({ isResent }: Said): boolean {
-    return isResent && this.#cluster.world.hadFault(["pause"], SHADOWED_AFTER_MS);
+    const { world, isOneAtATime } = this.#cluster;
+    return isResent && !isOneAtATime && world.hadFault(["pause"], SHADOWED_AFTER_MS);
   }
 
   /**

@@ -12,7 +12,10 @@ import type { Told } from "./story.ts";
 import { tell } from "./story.ts";
 
 const unheld = Object.entries(UNHELD).flatMap(([kind, ones]) =>
-  ones.map(({ invariant, reason }) => `  ${kind}: ${invariant}: ${reason}`),
+  ones.map(({ invariant, reason, isOfSeveral }) => {
+    const where = isOfSeveral ? " (in stories of odd seeds, where several do at once)" : "";
+    return `  ${kind}: ${invariant}: ${reason}${where}`;
+  }),
 );
 
 const BURST_MAX = 6;

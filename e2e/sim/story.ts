@@ -129,7 +129,8 @@ function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[]): void {
   const count = world.integer(1, Math.min(6, kinds.length));
   const chosen = Array.from({ length: count }, () => world.pick(kinds) as FaultKind);
   world.say(`trouble: ${[...new Set(chosen)].join(", ")}`);
-  const unheld = chosen.flatMap((kind) => UNHELD[kind] ?? []);
+  const all = chosen.flatMap((kind) => UNHELD[kind] ?? []);
+  const unheld = all.filter(({ isOfSeveral }) => !isOfSeveral || !cluster.isOneAtATime);
   cluster.unheld = new Set(unheld.map(({ invariant }) => invariant));
   const strike = () => {
     if (world.nowMs >= START_MS + TROUBLE_MS) return;
