@@ -1,5 +1,5 @@
 /** This node's own routes, and the exact set of every user who has one. Bounded by its sessions. */
-import { isNews, withoutNode } from "./cache.ts";
+import { isNews, together, withoutNode } from "./cache.ts";
 import type { Route, RouteSet } from "./contract.ts";
 
 export interface OwnRoute {
@@ -66,7 +66,7 @@ export class Book {
   learn(user: string, set: RouteSet, isComplete = false): readonly Route[] {
     const page = this.#pages.get(user);
     if (page === undefined) return [];
-    if (isNews(set, page.set, isComplete)) page.set = set;
+    if (isNews(set, page.set, isComplete)) page.set = together(set, unpublishedIn(page));
     const holders = new Map(page.set.routes.map((route) => [route.resource, route]));
     const lost: Route[] = [];
     for (const { route, writtenAt, isPublished } of page.own.values()) {
@@ -94,3 +94,7 @@ export class Book {
     }
   }
 }
+
+/** For want of a lease they are not in etcd, and are here all the same. */
+const unpublishedIn = ({ own }: Page): readonly Route[] =>
+  [...own.values()].filter(({ isPublished }) => !isPublished).map(({ route }) => route);

@@ -3,7 +3,7 @@
  * user has no route is remembered only to refuse older news; it is never an answer.
  */
 import { LRUCache } from "lru-cache";
-import type { RouteSet } from "./contract.ts";
+import type { Route, RouteSet } from "./contract.ts";
 
 /** Most users have a few resources; one with a thousand counts for as many users. */
 const ROUTES_PER_USER = 4;
@@ -73,4 +73,11 @@ export function withoutNode(set: RouteSet, incarnation: string, revision: number
   if (set.revision >= revision) return set;
   if (!set.routes.some(({ node }) => node === incarnation)) return set;
   return { ...set, routes: set.routes.filter(({ node }) => node !== incarnation) };
+}
+
+/** With what nodes hold that is not in etcd: a resource that somebody has there is not theirs any more. */
+export function together(set: RouteSet, theirs: readonly Route[]): RouteSet {
+  const taken = new Set(set.routes.map(({ resource }) => resource));
+  const besides = theirs.filter(({ resource }) => !taken.has(resource));
+  return besides.length === 0 ? set : { ...set, routes: [...set.routes, ...besides] };
 }

@@ -6,6 +6,7 @@
 import type { Clock, Timer } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
 import type { Logger } from "../base/log.ts";
+import { together } from "./cache.ts";
 import type { NodeRecord, OwnRoutes, Route, RouteSet } from "./contract.ts";
 
 /**
@@ -263,9 +264,3 @@ export class Members {
 }
 
 const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
-
-function together(set: RouteSet, theirs: readonly Route[]): RouteSet {
-  const taken = new Set(set.routes.map(({ resource }) => resource));
-  const besides = theirs.filter(({ resource }) => !taken.has(resource));
-  return besides.length === 0 ? set : { ...set, routes: [...set.routes, ...besides] };
-}
