@@ -139,8 +139,8 @@ class Engine implements EtcdRoutes {
       clock,
       log,
       publish: (leaseId) => this.#publish(leaseId),
+      onUnproven: () => this.#book.unpublish(),
       onLost: () => {
-        this.#book.unpublish();
         this.#claims.loseAll();
         events.onLeaseLost();
       },

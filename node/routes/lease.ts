@@ -17,6 +17,8 @@ export interface LeaseOptions {
   readonly log: Logger;
   /** Put everything on this lease; the lease counts as held once it resolves. */
   readonly publish: (leaseId: string) => Promise<void>;
+  /** What was put on a lease may be gone, be it while everything is published again. */
+  readonly onUnproven: () => void;
   /** It cannot be proven any more. */
   readonly onLost: () => void;
   /** A new one is held, and everything is published again. */
@@ -77,7 +79,12 @@ export class LeaseKeeper {
   /** etcd said that it knows no such lease. */
   onGone(): void {
     if (this.#isHeld) this.#lose("etcd does not know it");
-    else this.#provenUntilMs = 0; // While publishing again: the next attempt takes a new one.
+    else this.#doubt(); // While publishing again: the next attempt takes a new one.
+  }
+
+  #doubt(): void {
+    this.#provenUntilMs = 0;
+    this.#options.onUnproven();
   }
 
   /** Gives the lease back: everything on it vanishes at once. */
@@ -100,6 +107,7 @@ export class LeaseKeeper {
     const { leases, clock, ttlSeconds } = this.#options;
     const sentMs = clock.monotonicMs();
     const { ID, TTL } = await leases.leaseGrant({ TTL: ttlSeconds });
+    if (this.#leaseId !== undefined) this.#doubt(); // Nothing is on the new one yet.
     this.#previous = this.#leaseId;
     this.#leaseId = ID;
     this.#ttlMs = Number(TTL) * 1_000;
@@ -132,12 +140,13 @@ export class LeaseKeeper {
     const leftMs = this.#provenUntilMs - clock.monotonicMs();
     this.#deadline = clock.after(Math.max(0, leftMs), () => {
       if (this.#isHeld) this.#lose("etcd has not answered in time");
+      else this.#doubt();
     });
   }
 
   #lose(reason: string): void {
     this.#isHeld = false;
-    this.#provenUntilMs = 0;
+    this.#doubt();
     this.#deadline?.cancel();
     this.#tick?.cancel();
     this.#dropStream();
