@@ -77,6 +77,31 @@ test("whoever has a copy of a session says when to look again", async () => {
   expect(asked).toEqual([true, false, false]);
 });
 
+test("a session is not fetched for a client that has left meanwhile", async () => {
+  await using kit = await openKit({ clock: new FakeClock() });
+  let fetched = 0;
+  kit.router.fetchSession = async () => {
+    fetched += 1;
+    return "later";
+  };
+  await kit.routes.bind(ELSEWHERE);
+  const { promise: readable, resolve } = Promise.withResolvers<void>();
+  const read = kit.routes.read.bind(kit.routes);
+  let asked = 0;
+  kit.routes.read = async (user) => {
+    asked += 1;
+    await readable;
+    return read(user);
+  };
+  const client = await resuming(kit);
+  await until(() => asked > 0, "the question");
+  client.destroy();
+  await until(() => kit.door.negotiating === 0, "it has left");
+  resolve();
+  await until(() => kit.door.stats.resumptionsFailed > 0, "the end of the search");
+  expect(fetched).toBe(0);
+});
+
 test("a session that goes on somewhere between two questions is found", async () => {
   await using kit = await openKit({ clock: new FakeClock() });
   let fetched = 0;

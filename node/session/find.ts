@@ -35,7 +35,7 @@ export async function findSession(
   let found: Look | undefined;
   for (let look = 1; ; look += 1) {
     const before: Look | undefined = found;
-    found = await lookOnce(door, user, id);
+    found = await lookOnce(door, user, id, isWanted);
     if (found === "again" && look % LOOKS_MAX !== 0) continue;
     // It may have gone on somewhere between two of the questions, and its client would begin anew.
     if (found === "nowhere" && before !== "nowhere") continue;
@@ -56,7 +56,7 @@ async function settled({ events, clock }: Door, user: Jid, id: string, look: Loo
   if (kept === undefined || kept === "gone") await pause(clock, PAUSE_MS);
 }
 
-async function lookOnce(door: Door, user: Jid, id: string): Promise<Look> {
+async function lookOnce(door: Door, user: Jid, id: string, isWanted: () => boolean): Promise<Look> {
   const here = door.sessions.ofUser(user.bare).find((one) => one.id === id);
   if (here !== undefined) {
     if (here.moving === undefined) {
@@ -71,6 +71,8 @@ async function lookOnce(door: Door, user: Jid, id: string): Promise<Look> {
   if (events.fetchSession === undefined) return "nowhere";
   try {
     const seen = await door.routes.read(user.bare);
+    // A node that stood still reads what clients said who have gone on elsewhere since.
+    if (!isWanted()) return "later";
     const route = seen.routes.find(({ session }) => session === id);
     if (route === undefined || route.node === door.selfIncarnation) {
       // Between the death of its node and the moment at which another has its route.
