@@ -63,6 +63,7 @@ export const presence = defineModule({
     const announcer = new Announcer(host, { roster, blocking, untold }, limits);
     blocking.watch((session, change) => announcer.blockingChanged(session, change));
     const subscriptions = new Subscriptions(host, roster, announcer);
+    announcer.watch((session, contacts) => subscriptions.askAgain(session, contacts));
     const sightings = new Sightings(host, { roster, announcer }, limits);
     const arrivals = new PresenceArrivals(host, roster, { announcer, sightings, untold });
     const own = (envelope: Envelope, sender: ClientSession) => {

@@ -2,7 +2,7 @@
 import { envelopeOf, readdress } from "../../router/envelopes.ts";
 import { fromElement } from "../../stanza/envelope.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
-import type { RosterPatch } from "../../stores/contract.ts";
+import type { Roster, RosterPatch } from "../../stores/contract.ts";
 import { el } from "../../xml/element.ts";
 import type { ClientSession, Envelope, Host, RosterService, Verdict } from "../contract.ts";
 import { CONSUME, consume, PASS } from "../contract.ts";
@@ -73,6 +73,19 @@ export class Subscriptions {
     const { router } = this.#host;
     const attributes = { xmlns: CLIENT_NS, type, from: user, to: contact };
     await router.route(fromElement(el("presence", attributes), router.nowMs()));
+  }
+
+  /**
+   * 3.1.2: the user is there again, and the request or its answer may have been lost, because the
+   * contact's roster could not be read or written. Who has the request is not asked twice.
+   */
+  askAgain({ id, jid }: ClientSession, { items }: Pick<Roster, "items">): void {
+    const { router } = this.#host;
+    for (const { contact, ask } of items) {
+      if (!ask) continue;
+      const attributes = { xmlns: CLIENT_NS, type: "subscribe", id, from: jid.bare, to: contact };
+      void router.route(fromElement(el("presence", attributes), router.nowMs()));
+    }
   }
 
   /** Somebody's client asks for the presence of an account (4.3): may it know? */

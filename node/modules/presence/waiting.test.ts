@@ -101,3 +101,21 @@ test("who asks to see somebody while the store is away is told to ask later", as
   await cluster.settle();
   expect(conditionOf(one(romeo, "presence"))).toBe("resource-constraint");
 });
+
+test("a request that was lost before the contact had it is made again at the next arrival", async () => {
+  const { cluster, first, last } = await romeoArrives();
+  const nurse = await last.login(`${NURSE}/chamber`);
+  await last.send(nurse, "<presence/>");
+  await cluster.settle();
+  take(nurse);
+  const about = { contact: NURSE, name: "", groups: [], pendingIn: undefined, listed: true };
+  const asked = { ...about, to: false, from: false, ask: true, approved: false };
+  cluster.stores.rosters.get(ROMEO)?.set(NURSE, asked);
+  for (const resource of ["garden", "cell"]) {
+    await first.send(await first.login(`${ROMEO}/${resource}`), "<presence/>");
+    await cluster.settle();
+  }
+  const [request, ...others] = take(nurse);
+  expect(request?.attrs).toMatchObject({ type: "subscribe", from: ROMEO });
+  expect(others).toEqual([]);
+});
