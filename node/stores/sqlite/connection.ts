@@ -19,7 +19,7 @@ const WRITES_PER_COMMIT = 256;
 /**
  * Between two commits: a busy store flushes to disk this often and not for each write, which would
  * keep the event loop. A write that comes after a pause does not wait. The more writes a commit had,
- * the more the next one may collect: it costs as much as eight of them.
+ * the more the next one may collect: it costs as much as a dozen of them.
  */
 const PAUSE_MS = { min: 4, perWrite: 2, max: 12 };
 const WRITES_WAITING_MAX = 10_000;
