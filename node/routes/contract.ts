@@ -87,10 +87,10 @@ export interface Routes extends AsyncDisposable {
   /**
    * Takes a session over: publishes `route`, held by this node, if nothing was written about its full
    * address since `seen` was read. Resolves and tells other nodes as bind does. Tried again while it
-   * is in doubt, so that afterwards it is known who has the session.
+   * is in doubt, however long etcd is away, so that afterwards it is known who has the session.
    * @param copy what it is taken over from, if that is the copy of a dead node's session
-   * @throws Unavailable as bind does: nothing was taken, unless etcd stayed away; "routes-moved": it
-   *   has changed since, and is not this node's, or the owner has renounced more copies.
+   * @throws Unavailable as bind does: nothing was taken; "routes-moved": it has changed since, and is
+   *   not this node's, or the owner has renounced more copies.
    */
   takeOver(route: Route, seen: RouteSet, copy?: CopyOrigin): Promise<RouteSet>;
   /**

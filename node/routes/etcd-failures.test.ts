@@ -240,6 +240,33 @@ test("etcd paused: nodes find whom other nodes hold, and nobody is said to be aw
   await until(async () => (await one.find(route.user, true)).isPartial !== true);
 });
 
+test("etcd paused: a takeover in doubt is decided when it answers, though all leases have lapsed", async () => {
+  const cluster = startCluster();
+  const gone = await cluster.start("gone", {}, new FakeClock()); // Its lease is never renewed.
+  const { routes, diary } = await cluster.start("taker");
+  const route = makeRoute({ node: "gone" });
+  await gone.routes.bind(route);
+  const seen = await routes.read(route.user);
+  const ours = { ...route, node: "taker" };
+  etcd.pause();
+  const taken = routes.takeOver(ours, seen).catch((error: unknown) => error);
+  try {
+    await until(() => diary.lines.includes("lease lost"));
+  } finally {
+    etcd.resume();
+  }
+  expect(await taken).toMatchObject({ routes: [ours] });
+  await until(() => diary.lines.includes("down gone"));
+  expect((await routes.read(route.user)).routes).toEqual([ours]);
+  // It is on the lease that is held now.
+  const key = Buffer.from(`${cluster.prefix}nodes/taker`);
+  const lease = (await cluster.client.kv.range({ key })).kvs[0]?.lease;
+  await until(async () => {
+    const { kvs } = await cluster.client.getAll().prefix(cluster.prefix).exec();
+    return kvs.filter((kv) => kv.lease === lease).length === 2;
+  });
+});
+
 test("a lease that somebody revoked is replaced, and everything published again", async () => {
   const cluster = startCluster();
   const one = await cluster.start("one");

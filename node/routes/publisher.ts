@@ -44,8 +44,7 @@ interface Written {
   readonly isOurs: boolean;
 }
 
-/** How often a takeover in doubt is tried again: longer than etcd may take to elect a leader. */
-const TAKE_OVER_ATTEMPTS_MAX = 10;
+/** Before a takeover in doubt is tried again. */
 const TAKE_OVER_PAUSE_MS = 500;
 
 const isHolder = (route: Route) => (other: Route) => other.resource === route.resource;
@@ -92,11 +91,10 @@ export class Publisher {
   }
 
   takeOver(route: Route, seen: RouteSet, copy: CopyOrigin | undefined): Promise<RouteSet> {
-    const { keys, lease, locks, book, learn } = this.#parts;
+    const { keys, lease, locks, book, chores, learn } = this.#parts;
     const key = keys.route(route);
     return locks.run(key, async () => {
-      const leaseId = lease.id;
-      const outcome = await this.#takeOver(route, seen, leaseId, copy);
+      const { outcome, leaseId } = await this.#takeOver(route, seen, copy);
       const holder = outcome.set.routes.find(isHolder(route));
       if (!wasDone(outcome) && !isSameHolding(holder, route)) {
         learn(route.user, outcome.set);
@@ -104,35 +102,48 @@ export class Publisher {
       }
       book.add(route, outcome.revision);
       const own = book.find(route);
-      if (own !== undefined) own.isPublished = lease.isCurrent(leaseId);
       const set = learn(route.user, outcome.set);
-      if (book.find(route) === undefined) {
+      if (own === undefined || book.find(route) === undefined) {
         throw new Unavailable("routes-lost", "Cannot take over: another session took the address");
       }
+      own.isPublished = lease.isCurrent(leaseId);
+      if (!own.isPublished) chores.add(`publish ${key}`, () => this.#publish(own, () => lease.id));
       return set;
     });
   }
 
-  /** Does no harm twice: it was done if the route is ours afterwards. */
+  /**
+   * Does no harm twice: it was done if the route is ours afterwards. Whoever gives the session away takes it for
+   * ours from the moment it is written, so what is in doubt is tried until etcd answers. If nobody has the address
+   * then, our write may have gone with the lease that it was on: it is written again.
+   */
   async #takeOver(
     route: Route,
     seen: RouteSet,
-    leaseId: string,
     copy: CopyOrigin | undefined,
-  ): Promise<Outcome> {
-    const { keys, writes, clock } = this.#parts;
+  ): Promise<{ outcome: Outcome; leaseId: string }> {
+    const { keys, lease, writes, clock } = this.#parts;
     const valid = copy === undefined ? [] : [stillValid(keys, route.node, copy)];
-    const { user } = route;
     const key = keys.route(route);
-    const isThere = seen.routes.some(isHolder(route));
-    const write = put(key, encodeRoute(route), leaseId);
-    const request = unlessWrittenSince(key, seen.revision, isThere, write, valid);
-    for (let attempt = 1; ; attempt += 1) {
+    const firstId = lease.id;
+    let { revision } = seen;
+    let isThere = seen.routes.some(isHolder(route));
+    for (let isInDoubt = false; ; ) {
       try {
-        return await writes.run({ request, user });
+        const leaseId = lease.id;
+        const write = put(key, encodeRoute(route), leaseId);
+        const request = unlessWrittenSince(key, revision, isThere, write, valid);
+        const outcome = await writes.run({ request, user: route.user });
+        if (wasDone(outcome)) return { outcome, leaseId };
+        const isHeld = outcome.set.routes.some(isHolder(route));
+        if (isHeld || !isInDoubt) return { outcome, leaseId: firstId };
+        isInDoubt = false;
+        isThere = false;
+        revision = outcome.revision;
       } catch (error) {
-        if (attempt >= TAKE_OVER_ATTEMPTS_MAX) throw error;
-        if (error instanceof Unavailable && error.code === "routes-lost-lease") throw error;
+        const hasNoLease = error instanceof Unavailable && error.code === "routes-lost-lease";
+        if (writes.isClosed || (hasNoLease && !isInDoubt)) throw error;
+        isInDoubt ||= !hasNoLease;
         await pause(clock, TAKE_OVER_PAUSE_MS);
       }
     }

@@ -91,6 +91,11 @@ export class Transactions {
     return this.#isFailing;
   }
 
+  /** Nothing will be done any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** @throws Unavailable "routes-timeout", "routes-unavailable", "routes-lost-lease", "routes-overload" */
   async run(operation: Operation): Promise<Outcome> {
     const { clock, what, requestTimeoutMs } = this.#options;
