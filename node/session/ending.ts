@@ -37,8 +37,11 @@ export const release = (door: Door, route: Route): Promise<void> =>
   tracked(door, () => withdraw(door, route));
 
 const withdraw = async (door: Door, route: Route): Promise<void> => {
-  const fields = { session: route.session };
-  await attempt(door, () => door.routes.unbind(route), "route-not-withdrawn", fields);
+  const { user, session } = route;
+  // Another node took it over before it ended here, and it has come back since: the route is that one's.
+  const isBack = () => door.sessions.ofUser(user).some(({ id }) => id === session);
+  const unbind = async () => isBack() || (await door.routes.unbind(route));
+  await attempt(door, unbind, "route-not-withdrawn", { session });
 };
 
 /** Counts the work among those that a drain waits for. */

@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { isMovable } from "./contract.ts";
+import { openKit, until } from "./testing/door-kit.ts";
+
+const ACKS = "urn:xmpp:sm:3";
+
+test("a session that has ended here and comes back from another node keeps its route", async () => {
+  await using kit = await openKit();
+  const { client, session } = await kit.bound();
+  client.send(`<enable xmlns='${ACKS}' resume='true'/>`);
+  await client.read(/<enabled[^>]*>/);
+  client.destroy();
+  await until(() => session.isDetached === true, "detached");
+  if (!isMovable(session)) throw new Error("Cannot test: it cannot move");
+  const state = session.snapshot();
+  const { promise: passedOn, resolve } = Promise.withResolvers<void>();
+  kit.router.part = () => passedOn;
+  session.close("policy-violation");
+  expect(kit.door.sessions.size).toBe(0);
+  const seen = await kit.routes.read("romeo@localhost");
+  const incoming = { state, install() {}, undo() {}, onTaken() {} };
+  expect(await kit.door.adopt(incoming, seen)).toBe("taken");
+  resolve();
+  await until(() => kit.router.ended.length === 1, "what it had before is passed on");
+  await new Promise<void>((settled) => setImmediate(settled));
+  const { routes } = await kit.routes.read("romeo@localhost");
+  expect(routes.map((route) => route.session)).toEqual([session.id]);
+});
