@@ -13,6 +13,8 @@ const WARM_UP_LOGINS = 400;
 const REST_MS = 500;
 /** What one process of load can write and read, and still be on time. */
 const LOADED_RATE_MAX = 20_000;
+/** The same for all: what loads the best peer well, and not beyond what it can. */
+const SAME_RATE = 10_000;
 
 export const users = (to: number, from = 0): Group => ({ group: "u", from, to });
 
@@ -85,7 +87,7 @@ export async function warmUp(scene: Scene, tls = false): Promise<void> {
   });
 }
 
-/** Messages, plain: closed loop, then at two rates. The sessions are online. */
+/** Messages, plain: closed loop, then at three rates. The sessions are online. */
 export async function plainMessages(scene: Scene): Promise<void> {
   const { name, sheet, settings } = scene;
   const stretch = await chat(scene, settings.sessions, settings.seconds);
@@ -94,6 +96,7 @@ export async function plainMessages(scene: Scene): Promise<void> {
   sheet.put(name, "ratePlain", rate);
   sheet.put(name, "messagePaced", await pace(scene, settings.rate, ["p50Plain", "p99Plain"]));
   await pace(scene, Math.min(0.7 * rate, LOADED_RATE_MAX), ["p50Loaded", "p99Loaded"], true);
+  if (rate > SAME_RATE) await pace(scene, SAME_RATE, ["p50Same", "p99Same"], true);
 }
 
 /** The same over TLS, with its logins. Nobody is online before or after. */

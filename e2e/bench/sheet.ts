@@ -20,6 +20,8 @@ const FIXED = {
   p99Tls: row("Latency p99 at the fixed rate, TLS", "ms"),
   p50Loaded: row("Latency p50 at 70 % of the server's own rate, plain", "ms"),
   p99Loaded: row("Latency p99 at 70 % of the server's own rate, plain", "ms"),
+  p50Same: row("Latency p50 at 10,000 messages a second, plain", "ms"),
+  p99Same: row("Latency p99 at 10,000 messages a second, plain", "ms"),
   loginPlain: row("Login, plain", "CPU ms"),
   loginTls: row("Login, TLS", "CPU ms"),
   resumption: row("Login and resumption (XEP-0198), plain", "CPU ms"),
