@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { MOVES_MAX } from "../routes/contract.ts";
 import {
   decodeConflict,
   decodeDeliver,
@@ -25,13 +26,14 @@ import { BadFrame } from "./octets.ts";
 const revision = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const name = fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" });
 const origin = fc.option(fc.record({ session: name, count: revision }), { nil: undefined });
-const route = fc.record({
-  resource: name,
-  node: name,
-  session: name,
-  available: fc.boolean(),
-  priority: fc.integer({ min: -128, max: 127 }),
-});
+const route = fc.record(
+  {
+    ...{ resource: name, node: name, session: name, available: fc.boolean() },
+    priority: fc.integer({ min: -128, max: 127 }),
+    moves: fc.integer({ min: 1, max: MOVES_MAX }),
+  },
+  { requiredKeys: ["resource", "node", "session", "available", "priority"] },
+);
 const userRoutes = fc
   .record({ user: name, revision, routes: fc.array(route, { maxLength: 5 }) })
   .map((made) => ({

@@ -346,16 +346,13 @@ export function decodeMoveAnswer(payload: Buffer): MoveAnswer {
 
 export function writeRoute(writer: OctetWriter, route: Route): void {
   writer.text(route.resource).text(route.node).text(route.session);
-  writer.u8(route.available ? 1 : 0).i8(route.priority);
+  writer.u8((route.available ? 1 : 0) | ((route.moves ?? 0) << 1)).i8(route.priority);
 }
 
 export function readRoute(reader: OctetReader, user: string): Route {
-  return {
-    user,
-    resource: reader.text(),
-    node: reader.text(),
-    session: reader.text(),
-    available: reader.u8() === 1,
-    priority: reader.i8(),
-  };
+  const [resource, node, session] = [reader.text(), reader.text(), reader.text()];
+  const flags = reader.u8();
+  const route = { user, resource, node, session, available: (flags & 1) !== 0 };
+  const moves = flags >> 1;
+  return { ...route, priority: reader.i8(), ...(moves > 0 && { moves }) };
 }

@@ -3,7 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import { silentLog } from "../base/log.ts";
-import type { ClientSession } from "../session/contract.ts";
+import type { Route } from "../routes/contract.ts";
+import type { ClientSession, Incoming } from "../session/contract.ts";
 import { message } from "../session/testing/door-kit.ts";
 import type { MirrorItem } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -116,6 +117,39 @@ test("who waits for a session is told when it is decided who goes on with it, or
   adopt("taken");
   await setImmediate();
   expect(answers).toEqual(["perhaps", "kept"]);
+});
+
+test("a copy counts more than a node that had its session before, stood still, and is back", async () => {
+  const route = { user: USER, resource: "hers", session: "hers", available: true, priority: 0 };
+  const states = { windowMs: 60_000, received: 0, countedFrom: 0, acknowledged: 0 };
+  const state = {
+    ...states,
+    ...{ route: { ...route, node: "owner", moves: 2 }, lang: undefined },
+    ...{ mayRepeat: false, inherited: undefined },
+  };
+  const adopted: unknown[] = [];
+  const takenOverFrom = async (holder: Route) => {
+    const shadow = new Keeping({
+      ...{ clock: new FakeClock(), log: silentLog },
+      adopt: async ({ state: { route } }: Incoming) => adopted.push(route.moves) && "taken",
+      sessions: () => ({ ofUser: () => [] }),
+      peers: { ready: async () => true },
+      routes: {
+        nodes: new Map([["other", {}]]),
+        renounced: async () => new Map(),
+        read: async () => ({ revision: 1, routes: [holder] }),
+      },
+    } as unknown as KeepingParts);
+    await shadow.take("owner", { term: 1, items: [whole("hers", { state })] });
+    shadow.nodeDown("owner");
+    await shadow.adopted();
+    return adopted.splice(0);
+  };
+  expect(await takenOverFrom({ ...route, node: "other", moves: 1 })).toEqual([2]);
+  expect(await takenOverFrom({ ...route, node: "other" })).toEqual([2]);
+  // Given away before its owner died, or reclaimed by who had given it to that.
+  expect(await takenOverFrom({ ...route, node: "other", moves: 3 })).toEqual([]);
+  expect(await takenOverFrom({ ...route, node: "other", moves: 2 })).toEqual([]);
 });
 
 test("what a dead node gave to a client is not given to the next one of its address", async () => {

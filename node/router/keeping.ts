@@ -10,7 +10,7 @@ import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Signals } from "../base/signals.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
-import { NOTES_LAST_MS } from "../routes/contract.ts";
+import { isOutdated, NOTES_LAST_MS } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
 import { Keeper } from "../shadow/keeper.ts";
 import type { MirrorItem, Verdict } from "../shadow/mirror.ts";
@@ -273,8 +273,10 @@ export class Keeping {
     const seen = await routes.read(route.user);
     const holder = seen.routes.find(({ resource }) => resource === route.resource);
     const isSame = holder?.session === route.session;
-    // It goes on elsewhere; or its node is not dead, and has its route.
-    if (isSame && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
+    // It goes on elsewhere; or its node is not dead, and has its route. Unless that is a node which had it before,
+    // stood still, and has come back as the one died that took it over.
+    const isElsewhere = isSame && !isOutdated(holder, route);
+    if (isElsewhere && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
     if (holder === undefined || isSame) {
       const catchUp = (at: Route) => this.#parts.catchUp.ask(at, copy.owner);
       return await adopt({ ...incomingOf(record, this.#parts), copy, catchUp }, seen);

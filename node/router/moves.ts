@@ -10,6 +10,7 @@ import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route, Routes } from "../routes/contract.ts";
+import { movedTo } from "../routes/contract.ts";
 import type {
   ClientSession,
   Incoming,
@@ -180,7 +181,10 @@ export class Moves {
     const given = this.#given.get(session.id);
     if (given?.session !== session) return;
     try {
-      await routes.renew(session.route);
+      // What was given away before is older than this.
+      const route = movedTo(session.route.node, session.route);
+      await routes.renew(route);
+      session.route = route;
       this.#given.delete(session.id);
       session.thaw();
     } catch (error) {

@@ -25,7 +25,7 @@ export function testRoutes(open: (bounds: Bounds) => Promise<Routes>): void {
 
   test("a bound route is found by lookup and read, and known exactly", async () => {
     const routes = await start();
-    const route = makeRoute({ available: true, priority: -7 });
+    const route = makeRoute({ available: true, priority: -7, moves: 3 });
     const { set, replaced } = await routes.bind(route);
     expect(replaced).toBeUndefined();
     expect(set.routes).toEqual([route]);

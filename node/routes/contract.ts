@@ -30,7 +30,26 @@ export interface Route {
   readonly available: boolean;
   /** RFC 6121, 4.7.2.3: -128..127; meaningful while available. */
   readonly priority: number;
+  /**
+   * How often its session has gone on at another node; left out, never. Where a node comes back that stood still,
+   * this tells which of two nodes has the session as it was later.
+   */
+  readonly moves?: number;
 }
+
+/** How often a session may go on elsewhere and be told from what it was before. */
+export const MOVES_MAX = 127;
+
+/** The route of the same session at a node that goes on with it. */
+export const movedTo = (node: string, route: Route): Route => ({
+  ...route,
+  node,
+  moves: Math.min((route.moves ?? 0) + 1, MOVES_MAX),
+});
+
+/** Whether it is the route of a session as it was before it went on as `route` says. */
+export const isOutdated = (holder: Route, { session, moves = 0 }: Route): boolean =>
+  holder.session === session && (holder.moves ?? 0) < moves;
 
 /** All routes of one user, as of an etcd revision. */
 export interface RouteSet {

@@ -94,15 +94,16 @@ export class Keys {
 }
 
 /** What a route's key does not say already. Fields we do not know are left to later versions. */
-export const encodeRoute = ({ node, session, available, priority }: Route): Buffer =>
-  Buffer.from(JSON.stringify({ n: node, s: session, a: available ? 1 : 0, p: priority }));
+export const encodeRoute = ({ node, session, available, priority, moves }: Route): Buffer =>
+  Buffer.from(JSON.stringify({ n: node, s: session, a: available ? 1 : 0, p: priority, m: moves }));
 
 /** Undefined for what is not a route. */
 export function decodeRoute(user: string, resource: string, value: Buffer): Route | undefined {
-  const { n: node, s: session, a, p } = fieldsOf(value);
+  const { n: node, s: session, a, p, m } = fieldsOf(value);
   if (typeof node !== "string" || typeof session !== "string") return undefined;
   const priority = typeof p === "number" ? p : 0;
-  return { user, resource, node, session, available: a === 1, priority };
+  const route = { user, resource, node, session, available: a === 1, priority };
+  return typeof m === "number" ? { ...route, moves: m } : route;
 }
 
 export const encodeNode = (record: NodeRecord): Buffer => Buffer.from(JSON.stringify(record));

@@ -3,6 +3,7 @@
 import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { RouteSet } from "../routes/contract.ts";
+import { movedTo } from "../routes/contract.ts";
 import { Jid } from "../stanza/jid.ts";
 import type { Incoming } from "./contract.ts";
 import type { Door } from "./door-context.ts";
@@ -23,7 +24,7 @@ export async function adoptSession(
   { state, copy, catchUp, install, undo, onTaken }: Incoming,
   seen: RouteSet,
 ): Promise<Session | "again" | "never"> {
-  const route = { ...state.route, node: door.selfIncarnation };
+  const route = movedTo(door.selfIncarnation, state.route);
   const jid = Jid.prepared(`${route.user}/${route.resource}`);
   if (door.givingUp.signal.aborted) return "never";
   if (door.sessions.get(jid.full) !== undefined) return "again";
