@@ -157,10 +157,10 @@ export class Device {
     this.#send(messageOf(said), said);
   }
 
-  /** Its session, once its node has said that it has its first presence. */
+  /** Its session, once everybody can know of it: it has been told of its own presence (RFC 6121, 4.2.2). */
   get announced(): Session | undefined {
-    const { id = "", acknowledged = 0, session = "" } = this.#books ?? {};
-    return id === "" || acknowledged === 0 ? undefined : { device: this.full, session };
+    const { id = "", session = "" } = this.#books ?? {};
+    return id !== "" && this.seen.has(this.full) ? { device: this.full, session } : undefined;
   }
 
   /** Where its session says it is; "" without one that was enabled. */
