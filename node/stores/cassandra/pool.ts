@@ -7,7 +7,9 @@ import type { ClientOptions, QueryOptions } from "cassandra-driver";
 import { auth, Client, policies, types } from "cassandra-driver";
 import { withDeadline } from "../../base/deadline.ts";
 import { Unavailable } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Budget } from "../budget.ts";
+import { mendControl } from "./control.ts";
 import { asOpenFailure, asUnavailable } from "./failure.ts";
 import type { CassandraTls } from "./tls.ts";
 import { tlsOptions } from "./tls.ts";
@@ -21,6 +23,7 @@ export interface PoolOptions {
   readonly tls?: CassandraTls | undefined;
   /** A call without an answer after this long rejects; 2000 if left out. */
   readonly requestTimeoutMs?: number | undefined;
+  readonly log?: Logger;
 }
 
 /** A row by column name, as decoded by the driver; bigint columns are BigInt. */
@@ -79,6 +82,7 @@ export class Pool {
    */
   static async connect(options: PoolOptions, keyspace: string | undefined): Promise<Pool> {
     const client = new Client(clientOptions(options, keyspace));
+    mendControl(client, options.log);
     try {
       await withDeadline(client.connect(), 15_000, "store-timeout", "connect to Cassandra");
       return new Pool(client, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS, { isClosed: false });
