@@ -63,7 +63,7 @@ export const CHANGES: readonly Change[] = [
     to: `if (this.#settings.stats.requests % 50 === 0) ${sendUnknown}return link.request(kind, payload);`,
   },
   // Records in etcd have fields that N does not know.
-  { file: "routes/keys.ts", from: "p: priority }", to: 'p: priority, x: "more" }' },
+  { file: "routes/keys.ts", from: "m: moves }", to: 'm: moves, x: "more" }' },
   {
     file: "routes/keys.ts",
     from: "JSON.stringify(record)",
