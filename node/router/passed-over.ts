@@ -169,7 +169,7 @@ export class PassedOver {
 
   /** Where a user's sessions are, on nodes that are back as well: who comes later there missed nothing. */
   found(user: string, routes: readonly Route[]): void {
-    for (const entry of this.#byUser.get(user)?.entries ?? []) {
+    for (const entry of this.#entriesOf(user)) {
       const { back, sessions } = entry;
       for (const { node, session } of routes) if (back.includes(node)) sessions.add(session);
       entry.back = [];
@@ -178,16 +178,20 @@ export class PassedOver {
 
   /** What that session misses, which is there after all. In order. */
   owedTo({ user, session }: Route): readonly Pick<Entry, "job" | "took">[] {
-    const all = [...(this.#byUser.get(user)?.entries ?? [])];
-    return all.filter(({ sessions }) => sessions.has(session));
+    return this.#entriesOf(user).filter(({ sessions }) => sessions.has(session));
   }
 
   /** It was tried, with whoever is there. */
   tried(user: string): void {
-    for (const entry of this.#byUser.get(user)?.entries ?? []) {
+    for (const entry of this.#entriesOf(user)) {
       entry.triesLeft -= 1;
       if (entry.triesLeft <= 0) this.#owed.delete(entry);
     }
+  }
+
+  /** In order. */
+  #entriesOf(user: string): readonly Entry[] {
+    return [...(this.#byUser.get(user)?.entries ?? [])];
   }
 
   #owe(entry: Entry): void {
@@ -243,7 +247,7 @@ export class PassedOver {
    * @param route as it was at the node that is dead, or as it is
    */
   of(route: Route): readonly Pick<Entry, "job" | "took">[] {
-    const all = [...(this.#byUser.get(route.user)?.entries ?? [])];
+    const all = this.#entriesOf(route.user);
     const node = this.#seen.has(route.node) ? route.node : UNSEEN;
     return all.filter(({ nodes, sessions }) => nodes.has(node) || sessions.has(route.session));
   }
