@@ -91,7 +91,7 @@ export class Publisher {
   }
 
   takeOver(route: Route, seen: RouteSet, copy: CopyOrigin | undefined): Promise<RouteSet> {
-    const { keys, lease, locks, book, chores, learn } = this.#parts;
+    const { keys, lease, locks, book, learn } = this.#parts;
     const key = keys.route(route);
     return locks.run(key, async () => {
       const { outcome, leaseId } = await this.#takeOver(route, seen, copy);
@@ -107,7 +107,7 @@ export class Publisher {
         throw new Unavailable("routes-lost", "Cannot take over: another session took the address");
       }
       own.isPublished = lease.isCurrent(leaseId);
-      if (!own.isPublished) chores.add(`publish ${key}`, () => this.#publish(own, () => lease.id));
+      if (!own.isPublished) this.#publishLater(own);
       return set;
     });
   }
@@ -150,7 +150,7 @@ export class Publisher {
   }
 
   update(route: Route, isForced = false): Promise<RouteSet> {
-    const { keys, lease, locks, book, chores, learn, lose } = this.#parts;
+    const { keys, lease, locks, book, learn, lose } = this.#parts;
     const key = keys.route(route);
     return locks.run(key, async () => {
       const own = book.find(route);
@@ -169,7 +169,7 @@ export class Publisher {
         const set = learn(route.user, outcome.set);
         if (isOurs) return set;
       } catch (error) {
-        chores.add(`publish ${key}`, () => this.#publish(own, () => lease.id));
+        this.#publishLater(own);
         throw error;
       }
       throw new Unavailable("routes-lost", "Cannot update route: another session has it");
@@ -195,6 +195,11 @@ export class Publisher {
       const some = all.slice(at, at + PUBLISHED_AT_ONCE);
       await Promise.all(some.map((own) => this.#publish(own, () => leaseId)));
     }
+  }
+
+  #publishLater(own: OwnRoute): void {
+    const { chores, keys, lease } = this.#parts;
+    chores.add(`publish ${keys.route(own.route)}`, () => this.#publish(own, () => lease.id));
   }
 
   #publish(own: OwnRoute, leaseId: () => string): Promise<void> {
