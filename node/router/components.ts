@@ -13,7 +13,6 @@ import type { Origin } from "../stanza/origin.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import type { Acceptance } from "./accept.ts";
 import type { Counters } from "./counters.ts";
-import type { HandOver } from "./hand-over.ts";
 import type { Line } from "./line.ts";
 
 export interface ComponentsOptions {
@@ -31,7 +30,6 @@ export const NO_COMPONENTS: ComponentsOptions = {
 export interface FromComponentsParts {
   readonly acceptance: Acceptance;
   readonly line: Line;
-  readonly handOver: HandOver;
   readonly counters: Counters;
   readonly newOrigin: () => Origin;
 }
@@ -62,10 +60,10 @@ export class FromComponents implements ComponentEvents {
     { id: exceptSession }: ComponentConnection,
     unsent: readonly Envelope[],
   ): Promise<void> {
-    const { counters, handOver, line, newOrigin } = this.#parts;
+    const { counters, line, newOrigin } = this.#parts;
     counters.rerouted += unsent.length;
     const routed = unsent.map((envelope) => {
-      const origin = handOver.originOf(envelope) ?? newOrigin();
+      const origin = envelope.origin ?? newOrigin();
       return line.route(envelope, { origin, exceptSession });
     });
     await Promise.all(routed);

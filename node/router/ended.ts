@@ -108,7 +108,7 @@ async function passOn(
   if (kind !== "message" || (type !== "normal" && type !== "chat")) return;
   if (handOver.isStored(envelope)) return;
   counters.rerouted += 1;
-  const origin = handOver.originOf(envelope) ?? parts.newOrigin();
+  const origin = envelope.origin ?? parts.newOrigin();
   while (!(await line.passOn(envelope, origin, patience.audience, set, patience.retries === 0))) {
     patience.retries -= 1;
     await pause(clock, RETRY_MS);

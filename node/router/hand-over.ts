@@ -382,10 +382,6 @@ export class HandOver {
     });
   }
 
-  originOf(envelope: Envelope): Origin | undefined {
-    return envelope.origin;
-  }
-
   /**
    * Hands over a message of the offline store, ahead of what is held. Its stored copy is what
    * counts, so it is not passed on when the session ends before its client has it.

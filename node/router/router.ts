@@ -137,7 +137,7 @@ export class Router implements SessionEvents {
     const acceptance = this.#acceptance;
     const [line, lanes, newOrigin] = [this.#line, this.#lanes, this.#newOrigin];
     this.#fanOut = new FanOut({ components, line, routes, lanes, deliverer, exits, counters, log });
-    this.components = new FromComponents({ acceptance, line, handOver, counters, newOrigin });
+    this.components = new FromComponents({ acceptance, line, counters, newOrigin });
     this.#senders = new Senders({ acceptance, stages, line, copies, counters, log, shadows });
     this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, clock });
     const states = ofKind(registrations, "carried").map(({ registration }) => registration);
