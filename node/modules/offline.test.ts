@@ -59,6 +59,19 @@ test("live messages come behind the stored ones, and wait for no acknowledgement
   expect(cluster.stores.storedFor(JULIET)).toEqual([]);
 });
 
+test("what is sent again because a node died stays stored as of when it was first", async () => {
+  const cluster = newCluster();
+  const romeo = await cluster.node(0).login(`${ROMEO}/desk`);
+  await cluster.node(0).send(romeo, message("m1"));
+  const stored = [...cluster.stores.storedFor(JULIET)];
+  cluster.clock.advance(2_000);
+  Object.assign(romeo, { sent: 0, mayRepeat: true });
+  await cluster.node(1).send(romeo, message("m1"));
+  expect(cluster.stores.storedFor(JULIET)).toEqual(stored);
+  await cluster.node(1).send(romeo, message("m2"));
+  expect(cluster.stores.storedFor(JULIET)).toHaveLength(2);
+});
+
 test("a client that counts one stanza too few still gets what comes after the stored messages", async () => {
   const cluster = newCluster(2, { acknowledgeSeconds: 10 });
   const [first, second] = [cluster.node(0), cluster.node(1)];

@@ -37,20 +37,22 @@ export const offline = defineModule({
   },
   setup({ history, ...host }, { messagesMax, acknowledgeSeconds }) {
     const drains = new Drains(host, history, acknowledgeSeconds * 1_000);
-    /** Under which name the node that died has stored it, if it has. */
-    async function nameBefore(user: string, { session, count }: Origin) {
+    /** Whether the node that died, which its sender sent it to before, has stored it. */
+    async function isStored(user: string, { session, count }: Origin): Promise<boolean> {
       const stored = await host.offline.list(user, messagesMax);
-      return stored.find(({ id }) => {
+      return stored.some(({ id }) => {
         const origin = originOf(id);
         return origin?.session === session && origin.count === count;
-      })?.id;
+      });
     }
     async function store(envelope: Envelope, origin: Origin): Promise<Verdict> {
       const { bytes, receivedMs, to } = envelope;
-      const earlier = origin.isAgain === true ? await nameBefore(to.bare, origin) : undefined;
-      const message = { id: earlier ?? idOf(receivedMs, origin), receivedMs, bytes };
-      if (!(await host.offline.add(to.bare, message, messagesMax))) {
-        return bounce("service-unavailable"); // XEP-0160, 3: the store is full.
+      // With the time of then, which is its place: live messages that wait go before and behind it by that.
+      if (origin.isAgain !== true || !(await isStored(to.bare, origin))) {
+        const message = { id: idOf(receivedMs, origin), receivedMs, bytes };
+        if (!(await host.offline.add(to.bare, message, messagesMax))) {
+          return bounce("service-unavailable"); // XEP-0160, 3: the store is full.
+        }
       }
       // Somebody may have arrived between "nobody is there" and this write. Their node looks now,
       // and what this sender sends next comes after it.
