@@ -103,7 +103,7 @@ export type RouterServices = Pick<
   | "disconnect"
   | "users"
   | "isAvailable"
-  | "predecessorOf"
+  | "predecessorsOf"
   | "claim"
   | "whereabouts"
   | "isAlone"

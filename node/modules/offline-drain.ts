@@ -54,9 +54,9 @@ export class Drains {
   /** A session can take messages: first those that were stored, then those that waited. */
   async arrived(session: ClientSession): Promise<void> {
     try {
-      // The session this one replaced may still be passing on, to the store, what its client never
+      // The sessions before this one may still be passing on, to the store, what their client never
       // got. Nobody else may wait for that: whoever passes on wakes us and waits for the answer.
-      await this.#host.router.predecessorOf(session);
+      await this.#host.router.predecessorsOf(session);
     } finally {
       this.#ready.add(session);
       await this.#arrive(session);

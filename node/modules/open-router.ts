@@ -123,7 +123,7 @@ function lateBound(ready: () => Router): RouterServices {
     disconnect: (user, condition, resource) => ready().disconnect(user, condition, resource),
     users: () => ready().users(),
     isAvailable: (user) => ready().isAvailable(user),
-    predecessorOf: (session) => ready().predecessorOf(session),
+    predecessorsOf: (session) => ready().predecessorsOf(session),
     claim: (name) => ready().claim(name),
     whereabouts: (user) => ready().whereabouts(user),
     get isAlone() {

@@ -44,7 +44,7 @@ export class Endings {
 
   /**
    * Passes on what a session had that is over. Messages for the same address wait meanwhile
-   * (HandOver.ending), so nothing overtakes. The door withdraws the route afterwards. Never rejects.
+   * (passing.ts), so nothing overtakes. The door withdraws the route afterwards. Never rejects.
    * @param before what must be passed on first
    */
   ended(
@@ -77,7 +77,7 @@ export class Endings {
     const left = handOver.takeLeft(session, unacknowledged, audience.kind === "moved");
     if (before === undefined && left.length === 0) return Promise.resolve();
     const passedOn = Promise.resolve(before).then(() => this.#passOn(session, left, audience));
-    handOver.ending(session, passedOn);
+    handOver.passing.begin(session, passedOn);
     return passedOn;
   }
 

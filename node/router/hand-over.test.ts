@@ -166,18 +166,3 @@ test("what a node handed over itself is cut when the shadow of its sender goes o
   void take({ origin, again: true, remembered: true });
   expect(given).toHaveLength(1);
 });
-
-test("a session that is back does not wait for what it was before, which passes on to it", async () => {
-  const { handOver, session } = bench();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  handOver.ending(session, promise);
-  expect(handOver.passedOn(session)).toBe(promise);
-  expect(handOver.passedOn({ ...session })).toBeUndefined();
-  const told: string[] = [];
-  void handOver.allPassedOn(session.id).then(() => told.push("all"));
-  await turn();
-  expect(told).toEqual([]);
-  resolve();
-  await turn();
-  expect([told, handOver.passedOn(session)]).toEqual([["all"], undefined]);
-});

@@ -12,6 +12,7 @@ import type { Counters } from "./counters.ts";
 import { stampFor } from "./envelopes.ts";
 import type { HeldQueue } from "./held.ts";
 import { Held } from "./held.ts";
+import { Passing } from "./passing.ts";
 import { Recent } from "./recent.ts";
 import { Repeats } from "./repeats.ts";
 import type { Shadows } from "./shadows.ts";
@@ -73,10 +74,8 @@ export interface HandOverParts {
 export class HandOver {
   readonly #parts: HandOverParts;
   readonly #repeats = new Repeats(REPEATS_MAX);
-  /** Sessions that are over and still pass on what they had, by full address. */
-  readonly #ending = new Map<string, Promise<void>>();
-  /** The same by session: one that left and came back waits for what it was before, which passes on to it. */
-  readonly #passing = new Map<ClientSession, Promise<void>>();
+  /** Messages to the full address of one of these wait until it has passed on what it had. */
+  readonly passing = new Passing();
   readonly #held = new Held();
   readonly #recent = new Recent();
   /** Messages whose copy in the offline store is removed only when they are acknowledged. */
@@ -122,11 +121,9 @@ export class HandOver {
       return moving.then(() => this.take(consignment, full, sessionId, fromNode));
     }
     const mayWait = envelope.kind === "message" && copy === undefined && !rerouted;
-    if (this.#ending.size > 0 && mayWait) {
-      const ended = this.#ending.get(full);
-      if (ended !== undefined) {
-        return ended.then(() => this.#now(consignment, full, sessionId, fromNode));
-      }
+    const passed = mayWait ? this.passing.ofAddress(full) : undefined;
+    if (passed !== undefined) {
+      return passed.then(() => this.#now(consignment, full, sessionId, fromNode));
     }
     return this.#now(consignment, full, sessionId, fromNode);
   }
@@ -357,29 +354,6 @@ export class HandOver {
     const origin = copy.origin;
     const entry = origin === undefined ? undefined : this.#repeats.find(origin, session.jid.full);
     return entry?.session === session.id && entry.isOwed;
-  }
-
-  /** Settles when this session has nothing left to pass on; undefined when it is so already. */
-  passedOn(session: ClientSession): Promise<void> | undefined {
-    return this.#passing.get(session);
-  }
-
-  /** The same by its id. */
-  async allPassedOn(sessionId: string): Promise<void> {
-    await Promise.all([...this.#passing].map(([{ id }, passed]) => id === sessionId && passed));
-  }
-
-  /** Messages to its full address wait until `passedOn`, which never rejects, has settled. */
-  ending(session: ClientSession, passedOn: Promise<void>): void {
-    const { full } = session.jid;
-    const earlier = this.#ending.get(full);
-    const all = earlier === undefined ? passedOn : Promise.all([earlier, passedOn]).then(() => {});
-    this.#passing.set(session, passedOn);
-    this.#ending.set(full, all);
-    void passedOn.then(() => this.#passing.delete(session));
-    void all.then(() => {
-      if (this.#ending.get(full) === all) this.#ending.delete(full);
-    });
   }
 
   /**

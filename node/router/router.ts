@@ -43,6 +43,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
 import { PassedOver } from "./passed-over.ts";
 import { Peers } from "./peers.ts";
+import { Predecessors } from "./predecessors.ts";
 import type { Registration } from "./registrations.ts";
 import { ofKind } from "./registrations.ts";
 import { Senders } from "./senders.ts";
@@ -97,7 +98,7 @@ export class Router implements SessionEvents {
   readonly #fanOut: FanOut;
   readonly #asks: Asks;
   readonly #wakes: Wakes;
-  readonly #predecessors = new WeakMap<ClientSession, Promise<void>>();
+  readonly #predecessors: Predecessors;
   #made = 0;
 
   /** @throws ConfigError when registrations contradict each other */
@@ -156,6 +157,10 @@ export class Router implements SessionEvents {
       ...{ routes, mesh, clock, log },
       onSenior: (senior) => this.#logged(this.#lifecycle.tell("senior", senior)),
     });
+    this.#predecessors = new Predecessors({
+      ...{ self, sessions, handOver, asks: this.#asks, succession: this.#succession },
+      components: table,
+    });
     this.#arrivals = new Arrivals({
       routes,
       succession: this.#succession,
@@ -164,7 +169,7 @@ export class Router implements SessionEvents {
       lifecycle: this.#lifecycle,
       ...{ counters, clock, log, errands: this.errands },
       onFailedLogins: (report) => options.onFailedLogins?.(report),
-      replace: (route, condition) => this.#replace(route, condition),
+      replace: (route, condition) => this.#predecessors.replace(route, condition),
     });
   }
 
@@ -198,10 +203,7 @@ export class Router implements SessionEvents {
   }
 
   onBound(session: ClientSession, replaced: Route | undefined): void {
-    if (replaced === undefined || replaced.session === session.id) return;
-    const isHere = replaced.node === this.#options.selfIncarnation;
-    const gone = isHere ? this.#replace(replaced) : this.#replaceElsewhere(replaced);
-    this.#predecessors.set(session, gone);
+    this.#predecessors.bound(session, replaced);
   }
 
   onClientState(session: ClientSession, isActive: boolean): void {
@@ -218,7 +220,7 @@ export class Router implements SessionEvents {
       );
     });
     // What the session before this one still has to pass on comes first.
-    const before = this.predecessorOf(session);
+    const before = this.#predecessors.of(session);
     await Promise.all([told, this.#endings.ended(session, unacknowledged, before)]);
   }
 
@@ -269,7 +271,7 @@ export class Router implements SessionEvents {
     const { moves } = this.#succession;
     const isMoved = session !== undefined && isMovable(session) && moves.isTaken(route, holder);
     if (isMoved) moves.takenOver(session);
-    else void this.#replace(route);
+    else void this.#predecessors.replace(route);
   }
 
   /** Others may take this node's sessions for gone, and go on with them. */
@@ -401,9 +403,9 @@ export class Router implements SessionEvents {
     return routes.some(({ available }) => available);
   }
 
-  /** Settles when the session that this one replaced has passed on what its client did not get. */
-  predecessorOf(session: ClientSession): Promise<void> | undefined {
-    return this.#predecessors.get(session);
+  /** Settles when those that had its address before have passed on what their clients did not get. */
+  predecessorsOf(session: ClientSession): Promise<void> | undefined {
+    return this.#predecessors.allOf(session);
   }
 
   claim(name: string): Promise<Claim | undefined> {
@@ -463,25 +465,6 @@ export class Router implements SessionEvents {
     };
     await Promise.all([...nodes].map(wake));
     return set.isPartial !== true;
-  }
-
-  /** Closes a session whose address another one has now; resolves when it has passed on all. */
-  async #replace(route: Route, condition = "conflict"): Promise<void> {
-    const { table } = this.#options.components ?? NO_COMPONENTS;
-    const component = table().get(`${route.user}/${route.resource}`);
-    // It connects anew, and is published anew.
-    if (component?.id === route.session) component.close("reset");
-    const held = this.#options.sessions().ofUser(route.user);
-    held.find((session) => session.id === route.session)?.close(condition);
-    await this.#handOver.allPassedOn(route.session);
-  }
-
-  /** If its node never hears of it: the route is ours, and it learns that from the routes. */
-  async #replaceElsewhere(route: Route): Promise<void> {
-    const payload = encodeConflict({ route, condition: "conflict" });
-    if (await this.#asks.tell(route.node, Frames.conflict, payload)) return;
-    // Its node may be dead: then it is its shadow that passes on what it had.
-    await this.#succession.passedOn(route);
   }
 
   #logged(told: Promise<unknown>): Promise<unknown> {

@@ -19,7 +19,7 @@ test("without a shadow, and without etcd, what the client has acknowledged is de
   const shadows = new Shadows({
     mesh: { request: async () => Promise.reject(new Unavailable("mesh-down", "it has gone")) },
     routes: { nodes, renounce: () => never },
-    handOver: { passedOn: () => {}, heldOf: () => {}, recentOf: () => [] },
+    handOver: { passing: { of: () => {} }, heldOf: () => {}, recentOf: () => [] },
     carried: { export: () => new Map() },
     clock: new FakeClock(),
     log: silentLog,

@@ -105,7 +105,7 @@ export class Shadows implements Shadow {
       onKept: (id) => this.#onKept(id),
       onStored: (id, until) => this.#onStored(id, until),
     });
-    this.#delivered = new Delivered((session) => parts.handOver.passedOn(session));
+    this.#delivered = new Delivered((session) => parts.handOver.passing.of(session));
     this.#withheld = new Withheld(clock, (session) => this.#delivered.late(session));
   }
 
