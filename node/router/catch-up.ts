@@ -57,7 +57,8 @@ export class CatchUp {
     return encodeMissed(
       missed.map(({ envelope, ...consignment }) =>
         encodeDeliver({
-          ...{ ...consignment, recipients, envelope: encodeEnvelope(envelope), follows: false },
+          ...{ ...consignment, recipients, envelope: encodeEnvelope(envelope) },
+          ...{ follows: false, goesOn: false },
         }),
       ),
     );

@@ -105,7 +105,8 @@ export class Deliverer {
     }
     // All on this node, as most are when users share it: no promise is made.
     // Other resources may get it, too, or a copy of it, and pass it on.
-    const consignment = consign(job, false, set.routes.length > 1 || this.isAnyHidden);
+    const isSeveral = set.routes.length > 1 || this.isAnyHidden;
+    const consignment = consign(job, false, isSeveral, targets);
     const rounds = new Rounds(job, this.#parts);
     const waiting: Promise<void>[] = [];
     for (const route of targets) {
@@ -317,8 +318,8 @@ class Rounds {
   }
 
   async #send(targets: readonly Route[], revision: number): Promise<void> {
-    const once = consign(this.#job, false, true);
-    const again = this.#doubtful.size === 0 ? once : consign(this.#job, true, true);
+    const once = consign(this.#job, false, true, targets);
+    const again = this.#doubtful.size === 0 ? once : consign(this.#job, true, true, targets);
     const { exits } = this.#parts;
     await Promise.all(
       targets.map(async (route) => {
@@ -355,7 +356,7 @@ class Rounds {
 }
 
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
-function consign(job: Job, again: boolean, several: boolean) {
+function consign(job: Job, again: boolean, several: boolean, targets: readonly Route[] = []) {
   const { envelope, origin, stamped, audience, acceptance } = job;
   const isRerouted = audience.kind === "elsewhere" || audience.kind === "moved";
   const copy = audience.kind === "copied" ? audience.copy : undefined;
@@ -368,6 +369,7 @@ function consign(job: Job, again: boolean, several: boolean) {
     stamped,
     again: again || origin?.isAgain === true,
     rerouted: isRerouted,
+    goesOn: audience.kind === "moved" && targets[0]?.session === audience.session,
     copy,
     remembered: isRepeatable && origin !== undefined,
     acceptance,

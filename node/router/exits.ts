@@ -134,12 +134,12 @@ export class Exits {
 
   /** Never rejects: every passenger gets an answer. */
   async #travel({ node, consignment, passengers }: Departure, envelope: Buffer): Promise<void> {
-    const { origin, stamped, copy, again, rerouted, follows = false } = consignment;
+    const { origin, stamped, copy, again, rerouted, follows = false, goesOn = false } = consignment;
     const { mesh, counters, log } = this.#parts;
     let answer: ExitAnswer = DOUBT;
     try {
       if (mesh === undefined) throw new Unavailable("mesh-down", "Cannot reach node: no mesh");
-      const flags = { stamped, copy, again, rerouted, follows };
+      const flags = { stamped, copy, again, rerouted, follows, goesOn };
       const frame = { recipients: passengers, envelope, origin, ...flags };
       counters.framesOut += 1;
       const payload = await mesh.request(node, FrameKind.deliver, encodeDeliver(frame));

@@ -54,6 +54,7 @@ const deliver = fc.record({
   again: fc.boolean(),
   rerouted: fc.boolean(),
   follows: fc.boolean(),
+  goesOn: fc.boolean(),
   copy: fc.constantFrom(undefined, "sent" as const, "received" as const),
 });
 const answer = fc.record({
@@ -166,6 +167,7 @@ describe("what is not valid is refused", () => {
       again: false,
       rerouted: false,
       follows: false,
+      goesOn: false,
     };
     const whole = encodeDeliver(frame);
     for (let length = 0; length < whole.length; length += 1) {

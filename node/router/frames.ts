@@ -23,6 +23,7 @@ const REROUTED = 8;
 const COPY_SENT = 16;
 const COPY_RECEIVED = 32;
 const FOLLOWS = 64;
+const GOES_ON = 128;
 
 export interface Recipient {
   readonly full: string;
@@ -47,6 +48,7 @@ export interface DeliverFrame {
   readonly rerouted: boolean;
   /** See Consignment. */
   readonly follows: boolean;
+  readonly goesOn: boolean;
 }
 
 export interface DeliverAnswer {
@@ -70,6 +72,7 @@ export function encodeDeliver(frame: DeliverFrame): Buffer {
       (frame.again ? AGAIN : 0) |
       (frame.rerouted ? REROUTED : 0) |
       (frame.follows ? FOLLOWS : 0) |
+      (frame.goesOn ? GOES_ON : 0) |
       (frame.copy === "sent" ? COPY_SENT : 0) |
       (frame.copy === "received" ? COPY_RECEIVED : 0),
   );
@@ -102,6 +105,7 @@ export function decodeDeliver(payload: Buffer): DeliverFrame {
     again: (flags & AGAIN) !== 0,
     rerouted: (flags & REROUTED) !== 0,
     follows: (flags & FOLLOWS) !== 0,
+    goesOn: (flags & GOES_ON) !== 0,
   };
 }
 

@@ -166,3 +166,15 @@ test("what a node handed over itself is cut when the shadow of its sender goes o
   void take({ origin, again: true, remembered: true });
   expect(given).toHaveLength(1);
 });
+
+test("what a session had before it went on here waits behind stored messages, what another had is stored", () => {
+  const { given, take, session, handOver } = bench();
+  const [live, earlier, others] = [message("m"), message("m"), message("m")];
+  const nth = (count: number) => ({ origin: { session: "juliet", count }, remembered: true });
+  handOver.hold(session);
+  expect(take({ ...nth(3), envelope: others, rerouted: true })).toBe(false);
+  void take({ ...nth(1), envelope: live });
+  expect(take({ ...nth(2), envelope: earlier, rerouted: true, goesOn: true })).not.toBe(false);
+  handOver.release(session);
+  expect(given).toEqual([live, earlier]);
+});

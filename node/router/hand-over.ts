@@ -37,6 +37,8 @@ export interface Consignment {
   readonly again: boolean;
   /** It comes from a session that ended. */
   readonly rerouted: boolean;
+  /** From the same session, as it was at another node before this one went on with it. */
+  readonly goesOn?: boolean | undefined;
   /** Only for a session that has been given what its sender sent just before it. */
   readonly follows?: boolean | undefined;
   /** Whether this delivery may be repeated and so must be remembered. */
@@ -179,7 +181,7 @@ export class HandOver {
     if (isBroadcast && !session.route.available) return true;
     const envelope = stamped ? stampFor(consignment.envelope, session.jid) : consignment.envelope;
     if (this.#parts.stages.delivery(envelope, session, fromNode).kind === "consume") return true;
-    if (!this.#give(session, envelope, consignment.rerouted)) return false;
+    if (!this.#give(session, envelope, consignment)) return false;
     this.#parts.counters.stanzasHandedOver += 1;
     if (origin !== undefined) {
       envelope.origin = origin;
@@ -254,12 +256,14 @@ export class HandOver {
     return true;
   }
 
-  #give(session: ClientSession, envelope: Envelope, rerouted: boolean): boolean {
+  #give(session: ClientSession, envelope: Envelope, how?: Consignment): boolean {
     if (envelope.kind !== "message" || !this.#held.isHolding(session)) {
       return session.deliver(envelope);
     }
-    // What an earlier session passes on goes to the offline store, which comes first and sorts.
-    if (rerouted || !this.#held.push(session, envelope)) return false;
+    // What an earlier session passes on goes to the offline store, which comes first and sorts. What this one
+    // had elsewhere comes in each sender's order, as what senders that have no answer send again here.
+    const isEarlier = how?.rerouted === true && how.goesOn !== true;
+    if (isEarlier || !this.#held.push(session, envelope)) return false;
     this.#parts.shadows()?.changed(session);
     return true;
   }
@@ -277,7 +281,7 @@ export class HandOver {
     const wrapped = copyRules.copyFor(envelope, session, copy);
     if (wrapped === undefined) return true;
     if (stages.delivery(wrapped, session, fromNode).kind === "consume") return true;
-    if (!this.#give(session, wrapped, false)) return false;
+    if (!this.#give(session, wrapped)) return false;
     counters.copiesHandedOver += 1;
     this.#copies.add(wrapped);
     if (origin === undefined) return true;
