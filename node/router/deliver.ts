@@ -87,12 +87,13 @@ export class Deliverer {
   }
 
   /**
-   * @param set what is known of the user's routes
-   * @param fresh whether `set` was read just now: "nobody" is only believed then
+   * @param found what was known of the user's routes
+   * @param fresh whether `found` was read just now: "nobody" is only believed then
    * @throws Unavailable when routes cannot be read
    */
-  deliver(job: Job, set: RouteSet, fresh: boolean): Outcome | Promise<Outcome> {
+  deliver(job: Job, found: RouteSet, fresh: boolean): Outcome | Promise<Outcome> {
     const { followed } = job;
+    const set = this.#newest(job.user, found);
     if (followed !== undefined) {
       const rounds = new Rounds(job, this.#parts);
       rounds.note(followed.route, followed.answer);
@@ -117,6 +118,12 @@ export class Deliverer {
     }
     if (waiting.length > 0) return Promise.all(waiting).then(() => rounds.run(set, fresh));
     return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
+  }
+
+  /** Since they were looked up others may have told, as exit nodes do: of whom sessions are here it is exact. */
+  #newest(user: string, found: RouteSet): RouteSet {
+    const known = this.#parts.routes.known(user);
+    return known !== undefined && known.revision > found.revision ? known : found;
   }
 
   /** Whether there may be sessions on dead nodes that no route leads to. */

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import type { Route, RouteSet } from "../routes/contract.ts";
+import { message } from "../session/testing/door-kit.ts";
+import type { DeliverParts, Job } from "./deliver.ts";
+import { ADDRESSED, Deliverer } from "./deliver.ts";
+
+const ROMEO = "romeo@localhost";
+const route = (resource: string): Route => ({
+  ...{ user: ROMEO, resource, session: resource, node: "here" },
+  ...{ available: true, priority: 0 },
+});
+
+test("who has come since its user was looked up is given it, too, though all sessions are here", () => {
+  const old: RouteSet = { revision: 1, routes: [route("phone")] };
+  const known: RouteSet = { revision: 2, routes: [route("phone"), route("desk")] };
+  const given: string[] = [];
+  const deliverer = new Deliverer({
+    routes: { known: () => known },
+    exits: {
+      isLocal: () => true,
+      send: (_: unknown, { resource }: Route) => {
+        given.push(resource);
+        return { kind: "delivered" };
+      },
+    },
+    passedOver: { isLikely: false },
+  } as unknown as DeliverParts);
+  const envelope = message("m");
+  const job: Job = {
+    envelope,
+    user: ROMEO,
+    audience: ADDRESSED,
+    origin: undefined,
+    stamped: false,
+  };
+  expect(deliverer.deliver(job, old, false)).toBe("taken");
+  expect(given).toEqual(["phone", "desk"]);
+});
