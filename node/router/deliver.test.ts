@@ -23,7 +23,7 @@ test("who has come since its user was looked up is given it, too, though all ses
         return { kind: "delivered" };
       },
     },
-    passedOver: { isLikely: false },
+    passedOver: { isLikely: false, isOwing: () => false },
   } as unknown as DeliverParts);
   const envelope = message("m");
   const job: Job = {

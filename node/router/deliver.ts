@@ -101,7 +101,8 @@ export class Deliverer {
     }
     const targets = targetsOf(job, set.routes);
     const { exits } = this.#parts;
-    if (targets.length === 0 || !targets.every((route) => exits.isLocal(route))) {
+    const isAllHere = targets.length > 0 && targets.every((route) => exits.isLocal(route));
+    if (!isAllHere || isBehindOwed(job, this.#parts)) {
       return new Rounds(job, this.#parts).run(set, fresh);
     }
     // All on this node, as most are when users share it: no promise is made.
@@ -155,21 +156,12 @@ export class Deliverer {
    * To those of the user's sessions that were passed over for it and are there after all. In order.
    * @param silent nodes that did not answer just now; more are put in
    */
-  async makeUp({ routes, revision }: RouteSet, silent: Set<string>): Promise<void> {
-    const isAlone = routes.length < 2;
-    const giveAll = async (route: Route) => {
-      for (const { job, took } of this.#parts.passedOver.owedTo(route)) {
-        if (silent.has(route.node)) return;
-        // The store has what nobody got.
-        if ((isAlone && took.size === 0) || !isFor(job, took, route)) continue;
-        const consignment = consign({ ...job, acceptance: undefined }, true, true);
-        const { kind } = await this.#parts.exits.send(consignment, route, revision);
-        if (kind === "gone") return;
-        if (kind === "delivered") took.add(route.resource);
-        else silent.add(route.node);
-      }
+  async makeUp(set: RouteSet, silent: Set<string>): Promise<void> {
+    const makeUpFor = async (route: Route) => {
+      const isGiven = (await giveOwed(route, set, this.#parts, silent)) === undefined;
+      if (!isGiven) silent.add(route.node);
     };
-    await Promise.all(routes.map(giveAll));
+    await Promise.all(set.routes.map(makeUpFor));
   }
 
   /**
@@ -190,7 +182,9 @@ export class Deliverer {
     if (routes.every((route) => this.#parts.exits.isLocal(route))) return undefined;
     const [target, ...others] = select({ kind, type, resource: to.resource }, routes);
     if (target === undefined || others.length > 0) return undefined;
-    return this.#parts.exits.isReadyAway(target) ? target : undefined;
+    const { exits, passedOver } = this.#parts;
+    if (passedOver.isOwing(target.user)) return undefined;
+    return exits.isReadyAway(target) ? target : undefined;
   }
 
   /**
@@ -211,6 +205,7 @@ export class Deliverer {
   }
 }
 
+const NOT_SILENT: ReadonlySet<string> = new Set();
 const NOBODY = { resource: "", session: "", available: false, priority: 0 };
 
 /** What is known of one stanza's delivery, round after round. */
@@ -292,7 +287,7 @@ class Rounds {
     for (let round = 1; round <= ROUNDS_MAX; round += 1) {
       const targets = this.#targets(set);
       if (targets.length > 0) {
-        await this.#send(targets, set.revision);
+        await this.#send(targets, set);
         set = await this.#next(set);
       } else if (this.#took.size === 0 && !this.#isFresh) {
         // Somebody remembered as connected may have become available since.
@@ -324,14 +319,19 @@ class Rounds {
     return [...chosen.filter(isSettled), ...doubtful];
   }
 
-  async #send(targets: readonly Route[], revision: number): Promise<void> {
+  async #send(targets: readonly Route[], set: RouteSet): Promise<void> {
     const once = consign(this.#job, false, true, targets);
     const again = this.#doubtful.size === 0 ? once : consign(this.#job, true, true, targets);
     const { exits } = this.#parts;
+    const isBehind = isBehindOwed(this.#job, this.#parts);
     await Promise.all(
       targets.map(async (route) => {
         const isAgain = this.#doubtful.has(route.session);
-        this.note(route, await exits.send(isAgain ? again : once, route, revision));
+        const failed = isBehind
+          ? await giveOwed(route, set, this.#parts, NOT_SILENT, this.#took)
+          : undefined;
+        const sent = failed ?? exits.send(isAgain ? again : once, route, set.revision);
+        this.note(route, await sent);
       }),
     );
   }
@@ -395,6 +395,37 @@ function passOver(
   const { envelope, stamped, audience } = job;
   const isShared = audience.kind === "addressed" || audience.kind === "copied";
   if (isShared && envelope.kind === "message" && !stamped) passedOver.add(job, took, routes);
+}
+
+/** Whether its user's sessions may have been passed over for what comes before it. */
+const isBehindOwed = ({ envelope, stamped, user }: Job, { passedOver }: DeliverParts): boolean =>
+  envelope.kind === "message" && !stamped && passedOver.isOwing(user);
+
+/**
+ * Gives a session that is there what it was passed over for, in order.
+ * @param silent nodes that are not asked
+ * @param until what comes before that message, by its `took`
+ * @returns the answer because of which it has not been given all of that
+ */
+async function giveOwed(
+  route: Route,
+  { routes, revision }: RouteSet,
+  { passedOver, exits }: DeliverParts,
+  silent: ReadonlySet<string>,
+  until?: ReadonlySet<string>,
+): Promise<ExitAnswer | undefined> {
+  const isAlone = routes.length < 2;
+  for (const { job, took } of passedOver.owedTo(route)) {
+    if (took === until || silent.has(route.node)) return undefined;
+    // The store has what nobody got.
+    if ((isAlone && took.size === 0) || !isFor(job, took, route)) continue;
+    const consignment = consign({ ...job, acceptance: undefined }, true, true);
+    const answer = await exits.send(consignment, route, revision);
+    if (answer.kind === "gone") return undefined;
+    if (answer.kind !== "delivered") return answer;
+    took.add(route.resource);
+  }
+  return undefined;
 }
 
 /** Whether it is for that session, as others of its user got it. */

@@ -167,6 +167,13 @@ export class PassedOver {
     if (entry.nodes !== this.#nodes) entry.nodes = new Set([...entry.nodes, ...this.#nodes]);
   }
 
+  /** Whether sessions of that user may miss something that are there. */
+  isOwing(user: string): boolean {
+    const { entries = [] } = this.#byUser.get(user) ?? {};
+    for (const { sessions } of entries) if (sessions.size > 0) return true;
+    return false;
+  }
+
   /** Where a user's sessions are, on nodes that are back as well: who comes later there missed nothing. */
   found(user: string, routes: readonly Route[]): void {
     for (const entry of this.#entriesOf(user)) {
