@@ -5,6 +5,7 @@
  * the session. Everything else goes on at once and is acknowledged as ever.
  */
 import { integer } from "../config/options.ts";
+import { kept } from "../stanza/envelope.ts";
 import { forwardedIn } from "../stanza/forward.ts";
 import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
@@ -120,7 +121,7 @@ export const csi = defineModule({
       }
       counts.held += 1;
       waiting.bytes += envelope.bytes.length;
-      waiting.stanzas.set(place, envelope);
+      waiting.stanzas.set(place, kept(envelope));
     }
     function delivery(envelope: Envelope, session: ClientSession) {
       const waiting = waitingFor(session);

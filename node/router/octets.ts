@@ -110,11 +110,16 @@ export class OctetReader {
     return this.#buffer.toString("utf8", start, start + bytes);
   }
 
-  /** A copy of bytes that came with their length: it holds no frame in memory. */
-  block(): Buffer {
+  /** Bytes that came with their length, in the memory of all that is read. */
+  part(): Buffer {
     const length = this.u48();
     const start = this.#take(length);
-    return Buffer.from(this.#buffer.subarray(start, start + length));
+    return this.#buffer.subarray(start, start + length);
+  }
+
+  /** A copy of them: it holds no frame in memory. */
+  block(): Buffer {
+    return Buffer.from(this.part());
   }
 
   /** A number of records that follow, each of at least `bytesEach`. */

@@ -145,7 +145,7 @@ export function writeCarried(writer: OctetWriter, carried: ReadonlyMap<string, B
 export function readCarried(reader: OctetReader): ReadonlyMap<string, Buffer> {
   const carried = new Map<string, Buffer>();
   for (let left = reader.count(STATES_MAX, 8); left > 0; left -= 1) {
-    carried.set(reader.text(), reader.block());
+    carried.set(reader.text(), reader.part());
   }
   return carried;
 }
@@ -168,7 +168,7 @@ export function readStanzas(reader: OctetReader): readonly Packed[] {
     const flags = reader.u8();
     const hasOrigin = (flags & HAS_ORIGIN) !== 0;
     const origin = hasOrigin ? { session: reader.text(), count: reader.u48() } : undefined;
-    stanzas.push({ flags, origin, bytes: reader.block() });
+    stanzas.push({ flags, origin, bytes: reader.part() });
   }
   return stanzas;
 }

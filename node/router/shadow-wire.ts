@@ -2,6 +2,7 @@
  * What a node sends to the shadows of its sessions: each whole once, as `session-wire.ts` writes it,
  * then what changed. The shadow keeps stanzas as they came; they are read when it needs them.
  */
+import { ownBytes } from "../base/own-bytes.ts";
 import type { Route } from "../routes/contract.ts";
 import type { MirrorItem, MirrorKind, Verdict } from "../shadow/mirror.ts";
 import type { Origin } from "../stanza/origin.ts";
@@ -148,7 +149,7 @@ export interface Copy {
 
 /** @throws BadFrame */
 export function copyOf(whole: Buffer): Copy {
-  const { state, waiting, held, carried, recent } = unpackSession(whole);
+  const { state, waiting, held, carried, recent } = unpackSession(ownBytes(whole));
   return {
     ...{ state, waiting: [...waiting], held: [...held] },
     ...{ carried: new Map(carried), recent: [...recent] },
@@ -179,7 +180,7 @@ export function changeCopy(copy: Copy, payload: Buffer): Copy {
   for (const [key, bytes] of change.carried) {
     const known = key === CHANGES ? copy.carried.get(key) : undefined;
     if (bytes.length === 0) copy.carried.delete(key);
-    else copy.carried.set(key, known === undefined ? bytes : joinChanges([known, bytes]));
+    else copy.carried.set(key, ownBytes(known === undefined ? bytes : joinChanges([known, bytes])));
   }
   return copy;
 }

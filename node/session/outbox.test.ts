@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Outbox } from "./outbox.ts";
+import { bytesOf, Outbox } from "./outbox.ts";
 import { bodyOf, message } from "./testing/door-kit.ts";
 
 const filled = (count: number, acknowledged = 0): Outbox => {
@@ -120,4 +120,17 @@ test("a client is asked about what it was sent, and again about the rest", () =>
   expect(outbox.hasUnasked).toBe(true);
   expect(outbox.takeRequest(2)).toBe(true);
   expect(outbox.hasUnasked).toBe(false);
+});
+
+test("what waits for long keeps no memory but its own, and its order", () => {
+  const outbox = filled(70);
+  outbox.add(Buffer.from("<iq/>"));
+  outbox.acknowledge(66);
+  outbox.rest();
+  expect(waiting(outbox)).toEqual(["67", "68", "69", "70"]);
+  for (const entry of outbox.entries()) {
+    expect(bytesOf(entry)?.buffer.byteLength).toBe(bytesOf(entry)?.length);
+  }
+  outbox.acknowledge(69);
+  expect(waiting(outbox)).toEqual(["70"]);
 });

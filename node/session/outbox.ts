@@ -2,7 +2,9 @@
  * XEP-0198, outgoing: what the client has not acknowledged yet, in order. Counters are taken
  * modulo 2^32, as section 4 of the XEP says.
  */
+import { ownBytes } from "../base/own-bytes.ts";
 import type { Envelope } from "../stanza/contract.ts";
+import { kept } from "../stanza/envelope.ts";
 
 /** Stanzas that a client may have got from a node that died before another knew of them. */
 const UNKNOWN_MAX = 10_000;
@@ -82,6 +84,12 @@ export class Outbox {
   add(entry: Entry): void {
     this.#entries.push(entry);
     this.#bytes += bytesOf(entry)?.length ?? 0;
+  }
+
+  /** What waits does so for long. */
+  rest(): void {
+    this.#entries = this.entries().map(restingEntry);
+    this.#head = 0;
   }
 
   /**
@@ -173,3 +181,7 @@ export class Outbox {
 
 export const bytesOf = (entry: Entry): Buffer | undefined =>
   entry === undefined || Buffer.isBuffer(entry) ? entry : entry.bytes;
+
+/** The same for whoever keeps it long. */
+export const restingEntry = (entry: Entry): Entry =>
+  Buffer.isBuffer(entry) ? ownBytes(entry) : entry && kept(entry);

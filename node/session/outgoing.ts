@@ -9,7 +9,7 @@ import type { ServerStream } from "../stream/stream.ts";
 import type { SessionProgress, SessionState } from "./contract.ts";
 import { REQUEST } from "./nonzas.ts";
 import type { Entry, OutboxLimits } from "./outbox.ts";
-import { bytesOf, Outbox } from "./outbox.ts";
+import { bytesOf, Outbox, restingEntry } from "./outbox.ts";
 
 /** Written again in one go; the next when the system has taken these. */
 const AGAIN_BYTES = 256 * 1024;
@@ -77,7 +77,7 @@ export class Outgoing {
     this.#outbox = new Outbox(limits, acknowledged);
     if (inherited !== undefined) this.#outbox.inherit(inherited);
     this.#isResumable = true;
-    for (const entry of waiting) this.#outbox.add(entry);
+    for (const entry of waiting) this.#outbox.add(restingEntry(entry));
     this.#unwritten = waiting.length;
   }
 
@@ -131,7 +131,7 @@ export class Outgoing {
     isWithheld: boolean,
   ): boolean {
     if (this.#isResumable) {
-      this.keep(bytes, envelope, isWithheld);
+      this.#add(envelope ?? bytes, isWithheld);
       // Unless others are still to be written again, which then goes on by itself.
       if (this.#unwritten === 1) this.writeAgain(stream);
       return true; // Whatever becomes of this stream.
@@ -150,10 +150,14 @@ export class Outgoing {
 
   /** Remembers a stanza for the stream that resumes the session. */
   keep(bytes: Buffer, envelope: Envelope | undefined, isWithheld: boolean): void {
+    this.#add(restingEntry(envelope ?? bytes), isWithheld);
+  }
+
+  #add(entry: Entry, isWithheld: boolean): void {
     if (isWithheld && this.#withheldFrom === Number.POSITIVE_INFINITY) {
       this.#withheldFrom = this.#outbox?.sentTotal ?? 0;
     }
-    this.#outbox?.add(envelope ?? bytes);
+    this.#outbox?.add(entry);
     this.#unwritten += 1;
   }
 
@@ -170,6 +174,7 @@ export class Outgoing {
   detach(): void {
     this.#unwritten = this.unacknowledgedCount;
     this.#outbox?.forgetRequest();
+    this.#outbox?.rest();
   }
 
   /** Writes what the present stream has not been given yet, as far as it may have it at once. */

@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { el } from "../xml/element.ts";
 import { plain } from "../xml/oracle.fixture.ts";
 import { parseStanza } from "../xml/parser.ts";
-import { fromElement, makeEnvelope } from "./envelope.ts";
+import { fromElement, kept, makeEnvelope } from "./envelope.ts";
 import { Jid, JidError } from "./jid.ts";
 
 const SCOPE = new Map([["", "jabber:client"]]);
@@ -79,4 +79,13 @@ describe("fromElement", () => {
     expect(() => fromElement(el("presence", { from: "@", to: TO.full }), 0)).toThrow(JidError);
     expect(() => fromElement(el("x", { from: TO.full, to: TO.full }), 0)).toThrow(TypeError);
   });
+});
+
+test("an envelope that is kept long says the same, from memory of its own", () => {
+  const envelope = make("<presence><show>away</show></presence>");
+  const before = envelope.bytes;
+  expect(kept(envelope)).toBe(envelope);
+  expect(envelope.bytes).toEqual(before);
+  expect(envelope.bytes.buffer.byteLength).toBe(before.length);
+  expect(plain(envelope.element())).toEqual(plain(make(before.toString()).element()));
 });

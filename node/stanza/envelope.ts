@@ -1,4 +1,5 @@
 /** Makes envelopes: at entry from a parsed stanza, inside from an element, after the mesh. */
+import { ownBytes } from "../base/own-bytes.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Element } from "../xml/element.ts";
 import { localName, ns } from "../xml/names.ts";
@@ -88,13 +89,19 @@ export type EnvelopeFields = Omit<Envelope, "element" | "origin">;
 export const restoreEnvelope = (fields: EnvelopeFields): Envelope =>
   new CheckedEnvelope(fields, undefined);
 
+/** The same, without what nobody needs who keeps it for long: its tree, and memory that it shares. */
+export function kept(envelope: Envelope): Envelope {
+  if (envelope instanceof CheckedEnvelope) envelope.keep();
+  return envelope;
+}
+
 class CheckedEnvelope implements Envelope {
   readonly kind: StanzaKind;
   readonly type: string;
   readonly id: string;
   readonly from: Jid;
   readonly to: Jid;
-  readonly bytes: Buffer;
+  bytes: Buffer;
   readonly receivedMs: number;
   readonly children: Envelope["children"];
   origin: Origin | undefined;
@@ -115,6 +122,12 @@ class CheckedEnvelope implements Envelope {
   element(): Element {
     this.#tree ??= parseElement(this.bytes);
     return this.#tree;
+  }
+
+  /** See `kept`. */
+  keep(): void {
+    this.bytes = ownBytes(this.bytes);
+    this.#tree = undefined;
   }
 }
 

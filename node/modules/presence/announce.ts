@@ -5,7 +5,7 @@
 import { pause } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
 import { envelopeOf, templateOf } from "../../router/envelopes.ts";
-import { fromElement } from "../../stanza/envelope.ts";
+import { fromElement, kept } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
 import { priorityIn } from "../../stanza/priority.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
@@ -91,7 +91,7 @@ export class Announcer {
     const state = stateOf(session);
     // Another presence came meanwhile, or the end.
     if (state.last !== last || renewed === last) return;
-    state.last = renewed;
+    state.last = kept(renewed);
     await this.#untold.tell(renewed, [session.jid.bare, ...state.audience]);
   }
 
@@ -154,7 +154,7 @@ export class Announcer {
     const roster = isInitial ? await this.#readAll(session) : undefined;
     // If it has ended, who saw it has been told so, and nobody would tell the others.
     if (!this.#isWished(session, envelope)) return CONSUME;
-    state.last = template;
+    state.last = kept(template);
     const told = this.#tell(session, state, template, roster);
     this.#settle(session, state);
     return consume(told);

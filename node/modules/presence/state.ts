@@ -1,4 +1,5 @@
 /** What presence remembers of one session, on the session's own node; empty parts cost nothing. */
+import { kept } from "../../stanza/envelope.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../stanza/wire.ts";
 import type { ClientSession, Envelope, Host } from "../contract.ts";
 import { carried } from "../contract.ts";
@@ -121,7 +122,7 @@ interface Said {
 
 const written = (presence: Envelope): string => encodeEnvelope(presence).toString("base64");
 const read = (presence: string | undefined): Envelope | undefined =>
-  presence === undefined ? undefined : decodeEnvelope(Buffer.from(presence, "base64"));
+  presence === undefined ? undefined : kept(decodeEnvelope(Buffer.from(presence, "base64")));
 
 const saidOf = (state: PresenceState): Said => {
   const { last, wished, audience, directed, seen, isUnsure } = state;
