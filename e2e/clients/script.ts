@@ -38,6 +38,22 @@ export async function runScript(
   return stepsOf(await pythonWith(library), words, config, onStep);
 }
 
+/** What aioxmpp_strict.py says where all is as its specification has it. */
+export const AIOXMPP_AT_EASE: Steps = [
+  ["roster", 0],
+  ["contacts", true],
+  ["heard in order", true],
+  ["copied in order", true],
+  ["answer", ["answer"]],
+  ["pages", 2],
+  ["history", true],
+  ["faults", []],
+  ["resumed", true],
+  ["heard once", ["while away", "afterwards"]],
+  ["heard from him", ["here again"]],
+  ["faults of the rest", []],
+];
+
 /** The steps of the client in rust/, which is built when it is not there yet. @throws Error likewise */
 export async function runStrictClient(config: ScriptConfig): Promise<Steps> {
   return stepsOf(await strictClient(), [], config);

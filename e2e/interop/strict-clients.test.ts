@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runScript, runStrictClient } from "../clients/script.ts";
+import { AIOXMPP_AT_EASE, runScript, runStrictClient } from "../clients/script.ts";
 import type { NodeProcess } from "../harness/node-process.ts";
 import { runCommand, startNodeProcess } from "../harness/node-process.ts";
 
@@ -73,18 +73,5 @@ test(
 );
 
 test("aioxmpp makes contacts, talks, reads copies and history, and resumes without a complaint", async () => {
-  expect(await runScript("aioxmpp_strict.py", config())).toEqual([
-    ["roster", 0],
-    ["contacts", true],
-    ["heard in order", true],
-    ["copied in order", true],
-    ["answer", ["answer"]],
-    ["pages", 2],
-    ["history", true],
-    ["faults", []],
-    ["resumed", true],
-    ["heard once", ["while away", "afterwards"]],
-    ["heard from him", ["here again"]],
-    ["faults of the rest", []],
-  ]);
+  expect(await runScript("aioxmpp_strict.py", config())).toEqual(AIOXMPP_AT_EASE);
 }, 120_000);

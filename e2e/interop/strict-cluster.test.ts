@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RawClient } from "../../node/session/testing/raw-client.ts";
-import { runScript } from "../clients/script.ts";
+import { AIOXMPP_AT_EASE, runScript } from "../clients/script.ts";
 import { startBalancer } from "../harness/balancer.ts";
 import type { ClusterNode } from "../harness/cluster-node.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
@@ -46,18 +46,5 @@ async function killed(script: string): Promise<unknown> {
 }
 
 test("aioxmpp has no complaint, and resumes on another node", async () => {
-  expect(await killed("aioxmpp_strict.py")).toEqual([
-    ["roster", 0],
-    ["contacts", true],
-    ["heard in order", true],
-    ["copied in order", true],
-    ["answer", ["answer"]],
-    ["pages", 2],
-    ["history", true],
-    ["faults", []],
-    ["resumed", true],
-    ["heard once", ["while away", "afterwards"]],
-    ["heard from him", ["here again"]],
-    ["faults of the rest", []],
-  ]);
+  expect(await killed("aioxmpp_strict.py")).toEqual(AIOXMPP_AT_EASE);
 }, 180_000);

@@ -48,6 +48,23 @@ async function resume(kit: Kit, { id }: ClientSession, h: number): Promise<RawCl
   return client;
 }
 
+/** A session whose message has arrived and is accepted only when the test says. */
+async function withheld(kit: Kit, accepted: Promise<void>): Promise<ClientSession> {
+  kit.router.accept = () => accepted;
+  return await detached(kit, async (client) => {
+    client.send("<message id='a'/>");
+    await until(() => kit.router.stanzas.length === 1, "it arrives");
+  });
+}
+
+/** Somebody asks for a session, and waits for what it is still to accept. */
+async function asked(kit: Kit, session: ClientSession): Promise<RawClient> {
+  const client = await authenticated(kit);
+  client.send(resumeText(session.id, 0));
+  await until(() => session instanceof Session && session.isClaimed, "it waits");
+  return client;
+}
+
 test.each([
   ["as long as we offer", "", "300"],
   ["as long as it wishes", " max='20'", "20"],
@@ -181,11 +198,7 @@ test("what is not accepted in time sends the client away, to resume later", asyn
   const clock = new FakeClock();
   await using kit = await openKit({ clock });
   const { promise, resolve } = Promise.withResolvers<void>();
-  kit.router.accept = () => promise;
-  const session = await detached(kit, async (client) => {
-    client.send("<message id='a'/>");
-    await until(() => kit.router.stanzas.length === 1, "it arrives");
-  });
+  const session = await withheld(kit, promise);
   const client = await authenticated(kit);
   client.send(resumeText(session.id, 0));
   await until(() => {
@@ -204,14 +217,9 @@ test("what is not accepted in time sends the client away, to resume later", asyn
 test("of two that resume one session at once the later one gets it", async () => {
   await using kit = await openKit();
   const { promise, resolve } = Promise.withResolvers<void>();
-  kit.router.accept = () => promise;
-  const session = await detached(kit, async (client) => {
-    client.send("<message id='a'/>");
-    await until(() => kit.router.stanzas.length === 1, "it arrives");
-  });
-  const [first, second] = [await authenticated(kit), await authenticated(kit)];
-  first.send(resumeText(session.id, 0));
-  await until(() => (session as unknown as { isClaimed: boolean }).isClaimed, "the first waits");
+  const session = await withheld(kit, promise);
+  const second = await authenticated(kit);
+  const first = await asked(kit, session);
   second.send(resumeText(session.id, 0));
   second.send("<message id='b'/>");
   await new Promise((done) => setTimeout(done, 20));
@@ -223,14 +231,8 @@ test("of two that resume one session at once the later one gets it", async () =>
 test("a client that leaves while it resumes leaves the session as it was", async () => {
   await using kit = await openKit();
   const { promise, resolve } = Promise.withResolvers<void>();
-  kit.router.accept = () => promise;
-  const session = await detached(kit, async (client) => {
-    client.send("<message id='a'/>");
-    await until(() => kit.router.stanzas.length === 1, "it arrives");
-  });
-  const client = await authenticated(kit);
-  client.send(resumeText(session.id, 0));
-  await until(() => (session as unknown as { isClaimed: boolean }).isClaimed, "it waits");
+  const session = await withheld(kit, promise);
+  const client = await asked(kit, session);
   client.destroy();
   await until(() => kit.door.negotiating === 0, "it is gone");
   resolve();
@@ -469,14 +471,8 @@ test("a drain ends detached sessions, and those whose clients it sends away", as
 test("a session that another node takes over while it is resumed here is to be resumed later", async () => {
   await using kit = await openKit();
   const { promise, resolve } = Promise.withResolvers<void>();
-  kit.router.accept = () => promise;
-  const session = await detached(kit, async (client) => {
-    client.send("<message id='a'/>");
-    await until(() => kit.router.stanzas.length === 1, "it arrives");
-  });
-  const client = await authenticated(kit);
-  client.send(resumeText(session.id, 0));
-  await until(() => session instanceof Session && session.isClaimed, "it waits");
+  const session = await withheld(kit, promise);
+  const client = await asked(kit, session);
   if (session instanceof Session) session.forget();
   resolve();
   const all = await client.readToEnd();
