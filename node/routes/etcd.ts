@@ -2,7 +2,7 @@
  * The routes of a cluster, in etcd. This file puts the parts together: the lease (lease.ts) that
  * carries all keys of this node, the writer of its own routes (publisher.ts), what is known of
  * users with sessions here (book.ts) and of others (cache.ts), the other nodes (node-watch.ts), and
- * what they are told (siblings.ts).
+ * what they are told (siblings.ts, notices.ts).
  */
 import type { Clock } from "../base/clock.ts";
 import { Unavailable } from "../base/errors.ts";
@@ -35,6 +35,7 @@ import { ROUTES_MAX } from "./limits.ts";
 import type { AskOwnRoutes } from "./members.ts";
 import { Members } from "./members.ts";
 import { NodeWatch } from "./node-watch.ts";
+import { Notices } from "./notices.ts";
 import { Publisher } from "./publisher.ts";
 import { Refusals } from "./refusals.ts";
 import type { NotifySiblings } from "./siblings.ts";
@@ -111,6 +112,7 @@ class Engine implements EtcdRoutes {
   readonly #members: Members;
   readonly #publisher: Publisher;
   readonly #siblings: Siblings;
+  readonly #notices: Notices;
   readonly #cache: RouteCache;
   readonly #chores: Chores;
   readonly #claims: Claims;
@@ -132,7 +134,6 @@ class Engine implements EtcdRoutes {
     this.#keys = keys;
     this.#cache = new RouteCache(options.cacheUsersMax);
     this.#chores = new Chores(clock);
-    this.#siblings = new Siblings(options.notifySiblings, clock, log);
     this.#lease = new LeaseKeeper({
       leases: client.leaseClient,
       ttlSeconds: options.leaseSeconds,
@@ -152,13 +153,16 @@ class Engine implements EtcdRoutes {
     const common = { kv: client.kv, keys, clock, requestTimeoutMs, onFailure };
     this.#reads = new Transactions({ ...common, what: "read routes", countsNodes: true });
     this.#writes = new Transactions({ ...common, what: "write routes" });
+    const parts = {
+      ...{ client, keys, lease: this.#lease, locks: this.#locks, writes: this.#writes },
+      ...{ self: self.incarnation, clock, log, requestTimeoutMs },
+    };
+    this.#notices = new Notices({ ...parts, onNotice: (user) => this.#noticed(user) });
+    const notice = (node: string, user: string) => this.#notices.give(node, user);
+    this.#siblings = new Siblings(options.notifySiblings, notice, clock, log);
     this.#publisher = new Publisher({
-      keys,
-      lease: this.#lease,
-      locks: this.#locks,
-      writes: this.#writes,
+      ...parts,
       chores: this.#chores,
-      clock,
       sessionsPerUserMax: options.sessionsPerUserMax ?? ROUTES_MAX,
       book: this.#book,
       learn: (user, set) => this.#learn(user, set),
@@ -166,19 +170,8 @@ class Engine implements EtcdRoutes {
       tellAll: (user, set) => void this.#siblings.tell(this.nodes.keys(), user, set),
       lose: (route, set) => this.#lose(route, set),
     });
-    this.#claims = new Claims({
-      client,
-      self: self.incarnation,
-      keys,
-      lease: this.#lease,
-      locks: this.#locks,
-      writes: this.#writes,
-      chores: this.#chores,
-      random: options.random ?? systemRandom,
-      clock,
-      log,
-      requestTimeoutMs,
-    });
+    const random = options.random ?? systemRandom;
+    this.#claims = new Claims({ ...parts, chores: this.#chores, random });
     this.#voids = new VoidCopies({ ...common, client, self: self.incarnation, lease: this.#lease });
     this.#members = this.#newMembers(log);
     this.#watch = this.#newWatch(log);
@@ -221,6 +214,7 @@ class Engine implements EtcdRoutes {
   async start(): Promise<void> {
     await this.#lease.start();
     await this.#watch.start();
+    this.#notices.begin();
   }
 
   get self(): NodeRecord {
@@ -374,6 +368,7 @@ class Engine implements EtcdRoutes {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isLeaving = true;
     this.#watch.stop();
+    this.#notices.stop();
     this.#members.stop();
     this.#claims.close();
     this.#chores.close();
@@ -479,6 +474,11 @@ class Engine implements EtcdRoutes {
     for (const node of this.#members.lapsed) told.add(node);
     told.delete(this.#options.self.incarnation);
     return this.#siblings.tell(told, user, set);
+  }
+
+  /** Of whom sessions are here all is known: another node has changed it, and could not say so. */
+  #noticed(user: string): void {
+    if (this.#book.known(user) !== undefined) this.read(user).catch(() => undefined);
   }
 
   #onNodeDown(node: NodeRecord, revision: number): void {

@@ -6,6 +6,7 @@
  *     <prefix>routes/<domain>/<local>/<resource>       a route
  *     <prefix>claims/<name>                            the holder of a claim
  *     <prefix>void/<keeper>/<owner>                    copies that must not be used: a term
+ *     <prefix>notices/<to>/<from>                      users whose routes have changed
  */
 import type { NodeRecord, Route } from "./contract.ts";
 
@@ -82,6 +83,14 @@ export class Keys {
     return `${this.#prefix}claims/${encoded(name)}`;
   }
 
+  notice(to: string, from: string): string {
+    return `${this.#prefix}notices/${encoded(to)}/${encoded(from)}`;
+  }
+
+  noticesTo(node: string): KeyRange {
+    return under(`${this.#prefix}notices/${encoded(node)}/`);
+  }
+
   #voidPrefix(keeper: string): string {
     return `${this.#prefix}void/${encoded(keeper)}/`;
   }
@@ -118,6 +127,10 @@ export function decodeNode(value: Buffer): NodeRecord | undefined {
   const [a = "", b = "", c = "", d = "", e = ""] = texts as string[];
   return { incarnation: a, name: b, meshHost: c, meshPort, version: d, zone: e };
 }
+
+/** Those in a list; none in what is not one. */
+export const textsOf = (value: Buffer): readonly string[] =>
+  Object.values(fieldsOf(value)).filter((one) => typeof one === "string");
 
 function fieldsOf(value: Buffer): Record<string, unknown> {
   try {

@@ -1,6 +1,6 @@
 /**
  * Nodes that hold sessions of the same user know each other's exactly: each change is told to the
- * others before it is answered for, and told again later where that failed.
+ * others before it is answered for. Who cannot be told is told that through etcd (notices.ts), and again later.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import { withDeadline } from "../base/deadline.ts";
@@ -30,14 +30,22 @@ const PER_RETRY_MAX = 200;
 
 export class Siblings {
   readonly #notify: NotifySiblings;
+  readonly #notice: (incarnation: string, user: string) => Promise<void>;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #missed = new Map<string, Missed>();
   #timer: Timer | undefined;
   #isClosed = false;
 
-  constructor(notify: NotifySiblings, clock: Clock, log: Logger) {
+  /** @param notice another way, which says less and may fail, too */
+  constructor(
+    notify: NotifySiblings,
+    notice: (incarnation: string, user: string) => Promise<void>,
+    clock: Clock,
+    log: Logger,
+  ) {
     this.#notify = notify;
+    this.#notice = notice;
     this.#clock = clock;
     this.#log = log;
   }
@@ -64,7 +72,7 @@ export class Siblings {
   }
 
   async #tellOne(missed: Missed): Promise<void> {
-    const { incarnation, user, set } = missed;
+    const { incarnation, user, set, attempts } = missed;
     try {
       const told = Promise.resolve(this.#notify(incarnation, user, set));
       await withDeadline(told, NOTICE_MS, "routes-timeout", "tell a sibling node", this.#clock);
@@ -72,6 +80,7 @@ export class Siblings {
       const reason = error instanceof Error ? error.message : String(error);
       this.#log.debug({ peer: incarnation, reason }, "sibling not told");
       this.#remember(missed);
+      if (attempts === 0) await this.#notice(incarnation, user).catch(() => undefined); // Then later.
     }
   }
 
