@@ -8,24 +8,55 @@ import { openConnection } from "./connection.ts";
 
 const INSERT = "INSERT INTO accounts (user, domain, credentials) VALUES (?, 'example.org', '{}')";
 
+let directory = "";
+let connection: Connection;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), "zonda-sqlite-"));
+  connection = await openConnection(directory);
+});
+afterEach(async () => {
+  connection.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const users = () =>
+  connection
+    .prepare("SELECT user FROM accounts ORDER BY user")
+    .all()
+    .map(({ user }) => user);
+
+describe("reads", () => {
+  const read = () => connection.read("read", users);
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test("of one turn see one state of the file, and those of the next what others have stored", async () => {
+    const other = await openConnection(directory);
+    expect(read()).toEqual([]);
+    other.prepare(INSERT).run("theirs");
+    expect(read()).toEqual([]);
+    await nextTurn();
+    expect(read()).toEqual(["theirs"]);
+    other.close();
+  });
+
+  test("see what this process has stored, in whatever turn", async () => {
+    const insert = connection.prepare(INSERT);
+    expect(read()).toEqual([]);
+    let seen: unknown;
+    await connection.write("write", () => insert.run("ours")).then(() => (seen = read()));
+    expect(seen).toEqual(["ours"]);
+  });
+
+  test("that fail leave nothing behind", async () => {
+    const fail = () => {
+      throw new Error("a bug");
+    };
+    expect(() => connection.read("read", fail)).toThrow("a bug");
+    expect(await connection.write("write", () => users())).toEqual([]);
+  });
+});
+
 describe("a group commit", () => {
-  let directory = "";
-  let connection: Connection;
-  beforeEach(async () => {
-    directory = await mkdtemp(path.join(tmpdir(), "zonda-sqlite-"));
-    connection = await openConnection(directory);
-  });
-  afterEach(async () => {
-    connection.close();
-    await rm(directory, { recursive: true, force: true });
-  });
-
-  const users = () =>
-    connection
-      .prepare("SELECT user FROM accounts ORDER BY user")
-      .all()
-      .map(({ user }) => user);
-
   test("undoes all of a write that throws half-way, and nothing of its neighbours", async () => {
     const insert = connection.prepare(INSERT);
     const bug = new Error("half-way");
