@@ -47,6 +47,7 @@ export class SimCluster implements Setting {
   readonly #nodes = new Map<string, SimNode>();
   #onMessage: (device: Device, said: Said, copy: Copy) => void = () => {};
   #onDeath: (node: SimNode) => void = () => {};
+  #onGone: (node: SimNode) => void = () => {};
   #onLeftLate: (node: SimNode) => void = () => {};
 
   constructor(
@@ -84,16 +85,22 @@ export class SimCluster implements Setting {
   listen(events: {
     onMessage(device: Device, said: Said, copy: Copy): void;
     onDeath(node: SimNode): void;
+    onGone(node: SimNode): void;
     /** The deadline of its drain passed before it had passed on everything; it said so. */
     onLeftLate(node: SimNode): void;
   }): void {
     this.#onMessage = (...message) => events.onMessage(...message);
     this.#onDeath = (node) => events.onDeath(node);
+    this.#onGone = (node) => events.onGone(node);
     this.#onLeftLate = (node) => events.onLeftLate(node);
   }
 
   onDeath(node: SimNode): void {
     this.#onDeath(node);
+  }
+
+  onGone(node: SimNode): void {
+    this.#onGone(node);
   }
 
   onError(node: SimNode, fields: object, event: string): void {

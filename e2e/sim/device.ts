@@ -322,14 +322,19 @@ export class Device {
     for (const { copy } of books.copies.splice(0)) copy.isAcknowledged = true;
     for (const { xml, said } of books.sent) {
       if (said !== undefined) said.isResent = true;
-      this.#stream?.send(xml);
+      this.#submit(xml, said);
     }
   }
 
   #send(xml: string, said: Said | undefined): void {
     this.#books?.sent.push({ xml, said });
-    this.#stream?.send(xml);
+    this.#submit(xml, said);
     if (this.#setting.world.isSo(0.3)) this.#stream?.send(`<r xmlns='${ACKS}'/>`);
+  }
+
+  #submit(xml: string, said: Said | undefined): void {
+    if (this.#node !== undefined) said?.entries.add(this.#node.machine);
+    this.#stream?.send(xml);
   }
 
   #hearBound(stanza: ParsedStanza): void {

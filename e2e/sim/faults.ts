@@ -277,6 +277,8 @@ export const UNHELD_ALWAYS: readonly string[] = [
   "a session that was resumed on another node may be given again what it had acknowledged: of a " +
     "stored message while the first node has the claim, or if another device did not acknowledge it",
   "an error that answers a message is lost with the session of its sender",
+  "what a session was passed over for, and its user's other devices got, is lost to it with the node " +
+    "that it came in at",
   "what was stored by a node that died before it could tell anybody waits for the next login",
 ];
 

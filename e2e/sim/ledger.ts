@@ -18,6 +18,8 @@ export interface Said {
   readonly sessions: string[];
   /** Its place among what that session said. */
   readonly place: number;
+  /** The nodes that it came in at, or was sent to. */
+  readonly entries: Set<string>;
   /** The server told its sender that it has it. */
   isAccepted: boolean;
   /** It came back to its sender with an error. */
@@ -54,6 +56,7 @@ export class Ledger {
       toUser,
       sessions: [session],
       ...more,
+      entries: new Set(),
       isAccepted: false,
       isReturned: false,
       isResent: false,

@@ -234,6 +234,7 @@ export class SimNode implements Place {
   readonly #flusher = new Flusher();
 
   #die(): void {
+    this.#setting.onGone(this);
     this.#isAlive = false;
     this.#isServing = false;
     this.#deferred = [];

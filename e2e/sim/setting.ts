@@ -15,6 +15,8 @@ export interface Setting {
   nodeAt(machine: string): SimNode | undefined;
   /** Just before a process dies. */
   onDeath(node: SimNode): void;
+  /** Just before it is not there any more, dead or drained. */
+  onGone(node: SimNode): void;
   /** The code of a node has logged an error. */
   onError(node: SimNode, fields: object, event: string): void;
 }

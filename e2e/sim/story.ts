@@ -6,7 +6,9 @@ import type { Device } from "./device.ts";
 import type { FaultKind } from "./faults.ts";
 import { APART, FAULTS, KEPT_BACK, SHADOWED_AFTER_MS, SHADOWED_SOON_MS, UNHELD } from "./faults.ts";
 import { Checks } from "./invariants.ts";
+import type { Session } from "./ledger.ts";
 import { Ledger } from "./ledger.ts";
+import type { SimNode } from "./node.ts";
 import { LEASE_SECONDS, RESUME_SECONDS } from "./node.ts";
 
 export interface Told {
@@ -64,6 +66,7 @@ export async function tell(
       if (isFirst && serving >= 2 && !isApart) return;
       doubt(`${node.machine} died`);
     },
+    onGone: (node) => forget(cluster, node),
     onLeftLate(node) {
       // Otherwise it has to be in time.
       if (world.hadFault(KEPT_BACK, SHADOWED_AFTER_MS)) doubt(`${node.machine} left late`);
@@ -85,6 +88,26 @@ export async function tell(
   const faults = [...world.faults.values()].reduce((sum, count) => sum + count, 0);
   const { story: lines, events } = world;
   return { seed, lines, events, faults, messages: ledger.said.size, broken: cluster.broken };
+}
+
+/**
+ * What a session was passed over for that nobody has taken over yet, or that was out of reach, the node remembers that
+ * it came in at. With that one it is lost to the session, whatever the other devices have.
+ */
+function forget({ world, devices, alive, ledger }: SimCluster, gone: SimNode): void {
+  if ((gone.parts.router?.stats().passedOver ?? 0) === 0) return;
+  const isKeptBack = world.hadFault(KEPT_BACK, SHADOWED_AFTER_MS);
+  const others = alive.filter((node) => node !== gone);
+  const isOut = (full: string) => {
+    const id = devices.find((device) => device.full === full)?.sessionId;
+    return isKeptBack || !others.some(({ sessions }) => sessions.get(full)?.id === id);
+  };
+  for (const said of ledger.said.values()) {
+    const { entries, awaited, copies } = said;
+    const lacks = ({ session }: Session) => !copies.some((copy) => copy.session === session);
+    const isOver = awaited.some((one) => lacks(one) && isOut(one.device));
+    if (isOver && entries.has(gone.machine)) said.mayBeMissed = true;
+  }
 }
 
 /** In some stories with two devices each fourth message is for one of them. */
