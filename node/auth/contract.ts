@@ -27,7 +27,7 @@ export type Step =
 /** One run of a mechanism. */
 export interface Exchange {
   /** Takes the client's next message, decoded. Not called again after success or failure. */
-  step(message: Buffer): Promise<Step>;
+  step(message: Buffer): Step | Promise<Step>;
 }
 
 /** What authentication needs besides the stream it happens on. */

@@ -53,15 +53,16 @@ export class SaslAttempt {
    * Takes the client's next message in base64. Never rejects for a store that is away: that is a
    * failure to retry.
    */
-  async respond(text: string): Promise<Step> {
+  respond(text: string): Step | Promise<Step> {
     if (text.length > TEXT_MAX) return failure("malformed-request");
     const message = strictBase64(text);
     if (message === undefined) return failure("incorrect-encoding");
-    try {
-      return await this.#exchange.step(message);
-    } catch (error) {
-      if (error instanceof Unavailable) return failure("temporary-auth-failure");
-      throw error;
-    }
+    const step = this.#exchange.step(message);
+    return step instanceof Promise ? step.catch(whileAway) : step;
   }
+}
+
+function whileAway(error: unknown): Step {
+  if (error instanceof Unavailable) return failure("temporary-auth-failure");
+  throw error;
 }

@@ -42,7 +42,7 @@ export class ScramExchange implements Exchange {
     this.#context = context;
   }
 
-  async step(message: Buffer): Promise<Step> {
+  step(message: Buffer): Step | Promise<Step> {
     if (!isUtf8(message)) return failure("malformed-request");
     const text = message.toString("utf8");
     return this.#begun === undefined ? this.#first(text) : this.#final(text, this.#begun);

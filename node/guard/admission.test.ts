@@ -78,7 +78,7 @@ test("when the lines are full the least urgent goes, and who came last of these 
   enter("t2", "token");
   enter("c3", "challenge");
   await settle();
-  expect(served.slice(5)).toEqual(["no p1", "no c2", "no c3"]);
+  expect(served.slice(5)).toEqual(["no c3", "no p1", "no c2"]);
   expect(admission.waiting).toBe(4);
   expect(admission.shed("password")).toBe(4);
   expect(admission.shed("challenge")).toBe(2);

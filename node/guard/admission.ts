@@ -63,11 +63,26 @@ export class Admission {
    * Does the work when its turn comes.
    * @param shed done instead when it is turned away, because all lines are full of those that go before it
    */
-  async run(urgency: Urgency, work: () => Done, shed: () => Done): Promise<void> {
+  run(urgency: Urgency, work: () => Done, shed: () => Done): Done {
     const entered = this.#enter(urgency);
-    if (entered !== true && !(await entered)) return shed();
+    const begin = (isIn: boolean) => (isIn ? this.#work(urgency, work) : shed());
+    return entered instanceof Promise ? entered.then(begin) : begin(entered);
+  }
+
+  #work(urgency: Urgency, work: () => Done): Done {
     try {
-      await work();
+      const done = work();
+      if (done instanceof Promise) return this.#leaveAfter(urgency, done);
+    } catch (error) {
+      this.#leave(urgency);
+      throw error;
+    }
+    this.#leave(urgency);
+  }
+
+  async #leaveAfter(urgency: Urgency, done: Promise<void>): Promise<void> {
+    try {
+      await done;
     } finally {
       this.#leave(urgency);
     }

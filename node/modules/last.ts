@@ -82,9 +82,7 @@ export const last = defineModule({
       iq.get("account", NS, "query", whenThere),
       stage("outbound", FIRST, announced),
       carriedFlag(STATE),
-      on("ended", async (session) => {
-        if (session.state.delete(STATE)) await keep(session, "");
-      }),
+      on("ended", (session) => (session.state.delete(STATE) ? keep(session, "") : undefined)),
     ];
   },
 });

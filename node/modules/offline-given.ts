@@ -23,7 +23,8 @@ export class Drain {
   #isAskedAgain = false;
   #isHandedOver = false;
   #handedOver = Promise.withResolvers<boolean>();
-  #interrupted = Promise.withResolvers<void>();
+  /** Made for the first who waits for it. */
+  #interrupted: PromiseWithResolvers<void> | undefined;
 
   get isAskedAgain(): boolean {
     return this.#isAskedAgain;
@@ -36,13 +37,14 @@ export class Drain {
 
   /** Settles when somebody asks again. */
   get interrupted(): Promise<void> {
+    this.#interrupted ??= Promise.withResolvers();
     return this.#interrupted.promise;
   }
 
   /** The store must be looked into once more. @returns {@link handedOver} of that look */
   ask(): Promise<boolean> {
     this.#isAskedAgain = true;
-    this.#interrupted.resolve();
+    this.#interrupted?.resolve();
     if (this.#isHandedOver) {
       this.#isHandedOver = false;
       this.#handedOver = Promise.withResolvers();
@@ -54,7 +56,7 @@ export class Drain {
   look(): void {
     this.#isAskedAgain = false;
     this.isAway = false;
-    this.#interrupted = Promise.withResolvers();
+    this.#interrupted = undefined;
   }
 
   finish(isDone: boolean): void {

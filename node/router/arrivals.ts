@@ -76,7 +76,7 @@ export class Arrivals {
         case FrameKind.conflict:
           return this.#close(payload);
         case FrameKind.offline:
-          return lifecycle.tell("wake", decodeOffline(payload)).then(() => NOTHING);
+          return lifecycle.tell("wake", decodeOffline(payload))?.then(() => NOTHING) ?? NOTHING;
         case FrameKind.mirror:
           return this.#mirror(from, payload);
         case FrameKind.move:

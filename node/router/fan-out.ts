@@ -41,11 +41,11 @@ export class FanOut {
   }
 
   /** @returns the users of whom it is not sure that each of their resources got it */
-  async broadcast(
+  broadcast(
     template: Envelope,
     users: Iterable<string>,
     exceptSession: string,
-  ): Promise<ReadonlySet<string>> {
+  ): ReadonlySet<string> | Promise<ReadonlySet<string>> {
     const waiting: Promise<void>[] = [];
     const missed = new Set<string>();
     const audience: Audience = { kind: "available", exceptSession };
@@ -66,9 +66,7 @@ export class FanOut {
       const done = this.#toUser(template, user, audience, { missed, found, isFirst });
       if (done !== undefined) waiting.push(done);
     }
-    if (waiting.length === 0) return missed;
-    await Promise.all(waiting);
-    return missed;
+    return waiting.length === 0 ? missed : Promise.all(waiting).then(() => missed);
   }
 
   async push(template: Envelope, user: string): Promise<void> {

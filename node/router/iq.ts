@@ -69,22 +69,23 @@ export class IqTable {
     }
   }
 
-  /** The answer to the sender, as bytes. Never rejects with a StanzaError. */
-  async answer(
+  /** The answer to the sender, as bytes; at once where its handler can. Never fails with a StanzaError. */
+  answer(
     envelope: Envelope,
     target: IqTarget,
     session: ClientSession | undefined,
-  ): Promise<Buffer | undefined> {
+  ): Buffer | undefined | Promise<Buffer | undefined> {
     try {
       const { from, to } = envelope;
       const payload = envelope.element().children.find((child) => child instanceof Element);
       if (payload === undefined) throw new StanzaError("bad-request");
       const run = this.#find(envelope, target);
-      const answer = await run({ from, to, payload, envelope, session });
-      return resultReply(envelope, answer);
+      const answer = run({ from, to, payload, envelope, session });
+      return answer instanceof Promise
+        ? replyLater(envelope, answer)
+        : resultReply(envelope, answer);
     } catch (error) {
-      if (error instanceof StanzaError) return errorOf(envelope, error)?.bytes;
-      throw error;
+      return refusalOf(envelope, error);
     }
   }
 
@@ -95,4 +96,17 @@ export class IqTable {
     if (handler === undefined) throw new StanzaError("service-unavailable");
     return handler;
   }
+}
+
+async function replyLater(envelope: Envelope, answer: Promise<Payload>) {
+  try {
+    return resultReply(envelope, await answer);
+  } catch (error) {
+    return refusalOf(envelope, error);
+  }
+}
+
+function refusalOf(envelope: Envelope, error: unknown): Buffer | undefined {
+  if (error instanceof StanzaError) return errorOf(envelope, error)?.bytes;
+  throw error;
 }

@@ -60,13 +60,16 @@ export class Lifecycle {
     );
   }
 
-  /** Starts every handler; rejects with the first failure after all are done. */
-  async tell<Event extends LifecycleEvent>(
+  /**
+   * Starts every handler; rejects with the first failure after all are done. Never throws, and makes
+   * no promise where nobody waits.
+   */
+  tell<Event extends LifecycleEvent>(
     event: Event,
     ...details: Parameters<LifecycleHandlers[Event]>
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const handlers = this.#handlers.get(event);
-    if (handlers === undefined) return;
+    if (handlers === undefined) return undefined;
     const running: Promise<void>[] = [];
     for (const run of handlers as readonly ((...given: typeof details) => Done)[]) {
       try {
@@ -76,8 +79,9 @@ export class Lifecycle {
         running.push(Promise.reject(error));
       }
     }
-    if (running.length === 0) return;
-    const results = await Promise.allSettled(running);
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    if (running.length < 2) return running[0];
+    return Promise.allSettled(running).then((results) => {
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+    });
   }
 }

@@ -203,7 +203,8 @@ export class Line {
       return this.refuse(envelope, "service-unavailable");
     }
     if (isRequest && to.isBare) {
-      return this.#answerIq(passage, from.bare === to.bare ? "self" : "account");
+      if (from.bare !== to.bare) return this.#answerOfAccount(passage);
+      return this.#answerIq(passage, "self");
     }
     const found = this.#lookup(to.bare);
     if (found instanceof Promise) return found.then((set) => this.#toAccount(passage, set, true));
@@ -278,16 +279,23 @@ export class Line {
     });
   }
 
-  async #answerIq(passage: Passage, target: "server" | "self" | "account"): Promise<void> {
-    const { envelope, session } = passage;
-    if (target === "account") {
-      if (!(await this.#exists(envelope.to.bare))) {
-        return this.#otherwise(passage, noSuchAccount(about(envelope)));
-      }
-      const verdict = await this.#parts.stages.inbound(envelope, passage.origin);
-      if (verdict.kind !== "pass") return this.#settle(passage, verdict);
+  async #answerOfAccount(passage: Passage): Promise<void> {
+    const { envelope } = passage;
+    if (!(await this.#exists(envelope.to.bare))) {
+      return this.#otherwise(passage, noSuchAccount(about(envelope)));
     }
-    const answer = await this.#parts.iqs.answer(envelope, target, session);
+    const verdict = await this.#parts.stages.inbound(envelope, passage.origin);
+    if (verdict.kind !== "pass") return this.#settle(passage, verdict);
+    return this.#answerIq(passage, "account");
+  }
+
+  #answerIq(passage: Passage, target: "server" | "self" | "account"): Done {
+    const answer = this.#parts.iqs.answer(passage.envelope, target, passage.session);
+    if (answer instanceof Promise) return answer.then((late) => this.#give(passage, late));
+    this.#give(passage, answer);
+  }
+
+  #give({ envelope, session }: Passage, answer: Buffer | undefined): void {
     if (answer === undefined) return;
     // A session that ended meanwhile needs no answer, nor does another that took its address.
     if (session === undefined) this.answer(envelopeOf(answer, envelope.receivedMs));

@@ -180,8 +180,8 @@ export class Router implements SessionEvents {
   }
 
   /** The node begins to drain. Never rejects. */
-  stop(): Promise<unknown> {
-    return this.#logged(Promise.all([this.cluster.stop(), this.#lifecycle.tell("stopping")]));
+  async stop(): Promise<void> {
+    await this.#logged(Promise.all([this.cluster.stop(), this.#lifecycle.tell("stopping")]));
   }
 
   // From the client door.
@@ -212,7 +212,7 @@ export class Router implements SessionEvents {
 
   async onEnded(session: ClientSession, unacknowledged: readonly Envelope[]): Promise<void> {
     this.#succession.moves.ended(session);
-    const told = this.#lifecycle.tell("ended", session).catch((error: unknown) => {
+    const told = this.#lifecycle.tell("ended", session)?.catch((error: unknown) => {
       this.counters.failures += 1;
       this.#options.log.error(
         { err: error, session: session.id },
@@ -221,7 +221,9 @@ export class Router implements SessionEvents {
     });
     // What the session before this one still has to pass on comes first.
     const before = this.#predecessors.of(session);
-    await Promise.all([told, this.#endings.ended(session, unacknowledged, before)]);
+    const passedOn = this.#endings.ended(session, unacknowledged, before);
+    await told;
+    await passedOn;
   }
 
   get shadow(): Shadow | undefined {
@@ -313,7 +315,7 @@ export class Router implements SessionEvents {
     template: Envelope,
     users: Iterable<string>,
     exceptSession = "",
-  ): Promise<ReadonlySet<string>> {
+  ): ReadonlySet<string> | Promise<ReadonlySet<string>> {
     return this.#fanOut.broadcast(template, users, exceptSession);
   }
 
@@ -365,8 +367,8 @@ export class Router implements SessionEvents {
   }
 
   /** Tells the modules that a session becomes, or has become, reachable for messages. */
-  async tell(event: "arriving" | "arrived", session: ClientSession): Promise<void> {
-    await this.#lifecycle.tell(event, session);
+  tell(event: "arriving" | "arrived", session: ClientSession): Promise<void> | undefined {
+    return this.#lifecycle.tell(event, session);
   }
 
   /**
@@ -467,8 +469,8 @@ export class Router implements SessionEvents {
     return set.isPartial !== true;
   }
 
-  #logged(told: Promise<unknown>): Promise<unknown> {
-    return told.catch((error: unknown) => {
+  #logged(told: Promise<unknown> | undefined): Promise<unknown> | undefined {
+    return told?.catch((error: unknown) => {
       this.counters.failures += 1;
       this.#options.log.error({ err: error }, "cannot tell modules");
     });

@@ -43,7 +43,10 @@ export const pass = (additions: Omit<Pass, "kind">): Pass => ({ kind: "pass", ..
 /** The handler took care of the stanza: it ends here. */
 export const CONSUME: Consume = { kind: "consume" };
 
-export const consume = (accepted: Promise<void>): Consume => ({ kind: "consume", accepted });
+export const consume = (accepted: Promise<void> | undefined): Consume => ({
+  kind: "consume",
+  accepted,
+});
 
 /** The sender gets this error. Presence, results and errors are dropped instead. */
 export const bounce = (condition: StanzaCondition, application?: Element): Bounce => ({

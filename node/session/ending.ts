@@ -40,13 +40,13 @@ const withdraw = async (door: Door, route: Route): Promise<void> => {
   const { user, session } = route;
   // Another node took it over before it ended here, and it has come back since: the route is that one's.
   const isBack = () => door.sessions.ofUser(user).some(({ id }) => id === session);
-  const unbind = async () => isBack() || (await door.routes.unbind(route));
+  const unbind = () => isBack() || door.routes.unbind(route);
   await attempt(door, unbind, "route-not-withdrawn", { session });
 };
 
-/** Counts the work among those that a drain waits for. */
+/** Counts the work, which never rejects, among those that a drain waits for. */
 export function tracked(door: Door, work: () => Promise<void>): Promise<void> {
-  const ending = work().finally(() => door.endings.delete(ending));
+  const ending = work().then(() => void door.endings.delete(ending));
   door.endings.add(ending);
   return ending;
 }
@@ -54,7 +54,7 @@ export function tracked(door: Door, work: () => Promise<void>): Promise<void> {
 /** Tries a few times with growing pauses; false, and an error in the log, when all failed. */
 async function attempt(
   door: Door,
-  work: () => Promise<unknown>,
+  work: () => unknown,
   event: string,
   fields: object,
 ): Promise<boolean> {

@@ -24,6 +24,8 @@ import type { Wishes } from "./sasl2.ts";
 import { isWhoItClaimed, NO_WISHES, SASL2, wishesOf } from "./sasl2.ts";
 import type { Session } from "./session.ts";
 
+type Done = void | Promise<void>;
+
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
 const TLS_FAILURE = Buffer.from(`<failure xmlns='${NS_TLS}'/>`);
 
@@ -105,8 +107,7 @@ export class Negotiation implements StreamOwner {
     const login = this.#loginOf(stream);
     const preparing = login.prepare();
     const welcome = () => void stream.write(this.#entryFeatures(stream, login));
-    if (preparing === undefined) welcome();
-    else this.#step(stream, () => preparing.then(welcome));
+    this.#step(stream, () => (preparing === undefined ? welcome() : preparing.then(welcome)));
   }
 
   #loginOf(stream: ServerStream): Login {
@@ -226,11 +227,12 @@ export class Negotiation implements StreamOwner {
     const { mechanism = "" } = attributes;
     const urgency = isStart ? login.urgencyOf(mechanism, this.#wishes) : "answer";
     this.#stepInTurn(stream, urgency, {
-      work: async () => {
+      work: () => {
         const step = isStart
           ? login.begin(mechanism, profile.initial(stanza), this.#wishes)
           : login.respond(textOf(stanza.element()));
-        await this.#answer(stream, profile, await step);
+        if (!(step instanceof Promise)) return this.#answer(stream, profile, step);
+        return step.then((late) => this.#answer(stream, profile, late));
       },
       // Not one of the failures that end a stream: it did nothing wrong.
       shed: () => {
@@ -240,7 +242,7 @@ export class Negotiation implements StreamOwner {
     });
   }
 
-  async #answer(stream: ServerStream, profile: SaslProfile, step: Step): Promise<void> {
+  #answer(stream: ServerStream, profile: SaslProfile, step: Step): Done {
     if (!stream.isOpen) return;
     switch (step.kind) {
       case "challenge":
@@ -250,8 +252,8 @@ export class Negotiation implements StreamOwner {
         this.#refuse(stream, profile, step.condition);
         return;
       case "success":
-        if (profile === SASL) this.#succeed(stream, step.user, step.data);
-        else await this.#succeedAtOnce(stream, step.user, step.data);
+        if (profile !== SASL) return this.#succeedAtOnce(stream, step.user, step.data);
+        this.#succeed(stream, step.user, step.data);
         return;
       default:
         step satisfies never;
@@ -339,23 +341,29 @@ export class Negotiation implements StreamOwner {
     for (const queued of early) session.onStanza(stream, queued);
   }
 
-  /** Does a step that takes time. Nothing is read, and nothing read is handled, before its end. */
-  #step(stream: ServerStream, work: () => Promise<void>): void {
-    this.#isBusy = true;
-    stream.pause();
-    work()
-      .then(() => this.#goOn(stream))
-      .catch((error: unknown) => {
-        this.#door.log.error({ err: error }, "negotiation-failed");
-        stream.close({ condition: "internal-server-error" });
-      });
+  /** Does a step. If it takes time, nothing is read, and nothing read is handled, before its end. */
+  #step(stream: ServerStream, work: () => Done): void {
+    try {
+      const done = work();
+      if (done === undefined) return;
+      this.#isBusy = true;
+      stream.pause();
+      done.then(() => this.#goOn(stream)).catch((error: unknown) => this.#fault(stream, error));
+    } catch (error) {
+      this.#fault(stream, error);
+    }
+  }
+
+  #fault(stream: ServerStream, error: unknown): void {
+    this.#door.log.error({ err: error }, "negotiation-failed");
+    stream.close({ condition: "internal-server-error" });
   }
 
   /** A step of a login, which may have to wait for its turn or be turned away. */
   #stepInTurn(
     stream: ServerStream,
     urgency: Urgency,
-    { work, shed }: { readonly work: () => Promise<void>; readonly shed: () => void },
+    { work, shed }: { readonly work: () => Done; readonly shed: () => void },
   ): void {
     const ifOpen = () => (stream.isOpen ? work() : undefined);
     this.#step(stream, () => this.#door.admission.run(urgency, ifOpen, shed));

@@ -5,6 +5,7 @@
 import { pause } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
 import { envelopeOf, templateOf } from "../../router/envelopes.ts";
+import { both } from "../../router/stages.ts";
 import { fromElement, kept } from "../../stanza/envelope.ts";
 import { Jid } from "../../stanza/jid.ts";
 import { priorityIn } from "../../stanza/priority.ts";
@@ -199,7 +200,7 @@ export class Announcer {
     state: PresenceState,
     template: Envelope,
     roster: Contacts | undefined,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const { bare } = session.jid;
     if (roster !== undefined) {
       const audience = audienceOf(roster, state.changes);
@@ -208,17 +209,16 @@ export class Announcer {
       }
       state.audience = audience;
     }
-    const told = [this.#untold.tell(template, [bare, ...state.audience])];
-    if (roster !== undefined) {
-      told.push(this.#probe(session, roster));
-      deliverPending(session, roster);
-      for (const watcher of this.#watchers) watcher(session, roster);
-    }
-    return Promise.all(told).then(() => {});
+    const told = this.#untold.tell(template, [bare, ...state.audience]);
+    if (roster === undefined) return told;
+    const probed = this.#probe(session, roster);
+    deliverPending(session, roster);
+    for (const watcher of this.#watchers) watcher(session, roster);
+    return both(told, probed);
   }
 
   /** 4.2.2: asks for the presence of those the user sees, and of the user's other resources. */
-  #probe(session: ClientSession, { items }: Contacts): Promise<void> {
+  #probe(session: ClientSession, { items }: Contacts): Promise<void> | undefined {
     const asked = items.filter((item) => item.to).map((item) => item.contact);
     // The account's own list decides whom it sees: both sides live in this cluster, and changes of
     // a subscription are written on both (design, "Everything a login needs").
@@ -226,7 +226,7 @@ export class Announcer {
   }
 
   /** Each resource of these users answers with its presence. */
-  ask(session: ClientSession, users: readonly string[]): Promise<void> {
+  ask(session: ClientSession, users: readonly string[]): Promise<void> | undefined {
     return this.#untold.tell(probeOf(session, this.#host.router.nowMs()), users, session.id);
   }
 
@@ -244,16 +244,20 @@ export class Announcer {
   }
 
   /** The session is over without having said so. */
-  async ended(session: ClientSession): Promise<void> {
+  ended(session: ClientSession): Promise<void> | undefined {
     const state = stateOf(session);
     const { directed, last } = state;
-    if (last === undefined && directed === undefined) return;
+    if (last === undefined && directed === undefined) return undefined;
     session.route = { ...session.route, available: false };
-    await this.#leave(session, state, gone(session.jid, this.#host.router.nowMs()));
+    return this.#leave(session, state, gone(session.jid, this.#host.router.nowMs()));
   }
 
   /** Tells everybody who saw this session that it is gone: once, because the state goes with it. */
-  async #leave(session: ClientSession, state: PresenceState, template: Envelope): Promise<void> {
+  #leave(
+    session: ClientSession,
+    state: PresenceState,
+    template: Envelope,
+  ): Promise<void> | undefined {
     const { router } = this.#host;
     const audience = [...state.audience];
     const directed = [...(state.directed ?? [])];
@@ -261,11 +265,10 @@ export class Announcer {
     state.seen = undefined;
     state.audience = new Set();
     state.directed = undefined;
-    const told = [this.#untold.tell(template, [session.jid.bare, ...audience], session.id)];
-    for (const to of directed) {
-      told.push(Promise.resolve(router.route(this.#farewell(session, to))));
-    }
-    await Promise.all(told);
+    const told = this.#untold.tell(template, [session.jid.bare, ...audience], session.id);
+    if (directed.length === 0) return told;
+    const routed = directed.map((to) => router.route(this.#farewell(session, to)));
+    return Promise.all([told, ...routed]).then(() => {});
   }
 
   /** 4.6: remembers who gets presence without a subscription. False: too many, do not send. */

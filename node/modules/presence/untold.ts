@@ -45,10 +45,15 @@ export class Untold {
   }
 
   /** Broadcasts presence or a probe. Never rejects. */
-  async tell(template: Envelope, users: Iterable<string>, exceptSession = ""): Promise<void> {
-    const missed = await this.#host.router.broadcast(template, users, exceptSession);
+  tell(template: Envelope, users: Iterable<string>, exceptSession = ""): Promise<void> | undefined {
     const { from, type } = template;
-    for (const user of missed) this.#note(from.full, user, type === "probe" ? "asked" : "told");
+    const note = (missed: ReadonlySet<string>) => {
+      for (const user of missed) this.#note(from.full, user, type === "probe" ? "asked" : "told");
+    };
+    const missed = this.#host.router.broadcast(template, users, exceptSession);
+    if (missed instanceof Promise) return missed.then(note);
+    note(missed);
+    return undefined;
   }
 
   /** Answers a probe of that address. Never rejects. */
