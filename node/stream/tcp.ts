@@ -18,8 +18,11 @@ export interface ConnectionOwner {
   onClosed(): void;
 }
 
-/** XEP-0368: the protocol's name in ALPN, behind its length. */
-const ALPN = Buffer.from("\x0bxmpp-client");
+/**
+ * XEP-0368: the protocol's name in ALPN, behind its length. Each TLS socket keeps a copy, which of a
+ * Buffer is a piece of a large one, and of other views has its own memory.
+ */
+const ALPN = new DataView(Uint8Array.from(Buffer.from("\x0bxmpp-client")).buffer);
 
 const NOTHING = Buffer.alloc(0);
 
