@@ -10,7 +10,7 @@ const NOT_STORED: About = { origin: undefined, isStored: false, copy: undefined 
 export interface IncomingParts {
   readonly handOver: HandOver;
   readonly carried: Carried;
-  readonly onTakenOver: (session: ClientSession, from: string) => void;
+  readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
 }
 
 /** What waits behind stored messages, without what the session was given out of the store meanwhile. */

@@ -51,7 +51,7 @@ export interface KeepingParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly adopt: Adopt;
-  readonly onTakenOver: (session: ClientSession, from: string) => void;
+  readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
   readonly endings: Endings;
   /** It has no copies any more. */
   readonly onForgotten: () => void;
@@ -268,7 +268,7 @@ export class Keeping {
 
   /** @throws Unavailable */
   async #tryToAdopt(copy: CopyOrigin, record: SessionRecord): ReturnType<Adopt> {
-    const { routes, adopt } = this.#parts;
+    const { routes, adopt, onTakenOver } = this.#parts;
     const { route } = record.state;
     const seen = await routes.read(route.user);
     const holder = seen.routes.find(({ resource }) => resource === route.resource);
@@ -279,7 +279,9 @@ export class Keeping {
     if (isElsewhere && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
     if (holder === undefined || isSame) {
       const catchUp = (at: Route) => this.#parts.catchUp.ask(at, copy.owner);
-      return await adopt({ ...incomingOf(record, this.#parts), copy, catchUp }, seen);
+      // Though that node may be back by then.
+      const onTaken = (session: ClientSession) => onTakenOver(session, undefined);
+      return await adopt({ ...incomingOf(record, this.#parts), copy, catchUp, onTaken }, seen);
     }
     await this.#passOn(record);
     return "taken";

@@ -18,8 +18,11 @@ export interface LifecycleHandlers {
   detached(session: ClientSession): Done;
   /** Its client resumed it. */
   resumed(session: ClientSession): Done;
-  /** It came from that node, with what the modules there kept of it. Detached still. */
-  takenOver(session: ClientSession, from: string): Done;
+  /**
+   * It came from that node, with what the modules there kept of it; undefined: from one that was taken for
+   * dead, which it may have been without for a while. Detached still.
+   */
+  takenOver(session: ClientSession, from: string | undefined): Done;
   /** The node serves; modules may ask the router from now on. */
   started(): Done;
   /** The node drains: nothing is begun any more that must not be left undone. */

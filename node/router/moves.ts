@@ -58,7 +58,7 @@ export interface MoveParts {
   readonly clock: Clock;
   readonly log: Logger;
   /** It came from another node; its modules may go on with it. */
-  readonly onTakenOver: (session: ClientSession, from: string) => void;
+  readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
   readonly endings: Endings;
 }
 

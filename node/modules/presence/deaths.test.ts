@@ -156,26 +156,43 @@ test("a node whose lease is back asks who came meanwhile, as soon as it can read
   expect(await heard()).toContain(`available ${nurse.address}`);
 });
 
-test("who went or came while a session had no node is seen by it afterwards", async () => {
-  const { cluster, clock, romeo, juliet } = await romeoAndJuliet();
-  await using _ = cluster;
-  cluster.stores.befriend("nurse@localhost", "juliet@localhost");
-  cluster.kill(1);
-  juliet.client.destroy();
-  cluster.shared.expire("node-2");
-  romeo.client.send("<presence type='unavailable'/>");
-  const nurse = await cluster.online(2, "nurse");
-  await cluster.settle();
-  cluster.expire(1);
-  await passTime(cluster, clock, GRACE_MS + 1_000);
-  const { client, answer } = await cluster.resume(2, "juliet", juliet.id, 2);
-  expect(answer).toContain("<resumed");
-  await cluster.settle();
-  client.send("<iq type='get' id='end'><query xmlns='jabber:iq:version'/></iq>");
-  const seen = presences(await client.read(/<iq[^>]*id='end'(?:.|\n)*?<\/iq>/));
-  expect(seen).toContain(`unavailable ${romeo.address}`);
-  expect(seen).toContain(`available ${nurse.address}`);
-});
+test.each([
+  ["", {}],
+  [
+    ", when rosters can be read",
+    { fault: new Unavailable("store-timeout", "Cannot read: no answer") },
+  ],
+  [", though that node is back", { isBack: true }],
+])(
+  "who went or came while a session had no node is seen by it afterwards%s",
+  async (_about, story) => {
+    const { fault, isBack = false } = story as { fault?: Unavailable; isBack?: boolean };
+    const { cluster, clock, romeo, juliet } = await romeoAndJuliet();
+    await using _ = cluster;
+    cluster.stores.befriend("nurse@localhost", "juliet@localhost");
+    cluster.kill(1);
+    juliet.client.destroy();
+    cluster.shared.expire("node-2");
+    romeo.client.send("<presence type='unavailable'/>");
+    const nurse = await cluster.online(2, "nurse");
+    await cluster.settle();
+    cluster.stores.fail("rosters", fault);
+    const dead = cluster.node(0).routes.nodes.get("node-2");
+    cluster.expire(1);
+    if (dead === undefined) throw new Error("the node is known");
+    if (isBack) for (const at of [0, 2]) cluster.node(at).router.onNodeUp(dead);
+    await passTime(cluster, clock, GRACE_MS + 1_000);
+    cluster.stores.fail("rosters", undefined);
+    if (fault !== undefined) await passTime(cluster, clock, GRACE_MS + 2_000);
+    const { client, answer } = await cluster.resume(2, "juliet", juliet.id, 2);
+    expect(answer).toContain("<resumed");
+    await cluster.settle();
+    client.send("<iq type='get' id='end'><query xmlns='jabber:iq:version'/></iq>");
+    const seen = presences(await client.read(/<iq[^>]*id='end'(?:.|\n)*?<\/iq>/));
+    expect(seen).toContain(`unavailable ${romeo.address}`);
+    expect(seen).toContain(`available ${nurse.address}`);
+  },
+);
 
 test("whom a client was shown just before its node died is known to the node that goes on", async () => {
   const { cluster, juliet } = await romeoAndJuliet();

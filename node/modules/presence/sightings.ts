@@ -156,18 +156,23 @@ export class Sightings {
   }
 
   /** Another node had it. What it was to be told meanwhile may be lost, if that node is dead. */
-  takenOver(session: ClientSession, from: string): void {
-    const { router, clock } = this.#host;
+  takenOver(session: ClientSession, from: string | undefined): void {
+    const { router } = this.#host;
     // Who has not missed it learns where it is; who was told that it is gone sees it again.
     void this.#announcer.moved(session);
     const state = knownState(session);
     if (state === undefined) return;
     const isOfDead = (node: string) => node === UNSURE || router.isDead(node);
-    if (isOfDead(from)) state.isUnsure = true;
+    if (from === undefined || isOfDead(from)) state.isUnsure = true;
     if (!state.isUnsure && ![...(state.seen?.values() ?? [])].some(isOfDead)) return;
+    this.#compareSoon(session);
+  }
+
+  /** As soon as its contacts' sessions have had time to go on elsewhere. */
+  #compareSoon(session: ClientSession): void {
     this.#unsure.add(session);
     if (this.#unsure.size > 1) return;
-    clock.after(this.#limits.graceSeconds * 1_000, () => {
+    this.#host.clock.after(this.#limits.graceSeconds * 1_000, () => {
       const unsure = this.#unsure;
       this.#unsure = new Set();
       void this.#compareAll(unsure);
@@ -177,25 +182,35 @@ export class Sightings {
   /** Who came and who went while these had no node. Never rejects. */
   async #compareAll(sessions: Iterable<ClientSession>): Promise<void> {
     const all = [...sessions];
+    const left: ClientSession[] = [];
     for (let at = 0; at < all.length; at += SESSIONS_AT_ONCE) {
       const some = all.slice(at, at + SESSIONS_AT_ONCE).filter((one) => isHere(this.#host, one));
       const questions: Questions = new Map();
-      await Promise.all(some.map((session) => this.#askOfAll(questions, session)));
+      const asked = await Promise.all(some.map((session) => this.#askOfAll(questions, session)));
       await this.#answer(questions);
-      for (const session of some) stateOf(session).isUnsure = false;
+      some.forEach((session, place) => {
+        if (asked[place] === true) stateOf(session).isUnsure = false;
+        else left.push(session);
+      });
     }
+    if (left.length === 0) return;
+    await pause(this.#host.clock, RETRY_MS);
+    for (const session of left) this.#compareSoon(session);
   }
 
-  async #askOfAll(questions: Questions, session: ClientSession): Promise<void> {
+  /** @returns false when its contacts cannot be read now */
+  async #askOfAll(questions: Questions, session: ClientSession): Promise<boolean> {
     askOfSeen(questions, session, () => true);
-    if (knownState(session)?.last === undefined) return;
+    if (knownState(session)?.last === undefined) return true;
     try {
       const { items } = await this.#roster.load(session.jid.bare);
       const users = items.filter(({ to }) => to).map(({ contact }) => contact);
       for (const user of [session.jid.bare, ...users])
         questionOf(questions, user).askers.push(session);
+      return true;
     } catch (error) {
       this.#host.log.warn({ err: error }, "cannot look for contacts that came meanwhile");
+      return false;
     }
   }
 
