@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import { silentLog } from "../base/log.ts";
 import type { Route } from "../routes/contract.ts";
-import type { ClientSession, Incoming } from "../session/contract.ts";
+import type { Incoming } from "../session/contract.ts";
 import { message } from "../session/testing/door-kit.ts";
 import type { MirrorItem } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -21,8 +21,8 @@ import { encodeWaiting, packSession } from "./session-wire.ts";
 const USER = "juliet@capulet.example";
 
 /** That session, whole. */
-function whole(session: string, more: Partial<PackedSession> = {}): MirrorItem {
-  const route = { user: USER, resource: session, node: "owner", session, available: true };
+function whole(session: string, more: Partial<PackedSession> = {}, moves = 0): MirrorItem {
+  const route = { user: USER, resource: session, node: "owner", session, available: true, moves };
   const counts = { windowMs: 60_000, received: 0, countedFrom: 0, acknowledged: 0 };
   const state = {
     ...{ ...counts, route: { ...route, priority: 0 } },
@@ -39,7 +39,7 @@ function whole(session: string, more: Partial<PackedSession> = {}): MirrorItem {
 
 /** Of this node's sessions only their ids matter here. */
 function shadowWith(ids: readonly string[], isOwnerAlive = true): Keeping {
-  const sessions = ids.map((id) => ({ id, moving: undefined }) as ClientSession);
+  const sessions = ids.map((id) => ({ id, moving: undefined, route: { session: id } }));
   return new Keeping({
     sessions: () => ({ ofUser: () => sessions }),
     peers: { ready: async () => isOwnerAlive },
@@ -55,6 +55,30 @@ test("a session that goes on here is kept, and no copy of it is", async () => {
   expect(await shadow.take("owner", frame)).toEqual(["kept", "stored"]);
   expect(shadow.copies).toBe(1);
   expect([shadow.isKept("hers"), shadow.isKept("another")]).toEqual(["gone", "perhaps"]);
+});
+
+test("a node that has a session as it was before it went on elsewhere does not say that it is its own", async () => {
+  const held = { id: "hers", moving: undefined, route: { session: "hers", moves: 1 } };
+  const movable = { ...held, freeze: () => undefined, forget: () => [] };
+  const displaced: unknown[] = [];
+  const shadow = new Keeping({
+    ...{ clock: new FakeClock(), log: silentLog },
+    adopt: async ({ state }: Incoming) => displaced.push(state.route.moves) && "taken",
+    endings: { displaced: (session: unknown) => displaced.push(session) },
+    sessions: () => ({ ofUser: () => [movable] }),
+    peers: { ready: async () => true },
+    routes: {
+      nodes: new Map(),
+      renounced: async () => new Map(),
+      read: async () => ({ revision: 1, routes: [] }),
+    },
+  } as unknown as KeepingParts);
+  expect(await shadow.take("owner", { term: 1, items: [whole("hers", {}, 1)] })).toEqual(["kept"]);
+  const frame = { term: 2, items: [whole("hers", {}, 2)] };
+  expect(await shadow.take("owner", frame)).toEqual(["stored"]);
+  shadow.nodeDown("owner");
+  await shadow.adopted();
+  expect(displaced).toEqual([movable, 2]);
 });
 
 test("a node without a lease does not say that a session is its own: it may have been taken over", async () => {

@@ -12,6 +12,7 @@ import { Signals } from "../base/signals.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
 import { isOutdated, NOTES_LAST_MS } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
+import { isMovable } from "../session/contract.ts";
 import { Keeper } from "../shadow/keeper.ts";
 import type { MirrorItem, Verdict } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -189,9 +190,15 @@ export class Keeping {
     this.#adoptions.set(owner, { ids, done });
   }
 
-  #isOurs({ user, session }: Route): boolean {
+  /** Unless it has gone on elsewhere since, and this node has not heard of it. */
+  #isOurs(route: Route): boolean {
+    const held = this.#held(route);
+    return held !== undefined && held.moving === undefined && !isOutdated(held.route, route);
+  }
+
+  #held({ user, session }: Route): ClientSession | undefined {
     const held = this.#parts.sessions().ofUser(user);
-    return held.some(({ id, moving }) => id === session && moving === undefined);
+    return held.find(({ id }) => id === session);
   }
 
   #lookLater(): void {
@@ -278,6 +285,11 @@ export class Keeping {
     const isElsewhere = isSame && !isOutdated(holder, route);
     if (isElsewhere && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
     if (holder === undefined || isSame) {
+      // What this node has of it is from before it went on at the one that is dead.
+      const held = this.#held(route);
+      if (held !== undefined && isMovable(held) && isOutdated(held.route, route)) {
+        this.#parts.endings.displaced(held);
+      }
       const catchUp = (at: Route) => this.#parts.catchUp.ask(at, copy.owner);
       // Though that node may be back by then.
       const onTaken = (session: ClientSession) => onTakenOver(session, undefined);

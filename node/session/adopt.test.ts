@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { ClientSession } from "./contract.ts";
 import { isMovable } from "./contract.ts";
 import { openKit, until } from "./testing/door-kit.ts";
 
@@ -25,4 +26,21 @@ test("a session that has ended here and comes back from another node keeps its r
   await new Promise<void>((settled) => setImmediate(settled));
   const { routes } = await kit.routes.read("romeo@localhost");
   expect(routes.map((route) => route.session)).toEqual([session.id]);
+});
+
+test("what another node says to have as it was later is not published", async () => {
+  await using kit = await openKit();
+  const { client, session } = await kit.bound();
+  client.send(`<enable xmlns='${ACKS}' resume='true'/>`);
+  await client.read(/<enabled[^>]*>/);
+  if (!isMovable(session)) throw new Error("Cannot test: it cannot move");
+  const state = session.snapshot();
+  client.send("</stream:stream>");
+  const routes = async () => (await kit.routes.read("romeo@localhost")).routes;
+  while ((await routes()).length > 0) await new Promise<void>((turn) => setImmediate(turn));
+  const install = (one: ClientSession) => void (isMovable(one) && one.forget());
+  const seen = await kit.routes.read("romeo@localhost");
+  const incoming = { state, install, undo() {}, onTaken() {} };
+  expect(await kit.door.adopt(incoming, seen)).toBe("again");
+  expect(await routes()).toEqual([]);
 });

@@ -37,6 +37,7 @@ export async function adoptSession(
   try {
     const safe = session.whenSafe();
     if (safe !== undefined) await settledWithin(door.clock, SHADOW_MS, safe);
+    if (session.isOver) return "again"; // Another node has it as it was later.
     session.revision = (await door.routes.takeOver(route, seen, copy)).revision;
   } catch (error) {
     undo(session, session.forget());
