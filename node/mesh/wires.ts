@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { checkServerIdentity, connect, createServer } from "node:tls";
 import { ConfigError } from "../base/errors.ts";
+import { readExactly } from "../base/exact-reads.ts";
 import type { MeshPeer } from "./contract.ts";
 import type { MeshSettings } from "./settings.ts";
 
@@ -49,8 +50,8 @@ export interface Wires {
 }
 
 export const tlsWires: Wires = {
-  dial: ({ meshHost, meshPort }, { tls, serverName }) =>
-    connect({
+  dial({ meshHost, meshPort }, { tls, serverName }) {
+    const socket = connect({
       host: meshHost,
       port: meshPort,
       ca: tls.authority,
@@ -60,7 +61,10 @@ export const tlsWires: Wires = {
       minVersion: "TLSv1.3",
       servername: serverName,
       checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
-    }),
+    });
+    readExactly(socket);
+    return socket;
+  },
   async listen({ host, port }, settings, events) {
     const server = makeServer(settings);
     server.on("tlsClientError", (error, socket) =>
@@ -69,6 +73,7 @@ export const tlsWires: Wires = {
     server.on("secureConnection", (socket) => {
       const stranger = checkServerIdentity(settings.serverName, socket.getPeerCertificate());
       if (stranger === undefined) {
+        readExactly(socket);
         events.onPeer(socket);
         return;
       }
