@@ -8,10 +8,10 @@ import { Jid } from "../stanza/jid.ts";
 import { CLIENT_NS } from "../stanza/reply.ts";
 import { withChild, withoutChildren } from "../stanza/splice.ts";
 import type { Child } from "../xml/element.ts";
-import { Element, el } from "../xml/element.ts";
+import { Element } from "../xml/element.ts";
 import { localName, ns } from "../xml/names.ts";
 import { parseStanza } from "../xml/parser.ts";
-import { escapeAttribute, toBytes } from "../xml/write.ts";
+import { escapeAttribute, escapeText, serialize, toBytes } from "../xml/write.ts";
 
 const NO_SCOPE: ReadonlyMap<string, string> = new Map();
 const SPACE = 0x20;
@@ -43,7 +43,13 @@ export function newTemplate(
   ...children: Child[]
 ): Envelope {
   const given = children.filter((one) => one !== undefined);
-  const bytes = toBytes(el(kind, { xmlns: CLIENT_NS, type, id, from: from.full }, given));
+  const said = id === undefined ? "" : ` id='${escapeAttribute(id)}'`;
+  const start =
+    `<${kind} xmlns='${CLIENT_NS}' type='${escapeAttribute(type)}'${said}` +
+    ` from='${escapeAttribute(from.full)}'`;
+  let content = "";
+  for (const one of given) content += one instanceof Element ? serialize(one) : escapeText(one);
+  const bytes = Buffer.from(content === "" ? `${start}/>` : `${start}>${content}</${kind}>`);
   return restoreEnvelope({
     ...{ kind, type, id: id ?? "", from, to: from.toBare(), receivedMs, bytes },
     children: given

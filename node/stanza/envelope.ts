@@ -136,10 +136,8 @@ function typeOf(kind: StanzaKind, type: string | undefined): string {
   return type ?? (kind === "presence" ? "available" : "");
 }
 
-/** The top element with other attributes; its children are shared with the original. */
+/** The element itself: who made the envelope has no other use for it. */
 function stamped(element: Element, changes: Readonly<Record<string, string>>): Element {
-  const top = new Element(element.name);
-  top.attrs = Object.assign(Object.create(null), element.attrs, changes);
-  top.children = element.children;
-  return top;
+  for (const name of Object.keys(changes)) element.attrs[name] = changes[name];
+  return element;
 }
