@@ -31,12 +31,12 @@ export interface Decoys {
 export function makeDecoys(options: DecoyOptions): Decoys {
   const { secret, areSomeOlder, iterations = DEFAULT_ITERATIONS } = options;
   const key = digest("sha256", secret);
+  /** Of all of them: nobody ever sees these, or logs in with them. */
+  const unseen = digest("sha512", key);
   const keys = (user: string, mechanism: ScramMechanism): ScramKeys => {
-    // One hash for all of it, since this is done at every login: only the salt is ever seen.
-    const bytes = hmac("sha512", key, `${mechanism}\0${user}`);
-    const unseen = digest("sha512", bytes).subarray(0, HASH_BYTES[HASHES[mechanism]]);
-    const salt = bytes.subarray(0, SALT_BYTES);
-    return { salt, iterations, storedKey: unseen, serverKey: unseen };
+    const salt = hmac("sha512", key, `${mechanism}\0${user}`).subarray(0, SALT_BYTES);
+    const hidden = unseen.subarray(0, HASH_BYTES[HASHES[mechanism]]);
+    return { salt, iterations, storedKey: hidden, serverKey: hidden };
   };
   const isOlder = (user: string) =>
     areSomeOlder && hmac("sha256", key, `older\0${user}`).readUInt8(0) < 128;
