@@ -100,7 +100,8 @@ export class Deliverer {
       return rounds.run(set, fresh);
     }
     const targets = targetsOf(job, set.routes);
-    const { exits } = this.#parts;
+    const { exits, routes } = this.#parts;
+    if (targets.length === 0 && routes.isAlone) return "nobody"; // What it knows is all there is.
     const isAllHere = targets.length > 0 && targets.every((route) => exits.isLocal(route));
     if (!isAllHere || isBehindOwed(job, this.#parts)) {
       return new Rounds(job, this.#parts).run(set, fresh);
