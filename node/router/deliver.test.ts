@@ -3,6 +3,7 @@ import type { Route, RouteSet } from "../routes/contract.ts";
 import { message } from "../session/testing/door-kit.ts";
 import type { DeliverParts, Job } from "./deliver.ts";
 import { ADDRESSED, Deliverer } from "./deliver.ts";
+import type { Consignment } from "./hand-over.ts";
 
 const ROMEO = "romeo@localhost";
 const route = (resource: string): Route => ({
@@ -35,4 +36,35 @@ test("who has come since its user was looked up is given it, too, though all ses
   };
   expect(deliverer.deliver(job, old, false)).toBe("taken");
   expect(given).toEqual(["phone", "desk"]);
+});
+
+test("what an ended session passes on does not wait for what is owed to who takes it", async () => {
+  const set: RouteSet = { revision: 1, routes: [route("phone"), route("desk")] };
+  const plain = { user: ROMEO, origin: undefined, stamped: false };
+  const owed: Job = { ...plain, envelope: message("owed"), audience: ADDRESSED };
+  const given: string[] = [];
+  const deliverer = new Deliverer({
+    routes: { known: () => set },
+    exits: {
+      isLocal: () => true,
+      // Sessions of its address are ending, and pass on what they had.
+      send({ envelope }: Consignment, { resource }: Route) {
+        if (envelope === owed.envelope) return new Promise(() => {});
+        given.push(resource);
+        return { kind: "delivered" };
+      },
+    },
+    passedOver: {
+      isLikely: false,
+      isOwing: () => true,
+      owedTo: () => [{ job: owed, took: new Set(["tablet"]) }],
+    },
+  } as unknown as DeliverParts);
+  const envelope = message("m");
+  void deliverer.deliver({ ...plain, envelope, audience: ADDRESSED }, set, true);
+  await new Promise<void>((turn) => setImmediate(turn));
+  expect(given).toEqual([]);
+  const audience = { kind: "elsewhere", exceptSession: "desk" } as const;
+  expect(await deliverer.deliver({ ...plain, envelope, audience }, set, true)).toBe("taken");
+  expect(given).toEqual(["phone"]);
 });

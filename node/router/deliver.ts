@@ -366,17 +366,17 @@ class Rounds {
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
 function consign(job: Job, again: boolean, several: boolean, targets: readonly Route[] = []) {
   const { envelope, origin, stamped, audience, acceptance } = job;
-  const isRerouted = audience.kind === "elsewhere" || audience.kind === "moved";
   const copy = audience.kind === "copied" ? audience.copy : undefined;
   // The message that a copy was made of may come to the same session by another way.
   // So may what a client sends again, whose node was only thought dead.
-  const isRepeatable = several || isRerouted || copy === "received" || origin?.isAgain === true;
+  const isRepeatable =
+    several || isRerouted(job) || copy === "received" || origin?.isAgain === true;
   const consignment: Consignment = {
     envelope,
     origin,
     stamped,
     again: again || origin?.isAgain === true,
-    rerouted: isRerouted,
+    rerouted: isRerouted(job),
     goesOn: audience.kind === "moved" && targets[0]?.session === audience.session,
     copy,
     remembered: isRepeatable && origin !== undefined,
@@ -384,6 +384,10 @@ function consign(job: Job, again: boolean, several: boolean, targets: readonly R
   };
   return consignment;
 }
+
+/** It comes from a session that is over. */
+const isRerouted = ({ audience: { kind } }: Job): boolean =>
+  kind === "elsewhere" || kind === "moved";
 
 const tookOf = ({ took = new Set() }: Job): Set<string> => took;
 
@@ -398,9 +402,15 @@ function passOver(
   if (isShared && envelope.kind === "message" && !stamped) passedOver.add(job, took, routes);
 }
 
-/** Whether its user's sessions may have been passed over for what comes before it. */
-const isBehindOwed = ({ envelope, stamped, user }: Job, { passedOver }: DeliverParts): boolean =>
-  envelope.kind === "message" && !stamped && passedOver.isOwing(user);
+/**
+ * Whether its user's sessions may have been passed over for what comes before it. What an ended session
+ * passes on waits for none of that, since that waits for those that are ending.
+ */
+const isBehindOwed = (job: Job, { passedOver }: DeliverParts): boolean =>
+  job.envelope.kind === "message" &&
+  !job.stamped &&
+  !isRerouted(job) &&
+  passedOver.isOwing(job.user);
 
 /**
  * Gives a session that is there what it was passed over for, in order.
