@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import type { TLSSocketOptions } from "node:tls";
 import { TLSSocket } from "node:tls";
 import { ConfigError } from "../base/errors.ts";
-import { readExactly } from "../base/exact-reads.ts";
+import { readApart } from "../base/read-apart.ts";
 import { isTrusted, proxyList } from "./proxies.ts";
 
 /** Who is at the other end, behind all proxies that are trusted. */
@@ -124,7 +124,7 @@ function secured(socket: Socket, tls: WebTls): TLSSocket {
     ...tls.inForce.optionsFor(undefined),
     ALPNProtocols: ["http/1.1"],
   });
-  readExactly(secure);
+  readApart(secure);
   secure.on("error", () => secure.destroy());
   return secure;
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { checkServerIdentity, connect, createServer } from "node:tls";
 import { ConfigError } from "../base/errors.ts";
-import { readExactly } from "../base/exact-reads.ts";
+import { readApart } from "../base/read-apart.ts";
 import type { MeshPeer } from "./contract.ts";
 import type { MeshSettings } from "./settings.ts";
 
@@ -62,7 +62,7 @@ export const tlsWires: Wires = {
       servername: serverName,
       checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
     });
-    readExactly(socket);
+    readApart(socket);
     return socket;
   },
   async listen({ host, port }, settings, events) {
@@ -73,7 +73,7 @@ export const tlsWires: Wires = {
     server.on("secureConnection", (socket) => {
       const stranger = checkServerIdentity(settings.serverName, socket.getPeerCertificate());
       if (stranger === undefined) {
-        readExactly(socket);
+        readApart(socket);
         events.onPeer(socket);
         return;
       }

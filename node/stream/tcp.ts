@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { readExactly } from "../base/exact-reads.ts";
+import { readApart } from "../base/read-apart.ts";
 import type { ChannelBindingType } from "./channel-binding.ts";
 import { channelBindingsOf } from "./channel-binding.ts";
 import { certifiedAddresses } from "./client-certificate.ts";
@@ -303,7 +303,7 @@ export class Connection {
       requestCert: certificates.asksForCertificates,
       rejectUnauthorized: false, // Who has none, or another's, logs in by other means.
     });
-    readExactly(socket);
+    readApart(socket);
     this.#socket = socket;
     this.#attach(socket);
   }

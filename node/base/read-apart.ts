@@ -1,7 +1,7 @@
 /**
- * TLS sockets that read into buffers of the size of what they read. Node 26 gives out slices of slabs of
- * 64 KiB: what is kept of a message keeps a whole slab, and a plain socket reads into an untouched one
- * only. With both on one node each message took a slab, and every half second a full garbage collection.
+ * TLS sockets whose reads share little memory. Node 26 gives out slices of slabs of 64 KiB: what is kept
+ * of a message keeps a whole slab, and a plain socket reads into an untouched one only. With both on one
+ * node each message took a slab, and every half second a full garbage collection.
  */
 
 /** As far as it is used. */
@@ -16,13 +16,29 @@ interface Insides {
 }
 
 /** More than a record of TLS. */
-const BYTES = 65_536;
+const PLACE_BYTES = 65_536;
+/** Of what a kept message keeps besides itself; a buffer for each read would cost more than the read. */
+const SHARED_BYTES = 8_192;
+/** From here on it has a buffer of its own. */
+const LARGE_BYTES = SHARED_BYTES / 4;
 
 /** All sockets read into it in turn, and what was read is copied at once. */
-const place = Buffer.allocUnsafeSlow(BYTES);
+const place = Buffer.allocUnsafeSlow(PLACE_BYTES);
+let shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+let taken = 0;
+
+function spaceFor(bytes: number): Buffer {
+  if (bytes >= LARGE_BYTES) return Buffer.allocUnsafeSlow(bytes);
+  if (taken + bytes > SHARED_BYTES) {
+    shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+    taken = 0;
+  }
+  taken += bytes;
+  return shared.subarray(taken - bytes, taken);
+}
 
 function onRead(this: Socket, bytes: number): boolean {
-  const own = Buffer.allocUnsafeSlow(bytes);
+  const own = spaceFor(bytes);
   place.copy(own, 0, 0, bytes);
   this.emit("data", own);
   return true;
@@ -32,7 +48,7 @@ function onRead(this: Socket, bytes: number): boolean {
  * For a socket that nothing has been read from. What `onread` of net.connect does, which node lets only
  * sockets that dial have; where a later node keeps it elsewhere, the socket reads as it always does.
  */
-export function readExactly(socket: Socket): void {
+export function readApart(socket: Socket): void {
   const insides = socket as Socket & Insides;
   const symbols = Object.getOwnPropertySymbols(socket);
   const fieldOf = (name: string) => symbols.find(({ description }) => description === name);
