@@ -34,10 +34,8 @@ class MemoryRoutes implements Routes {
   readonly holdsLease = true;
   readonly isAlone = true;
   readonly nodes: ReadonlyMap<string, NodeRecord> = new Map();
-  /** Each list is replaced, never changed: whoever looked a user up keeps what it saw. */
+  /** Each list and each route is replaced, never changed: whoever looked a user up keeps what it saw. */
   readonly #byUser = new Map<string, readonly Route[]>();
-  /** When each full address was last written. */
-  readonly #writtenAt = new WeakMap<Route, number>();
   readonly #claims = new Map<string, Claim>();
   readonly #claimWatchers = new Set<(name: string) => void>();
   readonly #sessionsPerUserMax: number;
@@ -57,7 +55,7 @@ class MemoryRoutes implements Routes {
     if (before === undefined && routes.length >= routesMax) {
       throw new Unavailable("routes-full", `Cannot bind: the user has ${routesMax} resources`);
     }
-    this.#put([...without(routes, route), route], route);
+    this.#put(route.user, [...without(routes, route), route]);
     const replaced = before?.session === route.session ? undefined : before;
     return { set: this.#set(route.user), replaced };
   }
@@ -70,8 +68,8 @@ class MemoryRoutes implements Routes {
     const isIt = ({ resource }: Route) => resource === route.resource;
     const written = { ...route };
     this.#put(
+      route.user,
       routes.map((one) => (isIt(one) ? written : one)),
-      written,
     );
     return this.#set(route.user);
   }
@@ -79,12 +77,10 @@ class MemoryRoutes implements Routes {
   async takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
     const routes = this.#of(route.user);
     const isIt = ({ resource }: Route) => resource === route.resource;
-    const before = routes.find(isIt);
-    const writtenAt = before === undefined ? 0 : (this.#writtenAt.get(before) ?? 0);
-    if (seen.routes.some(isIt) !== (before !== undefined) || writtenAt > seen.revision) {
+    if (routes.find(isIt) !== seen.routes.find(isIt)) {
       throw new Unavailable("routes-moved", "Cannot take over: the route has changed since");
     }
-    this.#put([...without(routes, route), route], route);
+    this.#put(route.user, [...without(routes, route), route]);
     return this.#set(route.user);
   }
 
@@ -186,10 +182,9 @@ class MemoryRoutes implements Routes {
     return this.#byUser.get(user) ?? NONE;
   }
 
-  #put(routes: readonly Route[], written: Route): void {
+  #put(user: string, routes: readonly Route[]): void {
     this.#revision += 1;
-    this.#byUser.set(written.user, routes);
-    this.#writtenAt.set(written, this.#revision);
+    this.#byUser.set(user, routes);
   }
 
   #isHeld({ user, resource, session, node }: Route): boolean {
