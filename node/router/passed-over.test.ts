@@ -119,6 +119,42 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.owing.size).toBe(0);
   });
 
+  test("is tried with sessions anywhere when this node had no lease, and could not know of them", () => {
+    const { passedOver, add } = open();
+    const [before, one, stored] = [job("juliet"), job("juliet"), job("juliet")];
+    stored.took.clear();
+    passedOver.begin();
+    add(before);
+    passedOver.leaseLost();
+    add(one);
+    add(stored);
+    passedOver.leaseRegained();
+    passedOver.found("juliet", [route("juliet", "s", "a"), route("juliet", "t", "b")]);
+    for (const [session, node] of [
+      ["s", "a"],
+      ["t", "b"],
+    ] as const) {
+      const owed = passedOver.owedTo(route("juliet", session, node));
+      expect(owed.map((entry) => entry.job)).toEqual([one]);
+    }
+  });
+
+  test("is tried with those of a node that had no lease when this one came to be", () => {
+    const { passedOver, add } = open();
+    const [one, two] = [job("juliet"), job("nurse")];
+    passedOver.begin();
+    add(one);
+    passedOver.nodeBack("a");
+    passedOver.nodeBack("a");
+    passedOver.found("juliet", [route("juliet", "s", "a"), route("juliet", "t", "b")]);
+    const owed = (session: string, node: string) =>
+      passedOver.owedTo(route("juliet", session, node)).map((entry) => entry.job);
+    expect(owed("s", "a")).toEqual([one]);
+    expect(owed("t", "b")).toEqual([]);
+    add(two);
+    expect([...passedOver.owing]).toEqual(["juliet"]);
+  });
+
   test("is forgotten after two minutes", () => {
     const { clock, passedOver, add, of } = open();
     const [one, two] = [job("juliet"), job("juliet")];

@@ -28,6 +28,8 @@ const NODES_MAX = 1_000;
 const TRIES_MAX = 8;
 /** Stands for all that died before this node was there: nobody's incarnation. */
 const UNSEEN = "";
+/** Stands for all others while this node has no lease, and cannot know who has begun there. */
+const ANYWHERE = "*";
 
 export interface PassedOverParts {
   readonly clock: Clock;
@@ -139,12 +141,25 @@ export class PassedOver {
     }
   }
 
+  /** This node cannot know of sessions that begin elsewhere. */
+  leaseLost(): void {
+    this.nodeLapsed(ANYWHERE);
+  }
+
+  leaseRegained(): void {
+    this.nodeBack(ANYWHERE);
+  }
+
   /** It went on, and has its sessions. */
   nodeBack(node: string): void {
-    const isHidden = this.isHiding(node);
+    // Who had no lease when this node came to be is among those that it has not seen.
+    const hidden = this.#seen.has(node) ? node : UNSEEN;
+    const isHidden = this.isHiding(hidden);
+    // Where any session may be meant, it may have begun since; what nobody got it has from the store.
+    const isVague = hidden === UNSEEN || hidden === ANYWHERE;
     this.nodeUp(node);
     for (const entry of isHidden ? this.#all.values() : []) {
-      if (!entry.nodes.has(node)) continue;
+      if (!entry.nodes.has(hidden) || (isVague && entry.took.size === 0)) continue;
       entry.back = [...entry.back, node];
       this.#owe(entry);
     }
@@ -178,7 +193,8 @@ export class PassedOver {
   found(user: string, routes: readonly Route[]): void {
     for (const entry of this.#entriesOf(user)) {
       const { back, sessions } = entry;
-      for (const { node, session } of routes) if (back.includes(node)) sessions.add(session);
+      const isBack = ({ node }: Route) => back.includes(node) || back.includes(ANYWHERE);
+      for (const { session } of routes.filter(isBack)) sessions.add(session);
       entry.back = [];
     }
   }

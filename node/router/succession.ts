@@ -124,11 +124,13 @@ export class Succession {
 
   /** Others may take this node's sessions for gone, and go on with them. */
   leaseLost(): void {
+    if (this.keeping !== undefined) this.#parts.passedOver.leaseLost();
     this.shadows?.leaseLost();
     this.keeping?.leaseLost();
   }
 
   leaseRegained(): void {
+    if (this.keeping !== undefined) this.#parts.passedOver.leaseRegained();
     this.shadows?.leaseRegained();
     this.keeping?.leaseRegained();
   }
