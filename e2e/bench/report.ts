@@ -188,11 +188,21 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
 - *A TLS login* was 16 % handshake (of it, of all: keys 3.5 %, two tickets 2.7 %, signature 1.3 %), 11 % writing, 5 % reading our own
   certificate back for the hash that channel binding needs, 3 % making the socket. The hash is made once now, and a node
   without certificates for single domains does not stop the handshake to ask which: 0.87 and 0.90 of what it cost.
+- *An idle session* was to a third a buffer that nobody needed. Node shares out buffers as pieces of one of 64 KiB, and a
+  piece keeps all of it: the last presence of a session held 5.5 KiB, which is what a login takes of such buffers, and up to 64
+  where logins come one by one among messages. What is kept long has memory of its own now: the buffers of 6,000 sessions
+  are 1 MiB and were 33. V8's heap has 3.3 KiB for a session, one of them Node's for a socket. The rest of the figure is the young
+  generation, 27 to 51 MiB after a storm of logins: V8 gives it back when it next collects everything, which in a
+  node at rest may be after ten seconds or not within the minute. With it 6,000 sessions took 17.7 KiB each; since, and
+  collected, 3.6 at rest and 4.1 in use.
 - *A TLS session* is mostly OpenSSL's in Node: 44 KiB for a bare socket of an echo server with 4,000 of them, by glibc's malloc; TLS 1.2,
   ChaCha20 or no session tickets save little. By jemalloc it is 39, and 36 with one arena and free memory given back, which is how the image
   runs and how Zonda is measured here. Given back at once it costs a login
   over TLS 10 calls of \`madvise\` and as many page faults; after half a second, by a thread of jemalloc's, a seed session costs
-  0.89 of that (five pairs of fresh processes, 0.83 to 1.00), and 2,000 sessions at rest take no more.
+  0.89 of that (five pairs of fresh processes, 0.83 to 1.00). But Node reads TLS into 64 KiB for each socket and uses a page or two
+  of it: where that was free memory not given back yet, all of it counts. 1,500 sessions at rest are 145 MiB so (two runs,
+  144 and 146), and 119 where it is given back at once (118 and 120), 17 KiB less each; but then a message between plain
+  sessions costs 0.2 page faults rather than 0.02. A copy of the protocol's name for ALPN held another 5.7 KiB of a shared buffer.
   HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included ([web-and-domains.md](web-and-domains.md)).
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
   message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency with 2, 4 and 64 MiB was compared on a
