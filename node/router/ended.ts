@@ -10,7 +10,7 @@ import type { ClientSession, MovableSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Origin } from "../stanza/origin.ts";
 import type { Counters } from "./counters.ts";
-import type { Audience } from "./deliver.ts";
+import type { Audience, Deliverer } from "./deliver.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Line } from "./line.ts";
 
@@ -20,6 +20,7 @@ export interface EndedParts {
   readonly line: Line;
   readonly counters: Counters;
   readonly newOrigin: () => Origin;
+  readonly deliverer: Pick<Deliverer, "hadBefore">;
   readonly clock: Clock;
 }
 
@@ -37,6 +38,8 @@ const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
 
 export class Endings {
   readonly #parts: EndedParts;
+  /** Sessions that others have ended, perhaps, while this node stood still. */
+  readonly #doubtful = new WeakSet<ClientSession>();
 
   constructor(parts: EndedParts) {
     this.#parts = parts;
@@ -56,6 +59,11 @@ export class Endings {
       kind: "elsewhere",
       exceptSession: session.id,
     });
+  }
+
+  /** Its shadow may have gone on with it, and passed on what it had, before it ends here. */
+  doubt(session: ClientSession): void {
+    this.#doubtful.add(session);
   }
 
   /** Another node has it, and does not know all that it was given here. */
@@ -91,7 +99,17 @@ export class Endings {
     const { routes } = this.#parts;
     const set = await Promise.resolve(routes.find(session.route.user, true)).catch(() => NO_ROUTES);
     const patience: Patience = { audience, retries: RETRIES_MAX };
-    for (const envelope of left) await passOn(envelope, set, patience, this.#parts);
+    for (const envelope of left) {
+      if (await this.#isHad(session, envelope)) continue;
+      await passOn(envelope, set, patience, this.#parts);
+    }
+  }
+
+  /** Somebody of the user's has had it since. Never rejects. */
+  async #isHad(session: ClientSession, envelope: Envelope): Promise<boolean> {
+    const { kind, origin } = envelope;
+    if (!this.#doubtful.has(session) || kind !== "message" || origin === undefined) return false;
+    return await this.#parts.deliverer.hadBefore(envelope, session.route.user, origin);
   }
 }
 

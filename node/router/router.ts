@@ -99,6 +99,8 @@ export class Router implements SessionEvents {
   readonly #asks: Asks;
   readonly #wakes: Wakes;
   readonly #predecessors: Predecessors;
+  /** Its routes may be others' by now. */
+  #isWithoutLease = false;
   #made = 0;
 
   /** @throws ConfigError when registrations contradict each other */
@@ -140,7 +142,7 @@ export class Router implements SessionEvents {
     this.#fanOut = new FanOut({ components, line, routes, lanes, deliverer, exits, counters, log });
     this.components = new FromComponents({ acceptance, line, counters, newOrigin });
     this.#senders = new Senders({ acceptance, stages, line, copies, counters, log, shadows });
-    this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, clock });
+    this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, deliverer, clock });
     const states = ofKind(registrations, "carried").map(({ registration }) => registration);
     this.#succession = new Succession({
       ...{ routes, mesh, peers: this.#peers, sessions, handOver, clock, log },
@@ -273,16 +275,21 @@ export class Router implements SessionEvents {
     const { moves } = this.#succession;
     const isMoved = session !== undefined && isMovable(session) && moves.isTaken(route, holder);
     if (isMoved) moves.takenOver(session);
-    else void this.#predecessors.replace(route);
+    else {
+      if (session !== undefined && this.#isWithoutLease) this.#endings.doubt(session);
+      void this.#predecessors.replace(route);
+    }
   }
 
   /** Others may take this node's sessions for gone, and go on with them. */
   onLeaseLost(): void {
+    this.#isWithoutLease = true;
     this.#succession.leaseLost();
   }
 
   /** This node's lease is proven again: others may have taken its sessions for gone. */
   onLeaseRegained(): void {
+    this.#isWithoutLease = false;
     this.#succession.leaseRegained();
     this.#logged(this.#lifecycle.tell("restored"));
   }
