@@ -176,9 +176,16 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   old one: what a seed session leaves there went from 9 KiB to 5, a collection of the young one from 3.5 ms to 2, of all from
   19 to 9. Of its 311 promises 258 are left. A seed session costs 0.96 of what it did (five pairs of fresh processes on a
   busy machine, 0.81 to 1.04); of a login nothing can be said (0.91 to 1.33).
+- *Since then* the reads of one turn of the event loop are one transaction of SQLite: each by itself locks the file, which is
+  four fifths of it (2.2 and 0.45 µs in a loop). What need not wait makes no promise: of 254 for a seed session and its end 164
+  are left. It costs 0.93 of what it did (five pairs of fresh processes on a busy machine, 0.85 to 1.03), a login 0.89 (four,
+  0.81 to 0.95); of one over TLS nothing can be said (four, 0.94 to 1.16). To share a transaction for 4 ms would hide so long
+  what another process has stored. Of a seed session 16 % is writing to sockets now, 8 to 14 % V8's threads, most of that
+  compiling, and 2 % flushing.
 - Tried for logins without a gain: HMAC as two hashes of one call each, in the place of an object of Node's (0.9 µs in a
   loop, five times as much among everything else, which is how all of it is: what is dear is that so much code runs once);
-  a roster as one JSON text; inlining twice as much as V8 does (0.93 to 1.04 of a seed session).
+  a roster as one JSON text; inlining twice as much as V8 does (0.93 to 1.04 of a seed session), or a third of that (0.95
+  to 1.00); Maglev alone (1.04 to 1.19). Of jemalloc keeping pieces of 64 KiB at hand (\`lg_tcache_max\`) nothing could be said.
 - Two processes of the same program differ by a tenth for as long as they live, so what is compared is started anew several
   times, and changes places. By that nothing could be said of \`--no-parallel-scavenge\`, which wakes the collector's threads
   a third as often: from 0.76 to 1.43 of a message, a login or a seed session without it.
