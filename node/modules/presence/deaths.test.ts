@@ -194,6 +194,27 @@ test.each([
   },
 );
 
+test("each of two devices sees a session go that one of them does not know the place of", async () => {
+  const { cluster, juliet, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  const phone = await cluster.online(0, "romeo", "phone");
+  await phone.client.read(/<presence[^>]*from='juliet@localhost\/device'[^>]*>/);
+  // Two nodes have said that she is there.
+  const device = cluster.node(0).kit.door.sessions.get("romeo@localhost/device");
+  if (device !== undefined) knownState(device)?.seen?.set(JULIET, "");
+  const { routes } = cluster.node(0);
+  const read = routes.read.bind(routes);
+  const { promise: hasAnswered, resolve } = Promise.withResolvers<void>();
+  routes.read = (user) => hasAnswered.then(() => read(user));
+  juliet.client.send("</stream:stream>");
+  await juliet.client.read("</stream:stream>");
+  await cluster.settle();
+  expect(await heard(phone.client)).toContain(`unavailable ${JULIET}`);
+  resolve();
+  await cluster.settle();
+  expect(await heard()).toContain(`unavailable ${JULIET}`);
+});
+
 test("whom a client was shown just before its node died is known to the node that goes on", async () => {
   const { cluster, juliet } = await romeoAndJuliet();
   await using _ = cluster;

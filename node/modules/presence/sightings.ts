@@ -42,7 +42,7 @@ interface Question {
 /** One user's routes are being read, for so many questions. */
 interface Look {
   questions: number;
-  /** Resources that said meanwhile how they are. */
+  /** Which of our sessions have been told meanwhile by which resources how they are. */
   readonly heard: Set<string>;
 }
 
@@ -82,7 +82,7 @@ export class Sightings {
       void this.#correct(from.bare, { seen, askers: [], saidBy: fromNode });
       return CONSUME;
     }
-    this.#looks.get(from.bare)?.heard.add(from.full);
+    this.#looks.get(from.bare)?.heard.add(sightOf(session, from.full));
     const isKnown = where !== undefined;
     if (isNews(envelope)) {
       if (isKnown !== isThere) this.#host.router.show(session, withoutMark(envelope));
@@ -232,10 +232,10 @@ export class Sightings {
     if (look.questions === 0) this.#looks.delete(user);
     if (there === undefined) return;
     for (const [full, watchers] of seen) {
-      // It has said itself how it is, and perhaps after the routes were read.
-      if (look.heard.has(full)) continue;
       const node = there.get(full) === saidBy ? undefined : there.get(full);
       for (const session of watchers) {
+        // It has said itself how it is, and perhaps after the routes were read.
+        if (look.heard.has(sightOf(session, full))) continue;
         if (session.moving === undefined) this.#compareOne(session, full, node);
         else void this.#compareLater(session.moving, session, full, saidBy);
       }
@@ -285,6 +285,8 @@ export class Sightings {
     }
   }
 }
+
+const sightOf = ({ id }: ClientSession, full: string): string => `${id} ${full}`;
 
 function questionOf(questions: Questions, user: string): Question {
   const known = questions.get(user);
