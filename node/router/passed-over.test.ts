@@ -97,14 +97,15 @@ describe("what sessions were passed over for", () => {
   });
 
   test("is to be tried with those whose nodes are there, or are back, a few times", () => {
-    const { passedOver, add } = open();
+    const { clock, passedOver, add } = open();
     const told: string[][] = [];
     passedOver.listen(() => told.push([...passedOver.owing]));
     const [one, two] = [job("juliet"), job("nurse")];
     add(two, [route("nurse", "s", "b")]);
     passedOver.nodeLapsed("a");
-    add(one);
     passedOver.nodeBack("a");
+    add(one); // Its routes may not be there yet.
+    clock.advance(1_000);
     const owed = (...to: Parameters<typeof route>) =>
       passedOver.owedTo(route(...to)).map((entry) => entry.job);
     passedOver.found("juliet", [route("juliet", "s", "a")]);
@@ -120,7 +121,7 @@ describe("what sessions were passed over for", () => {
   });
 
   test("is tried with sessions anywhere when this node had no lease, and could not know of them", () => {
-    const { passedOver, add } = open();
+    const { clock, passedOver, add } = open();
     const [before, one, stored] = [job("juliet"), job("juliet"), job("juliet")];
     stored.took.clear();
     passedOver.begin();
@@ -129,6 +130,7 @@ describe("what sessions were passed over for", () => {
     add(one);
     add(stored);
     passedOver.leaseRegained();
+    clock.advance(1_000);
     passedOver.found("juliet", [route("juliet", "s", "a"), route("juliet", "t", "b")]);
     for (const [session, node] of [
       ["s", "a"],
@@ -140,11 +142,12 @@ describe("what sessions were passed over for", () => {
   });
 
   test("is tried with those of a node that had no lease when this one came to be", () => {
-    const { passedOver, add } = open();
+    const { clock, passedOver, add } = open();
     const [one, two] = [job("juliet"), job("nurse")];
     passedOver.begin();
     add(one);
     passedOver.nodeBack("a");
+    clock.advance(1_000);
     passedOver.nodeBack("a");
     passedOver.found("juliet", [route("juliet", "s", "a"), route("juliet", "t", "b")]);
     const owed = (session: string, node: string) =>

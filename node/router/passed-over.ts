@@ -15,6 +15,8 @@ import { MISSED_MAX } from "./frames.ts";
 const ORPHANED_MS = 60_000;
 /** A lease lapses, its node is found dead, and its sessions are taken over. */
 const KEPT_MS = 120_000;
+/** A node that is back puts its routes on its new lease after its record. */
+const PUBLISHED_MS = 1_000;
 const SWEEP_MS = 10_000;
 const MESSAGES_MAX = 20_000;
 const QUEUE_MAX = 3 * MESSAGES_MAX;
@@ -154,11 +156,21 @@ export class PassedOver {
   nodeBack(node: string): void {
     // Who had no lease when this node came to be is among those that it has not seen.
     const hidden = this.#seen.has(node) ? node : UNSEEN;
-    const isHidden = this.isHiding(hidden);
+    if (!this.isHiding(hidden)) {
+      this.nodeUp(node);
+      return;
+    }
+    this.#seen.set(node, true);
+    this.#stopTimer(node);
+    const timer = this.#parts.clock.after(PUBLISHED_MS, () => this.#published(node, hidden));
+    this.#timers.set(node, timer);
+  }
+
+  #published(node: string, hidden: string): void {
     // Where any session may be meant, it may have begun since; what nobody got it has from the store.
     const isVague = hidden === UNSEEN || hidden === ANYWHERE;
     this.nodeUp(node);
-    for (const entry of isHidden ? this.#all.values() : []) {
+    for (const entry of this.#all.values()) {
       if (!entry.nodes.has(hidden) || (isVague && entry.took.size === 0)) continue;
       entry.back = [...entry.back, node];
       this.#owe(entry);
