@@ -209,7 +209,7 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   0.89 of that (five pairs of fresh processes, 0.83 to 1.00). But Node reads TLS into 64 KiB for each socket and uses a page or two
   of it: where that was free memory not given back yet, all of it counts. 1,500 sessions at rest are 145 MiB so (two runs,
   144 and 146), and 119 where it is given back at once (118 and 120), 17 KiB less each. On a busy machine a login over TLS
-  had 14 page faults then rather than 9 and 1.03 of the cost (three pairs, 0.83 to 1.19), a message between plain sessions
+  had 14 page faults then rather than 9 and 1.03 of the cost (three pairs, 0.84 to 1.19), a message between plain sessions
   0.21 rather than 0.007, 19.9 µs and 19.4. A copy of the protocol's name for ALPN held another 5.7 KiB of a shared buffer.
   HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included ([web-and-domains.md](web-and-domains.md)).
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
