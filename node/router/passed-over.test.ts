@@ -143,16 +143,18 @@ describe("what sessions were passed over for", () => {
 
   test("is tried with those of a node that had no lease when this one came to be", () => {
     const { clock, passedOver, add } = open();
-    const [one, two] = [job("juliet"), job("nurse")];
+    const [one, two, stored] = [job("juliet"), job("nurse"), job("juliet")];
+    stored.took.clear();
     passedOver.begin();
     add(one);
+    add(stored);
     passedOver.nodeBack("a");
     clock.advance(1_000);
     passedOver.nodeBack("a");
     passedOver.found("juliet", [route("juliet", "s", "a"), route("juliet", "t", "b")]);
     const owed = (session: string, node: string) =>
       passedOver.owedTo(route("juliet", session, node)).map((entry) => entry.job);
-    expect(owed("s", "a")).toEqual([one]);
+    expect(owed("s", "a")).toEqual([one, stored]);
     expect(owed("t", "b")).toEqual([]);
     add(two);
     expect([...passedOver.owing]).toEqual(["juliet"]);

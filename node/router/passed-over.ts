@@ -167,11 +167,11 @@ export class PassedOver {
   }
 
   #published(node: string, hidden: string): void {
-    // Where any session may be meant, it may have begun since; what nobody got it has from the store.
-    const isVague = hidden === UNSEEN || hidden === ANYWHERE;
     this.nodeUp(node);
     for (const entry of this.#all.values()) {
-      if (!entry.nodes.has(hidden) || (isVague && entry.took.size === 0)) continue;
+      if (!entry.nodes.has(hidden)) continue;
+      // Who has begun meanwhile has from the store what nobody got.
+      if (hidden === ANYWHERE && entry.took.size === 0) continue;
       entry.back = [...entry.back, node];
       this.#owe(entry);
     }
@@ -204,9 +204,11 @@ export class PassedOver {
   /** Where a user's sessions are, on nodes that are back as well: who comes later there missed nothing. */
   found(user: string, routes: readonly Route[]): void {
     for (const entry of this.#entriesOf(user)) {
-      const { back, sessions } = entry;
+      const { back, sessions, took } = entry;
       const isBack = ({ node }: Route) => back.includes(node) || back.includes(ANYWHERE);
-      for (const { session } of routes.filter(isBack)) sessions.add(session);
+      // The store has what nobody got, and gives it to who is alone.
+      const isFromStore = routes.length < 2 && took.size === 0;
+      for (const { session } of isFromStore ? [] : routes.filter(isBack)) sessions.add(session);
       entry.back = [];
     }
   }
