@@ -120,6 +120,19 @@ test("a sibling that cannot be told over the mesh is told through etcd", async (
   }
 });
 
+test("a session whose route is lost while others are told of it is not bound", async () => {
+  const cluster = startCluster();
+  const notifySiblings = async (_node: string, user: string) => {
+    await cluster.client.delete().prefix(`${cluster.prefix}routes/`);
+    await one.routes.read(user);
+  };
+  const one = await cluster.start("one", { notifySiblings });
+  const two = await cluster.start("two");
+  await two.routes.bind(makeRoute({ node: "two", resource: "phone", session: "p" }));
+  const desk = makeRoute({ node: "one", resource: "desk", session: "d" });
+  await expect(one.routes.bind(desk)).rejects.toMatchObject({ code: "routes-lost" });
+});
+
 test("a bind on another node takes the address over and the first node is told", async () => {
   const cluster = startCluster();
   const [one, two] = [await cluster.start("one"), await cluster.start("two")];

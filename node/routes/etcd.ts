@@ -244,6 +244,10 @@ class Engine implements EtcdRoutes {
     const { replaced: inEtcd, set } = await this.#publisher.bind(route);
     const replaced = inEtcd ?? (await this.#members.holder(route, before));
     await this.#tell(user, set, [...(before?.routes ?? []), ...(replaced ? [replaced] : [])]);
+    // It may have been lost meanwhile, when nobody knew the session yet.
+    if (this.#book.find(route) === undefined) {
+      throw new Unavailable("routes-lost", "Cannot bind: the route was lost meanwhile");
+    }
     return { set, replaced };
   }
 
