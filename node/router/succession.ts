@@ -80,13 +80,16 @@ export class Succession {
     const likely = new Set(shadowsOf(sessionId, all));
     // If those did not answer when it was chosen, it is another.
     const others = all.map((node) => node.incarnation).filter((node) => !likely.has(node));
+    let best = own;
     for (const nodes of [[...likely], others]) {
       const asked = nodes.map((node) => moves.isAt(node, user, sessionId, isPatient));
-      const answers = isPatient ? [await firstKept(asked)] : [own, ...(await Promise.all(asked))];
-      const found = ANSWERS.find((answer) => answers.includes(answer));
-      if (found !== undefined) return found;
+      const answers = isPatient ? [await firstKept(asked)] : await Promise.all(asked);
+      const found = ANSWERS.find((answer) => answers.includes(answer)) ?? best;
+      // Who is taking it over may have a copy at a shadow already, which cannot know that.
+      if (found === "kept" || (isPatient && found !== "gone")) return found;
+      best = found;
     }
-    return "gone";
+    return best;
   }
 
   /** Another node waits for a word about a session. Never rejects. */
