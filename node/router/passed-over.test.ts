@@ -120,6 +120,20 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.owing.size).toBe(0);
   });
 
+  test("is tried also with a session that has moved on from a node that is back", () => {
+    const { clock, passedOver, add } = open();
+    const one = job("juliet");
+    passedOver.nodeLapsed("a");
+    add(one);
+    passedOver.nodeBack("a");
+    clock.advance(1_000);
+    const [moved, begun] = [{ ...route("juliet", "s", "b"), moves: 1 }, route("juliet", "t", "b")];
+    expect(passedOver.isOwing("juliet")).toBe(true);
+    passedOver.found("juliet", [moved, begun]);
+    const owed = (to: Route) => passedOver.owedTo(to).map((entry) => entry.job);
+    expect([owed(moved), owed(begun)]).toEqual([[one], []]);
+  });
+
   test("is tried with sessions anywhere when this node had no lease, and could not know of them", () => {
     const { clock, passedOver, add } = open();
     const [before, one, stored] = [job("juliet"), job("juliet"), job("juliet")];

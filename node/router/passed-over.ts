@@ -162,12 +162,15 @@ export class PassedOver {
     }
     this.#seen.set(node, true);
     this.#stopTimer(node);
-    const timer = this.#parts.clock.after(PUBLISHED_MS, () => this.#published(node, hidden));
+    this.#back(node, hidden);
+    const timer = this.#parts.clock.after(PUBLISHED_MS, () => {
+      this.nodeUp(node);
+      this.#back(node, hidden);
+    });
     this.#timers.set(node, timer);
   }
 
-  #published(node: string, hidden: string): void {
-    this.nodeUp(node);
+  #back(node: string, hidden: string): void {
     for (const entry of this.#all.values()) {
       if (!entry.nodes.has(hidden)) continue;
       // Who has begun meanwhile has from the store what nobody got.
@@ -197,25 +200,27 @@ export class PassedOver {
   /** Whether sessions of that user may miss something that are there. */
   isOwing(user: string): boolean {
     const { entries = [] } = this.#byUser.get(user) ?? {};
-    for (const { sessions } of entries) if (sessions.size > 0) return true;
+    for (const { sessions, back } of entries) if (sessions.size + back.length > 0) return true;
     return false;
   }
 
-  /** Where a user's sessions are, on nodes that are back as well: who comes later there missed nothing. */
+  /** Where a user's sessions are, from nodes that are back as well: who comes later missed nothing. */
   found(user: string, routes: readonly Route[]): void {
     for (const entry of this.#entriesOf(user)) {
-      const { back, sessions, took } = entry;
-      const isBack = ({ node }: Route) => back.includes(node) || back.includes(ANYWHERE);
+      const { sessions, took } = entry;
       // The store has what nobody got, and gives it to who is alone.
       const isFromStore = routes.length < 2 && took.size === 0;
-      for (const { session } of isFromStore ? [] : routes.filter(isBack)) sessions.add(session);
+      const found = isFromStore ? [] : routes.filter((route) => isBack(entry, route));
+      for (const { session } of found) sessions.add(session);
       entry.back = [];
     }
   }
 
   /** What that session misses, which is there after all. In order. */
-  owedTo({ user, session }: Route): readonly Pick<Entry, "job" | "took">[] {
-    return this.#entriesOf(user).filter(({ sessions }) => sessions.has(session));
+  owedTo(route: Route): readonly Pick<Entry, "job" | "took">[] {
+    return this.#entriesOf(route.user).filter(
+      (entry) => entry.sessions.has(route.session) || isBack(entry, route),
+    );
   }
 
   /** It was tried, with whoever is there. */
@@ -325,6 +330,10 @@ export class PassedOver {
     this.#sweep = isLeft ? clock.after(SWEEP_MS, () => this.#expire()) : undefined;
   }
 }
+
+/** Whether that session may be of a node that is back; it may have moved on from there since. */
+const isBack = ({ back }: Entry, { node, moves = 0 }: Route): boolean =>
+  back.includes(node) || back.includes(ANYWHERE) || (back.length > 0 && moves > 0);
 
 const without = (nodes: ReadonlySet<string>, node: string): ReadonlySet<string> =>
   new Set([...nodes].filter((one) => one !== node));
