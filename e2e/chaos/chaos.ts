@@ -47,7 +47,8 @@ const LEASE_SECONDS = 6;
 const RESUME_SECONDS = 20;
 /** After the last fault: leases lapse, windows close, clients come back. */
 const SETTLE_MS = 90_000;
-const GHOST_MS = (LEASE_SECONDS + RESUME_SECONDS + 10) * 1_000;
+/** Windows are open for a minute more once the store is back. */
+const GHOST_MS = (LEASE_SECONDS + Math.max(RESUME_SECONDS, 60) + 10) * 1_000;
 
 interface Wish {
   readonly seed: number;
