@@ -120,6 +120,23 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.owing.size).toBe(0);
   });
 
+  test("is also for those of a node that was down and is back, which others may be taking over", () => {
+    const { clock, passedOver, add, of } = open();
+    passedOver.nodeLapsed("a");
+    passedOver.nodeBack("a");
+    clock.advance(1_000);
+    expect(passedOver.isHiding("a")).toBe(false);
+    passedOver.nodeLapsed("a");
+    passedOver.nodeDown("a");
+    passedOver.nodeBack("a");
+    clock.advance(10_000);
+    const one = job("juliet");
+    add(one);
+    expect(of("juliet", "s", "a")).toEqual([one]);
+    clock.advance(50_000);
+    expect(passedOver.isHiding("a")).toBe(false);
+  });
+
   test("is tried also with a session that has moved on from a node that is back", () => {
     const { clock, passedOver, add } = open();
     const one = job("juliet");

@@ -161,13 +161,14 @@ export class PassedOver {
       return;
     }
     this.#seen.set(node, true);
-    this.#stopTimer(node);
     this.#back(node, hidden);
+    // If it was down, others may still be taking its sessions over.
+    const isOrphaned = this.#timers.has(node);
     const timer = this.#parts.clock.after(PUBLISHED_MS, () => {
-      this.nodeUp(node);
+      if (!isOrphaned) this.nodeUp(node);
       this.#back(node, hidden);
     });
-    this.#timers.set(node, timer);
+    if (!isOrphaned) this.#timers.set(node, timer);
   }
 
   #back(node: string, hidden: string): void {
