@@ -186,6 +186,9 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   loop, five times as much among everything else, which is how all of it is: what is dear is that so much code runs once);
   a roster as one JSON text; inlining twice as much as V8 does (0.93 to 1.04 of a seed session), or a third of that (0.95
   to 1.00); Maglev alone (1.04 to 1.19). Of jemalloc keeping pieces of 64 KiB at hand (\`lg_tcache_max\`) nothing could be said.
+- A machine differs more: on the day of this table a message took the floor 11.5 µs and Zonda 14.9, and four hours later 11.4 and 24
+  to 30, by the same code, with nothing else running on it (old 31.6 and 25.1, new 22.8 and 25.8, in turn). Who else uses the caches
+  of a virtual machine's host cannot be seen from it, and whoever keeps 2,000 sessions in memory needs them. The table has the last.
 - Two processes of the same program differ by a tenth for as long as they live, so what is compared is started anew several
   times, and changes places. By that nothing could be said of \`--no-parallel-scavenge\`, which wakes the collector's threads
   a third as often: from 0.76 to 1.43 of a message, a login or a seed session without it.
