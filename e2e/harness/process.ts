@@ -1,7 +1,7 @@
 /** One child process: its log goes to a file, it can be paused, and it never outlives us. */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { commandLine } from "./command-line.ts";
 import { isEnding, untilStopped } from "./lifetime.ts";
@@ -82,6 +82,25 @@ export async function startProcess(launch: Launch): Promise<Running> {
   return handleOf(child, launch);
 }
 
+/** Its threads stop one by one: until the last has, it may still answer. A second at most. */
+function untilStill(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  const isStill = (task: string) => /\) [TtZX] [^)]*$/.test(readOf(`${tasks}/${task}/stat`));
+  for (let look = 0; look < 1_000; look += 1) {
+    if (!existsSync(tasks) || readdirSync(tasks).every(isStill)) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // A millisecond.
+  }
+}
+
+/** Nothing where it has just gone. */
+function readOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "() X ";
+  }
+}
+
 function handleOf(child: ChildProcess, { name, log, graceMs = GRACE_MS }: Launch): Running {
   const isRunning = () => child.exitCode === null && child.signalCode === null;
   const kill = (signal: NodeJS.Signals) => {
@@ -110,7 +129,10 @@ function handleOf(child: ChildProcess, { name, log, graceMs = GRACE_MS }: Launch
     failed,
     isRunning,
     kill,
-    pause: () => kill("SIGSTOP"),
+    pause: () => {
+      kill("SIGSTOP");
+      untilStill(child.pid as number);
+    },
     resume: () => kill("SIGCONT"),
     stop,
   };
