@@ -110,14 +110,15 @@ describe("third-party clients", () => {
       );
     }
     const ids = Array.from({ length: MESSAGES }, (_, index) => `m${index}`);
+    // xmpp.js 0.14 decodes each piece that it reads by itself, and breaks a character where a TLS record ends.
     for (const id of ids) {
-      romeo.do({ do: "message", to: juliet.address, id, body: `to juliet ${id} <&> 💘` });
-      juliet.do({ do: "message", to: romeo.address, id, body: `to romeo ${id}` });
+      romeo.do({ do: "message", to: juliet.address, id, body: `to juliet ${id} <&>` });
+      juliet.do({ do: "message", to: romeo.address, id, body: `to romeo ${id} <&> 💘` });
     }
     await juliet.until("all messages", ({ bodies }) => bodies.length >= MESSAGES);
     await romeo.until("all messages", ({ bodies }) => bodies.length >= MESSAGES);
-    expect(juliet.bodies).toEqual(ids.map((id) => `to juliet ${id} <&> 💘`));
-    expect(romeo.bodies).toEqual(ids.map((id) => `to romeo ${id}`));
+    expect(juliet.bodies).toEqual(ids.map((id) => `to juliet ${id} <&>`));
+    expect(romeo.bodies).toEqual(ids.map((id) => `to romeo ${id} <&> 💘`));
     romeo.do({ do: "ping" });
     await romeo.until("pong", (one) => one.all("pong").length > 0);
   });
