@@ -1,19 +1,10 @@
 /** What a process and its children have used, as the kernel counts it. */
 import { readdirSync, readFileSync } from "node:fs";
+import { statOf } from "../harness/alive.ts";
 import type { Peer } from "../harness/peers/contract.ts";
 
 /** Linux has counted in hundredths of a second towards programs for twenty years. */
 const TICK_MS = 10;
-
-/** The fields of /proc/PID/stat after the name, which may contain anything. */
-function statOf(pid: number): readonly string[] | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return text.slice(text.lastIndexOf(")") + 2).split(" ");
-  } catch {
-    return undefined; // It has ended.
-  }
-}
 
 /** A server: its process, and others that are not its children. */
 export type Server = Pick<Peer, "pid" | "besides">;

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { statOf } from "./alive.ts";
 import { commandLine } from "./command-line.ts";
 import { isEnding, untilStopped } from "./lifetime.ts";
 
@@ -85,19 +86,10 @@ export async function startProcess(launch: Launch): Promise<Running> {
 /** Its threads stop one by one: until the last has, it may still answer. A second at most. */
 function untilStill(pid: number): void {
   const tasks = `/proc/${pid}/task`;
-  const isStill = (task: string) => /\) [TtZX] [^)]*$/.test(readOf(`${tasks}/${task}/stat`));
+  const isStill = (task: string) => "TtZX".includes(statOf(`${pid}/task/${task}`)?.[0] ?? "X");
   for (let look = 0; look < 1_000; look += 1) {
     if (!existsSync(tasks) || readdirSync(tasks).every(isStill)) return;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // A millisecond.
-  }
-}
-
-/** Nothing where it has just gone. */
-function readOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "() X ";
   }
 }
 
