@@ -3,6 +3,7 @@
  * are nearest to being served. Each step of a login takes a place; who finds none waits in the line
  * of its kind, and a shorter line is served only when those before it are empty.
  */
+import type { Done } from "../base/done.ts";
 
 /** In the order of service. */
 export const URGENCIES = ["resumption", "token", "answer", "challenge", "password"] as const;
@@ -21,8 +22,6 @@ export interface AdmissionLimits {
   /** Steps that may wait, in all lines together. */
   readonly waitingMax: number;
 }
-
-type Done = void | Promise<void>;
 
 interface Line {
   /** In the order of arrival; each is told whether it is let in. */

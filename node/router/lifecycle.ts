@@ -1,9 +1,8 @@
 /** What modules may want to know besides stanzas: a closed set, registered as data like stages. */
+import type { Done } from "../base/done.ts";
 import type { NodeRecord } from "../routes/contract.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Seniority } from "./senior.ts";
-
-type Done = void | Promise<void>;
 
 export interface LifecycleHandlers {
   /** A session is about to be published as available with a priority of 0 or more. */

@@ -2,6 +2,7 @@
  * The straight line of one stanza after its sender's side: whose is it, what does the recipient's
  * account say, who takes it, and what if nobody does. Everything here runs in the lane of the pair.
  */
+import type { Done } from "../base/done.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
@@ -45,8 +46,6 @@ export interface LineParts {
 }
 
 const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
-type Done = void | Promise<void>;
-
 /** What is known of a stanza before it is on the line. */
 export interface Departure {
   readonly origin?: Origin;

@@ -1,6 +1,7 @@
 /** From the first header to a bound session: STARTTLS, SASL, bind (RFC 6120, sections 5 to 7). */
 
 import type { SaslCondition, Step } from "../auth/contract.ts";
+import type { Done } from "../base/done.ts";
 import type { Urgency } from "../guard/admission.ts";
 import type { Jid } from "../stanza/jid.ts";
 import type { StreamOwner } from "../stream/contract.ts";
@@ -23,8 +24,6 @@ import { SASL, saslSuccess } from "./sasl-profiles.ts";
 import type { Wishes } from "./sasl2.ts";
 import { isWhoItClaimed, NO_WISHES, SASL2, wishesOf } from "./sasl2.ts";
 import type { Session } from "./session.ts";
-
-type Done = void | Promise<void>;
 
 const PROCEED = Buffer.from(`<proceed xmlns='${NS_TLS}'/>`);
 const TLS_FAILURE = Buffer.from(`<failure xmlns='${NS_TLS}'/>`);
