@@ -366,17 +366,17 @@ class Rounds {
 /** One object per stanza and attempt, so that recipients of one turn share a frame. */
 function consign(job: Job, again: boolean, several: boolean, targets: readonly Route[] = []) {
   const { envelope, origin, stamped, audience, acceptance } = job;
+  const rerouted = isRerouted(job);
   const copy = audience.kind === "copied" ? audience.copy : undefined;
   // The message that a copy was made of may come to the same session by another way.
   // So may what a client sends again, whose node was only thought dead.
-  const isRepeatable =
-    several || isRerouted(job) || copy === "received" || origin?.isAgain === true;
+  const isRepeatable = several || rerouted || copy === "received" || origin?.isAgain === true;
   const consignment: Consignment = {
     envelope,
     origin,
     stamped,
     again: again || origin?.isAgain === true,
-    rerouted: isRerouted(job),
+    rerouted,
     goesOn: audience.kind === "moved" && targets[0]?.session === audience.session,
     copy,
     remembered: isRepeatable && origin !== undefined,
