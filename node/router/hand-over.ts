@@ -5,6 +5,7 @@
 import type { ComponentConnection, ComponentTable } from "../components/contract.ts";
 import type { Route } from "../routes/contract.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
+import { sessionAt } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Origin } from "../stanza/origin.ts";
 import type { CopyRules, CopySide } from "./copies.ts";
@@ -96,9 +97,9 @@ export class HandOver {
   }
 
   /** The full address of a route of this node, as its session has it: a new string is a slow key. */
-  addressOf({ user, resource, session }: Route): string {
-    const all = this.#parts.sessions().ofUser(user);
-    return all.find(({ id }) => id === session)?.jid.full ?? `${user}/${resource}`;
+  addressOf(route: Route): string {
+    const { user, resource } = route;
+    return sessionAt(this.#parts.sessions(), route)?.jid.full ?? `${user}/${resource}`;
   }
 
   /**

@@ -12,7 +12,7 @@ import { Signals } from "../base/signals.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
 import { isOutdated, NOTES_LAST_MS } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
-import { isMovable } from "../session/contract.ts";
+import { isMovable, sessionAt } from "../session/contract.ts";
 import { Keeper } from "../shadow/keeper.ts";
 import type { MirrorItem, Verdict } from "../shadow/mirror.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -192,13 +192,8 @@ export class Keeping {
 
   /** Unless it has gone on elsewhere since, and this node has not heard of it. */
   #isOurs(route: Route): boolean {
-    const held = this.#held(route);
+    const held = sessionAt(this.#parts.sessions(), route);
     return held !== undefined && held.moving === undefined && !isOutdated(held.route, route);
-  }
-
-  #held({ user, session }: Route): ClientSession | undefined {
-    const held = this.#parts.sessions().ofUser(user);
-    return held.find(({ id }) => id === session);
   }
 
   #lookLater(): void {
@@ -286,7 +281,7 @@ export class Keeping {
     if (isElsewhere && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
     if (holder === undefined || isSame) {
       // What this node has of it is from before it went on at the one that is dead.
-      const held = this.#held(route);
+      const held = sessionAt(this.#parts.sessions(), route);
       if (held !== undefined && isMovable(held) && isOutdated(held.route, route)) {
         this.#parts.endings.displaced(held);
       }

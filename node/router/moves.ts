@@ -18,7 +18,7 @@ import type {
   SessionState,
   SessionTable,
 } from "../session/contract.ts";
-import { isMovable } from "../session/contract.ts";
+import { isMovable, sessionAt } from "../session/contract.ts";
 import { EnvelopeError } from "../stanza/wire.ts";
 import type { Carried } from "./carried.ts";
 import type { Endings } from "./ended.ts";
@@ -143,10 +143,7 @@ export class Moves {
   async give({ route, offset }: MoveFrame): Promise<MoveAnswer> {
     const known = this.#given.get(route.session);
     if (offset > 0) return known === undefined ? { kind: "later" } : part(known.record, offset);
-    const session = this.#parts
-      .sessions()
-      .ofUser(route.user)
-      .find(({ id }) => id === route.session);
+    const session = sessionAt(this.#parts.sessions(), route);
     if (session === undefined || !isMovable(session)) {
       return { kind: this.#parts.isKept(route.session) };
     }

@@ -6,6 +6,7 @@ import type { ComponentTable } from "../components/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route } from "../routes/contract.ts";
 import type { ClientSession, SessionTable } from "../session/contract.ts";
+import { sessionAt } from "../session/contract.ts";
 import type { Asks } from "./asks.ts";
 import { encodeConflict } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
@@ -52,8 +53,7 @@ export class Predecessors {
     const component = components().get(`${route.user}/${route.resource}`);
     // It connects anew, and is published anew.
     if (component?.id === route.session) component.close("reset");
-    const held = sessions().ofUser(route.user);
-    held.find((session) => session.id === route.session)?.close(condition);
+    sessionAt(sessions(), route)?.close(condition);
     await handOver.passing.ofId(route.session);
   }
 

@@ -13,7 +13,7 @@ import type {
   SessionTable,
   Shadow,
 } from "../session/contract.ts";
-import { isMovable } from "../session/contract.ts";
+import { isMovable, sessionAt } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
 import type { Origin } from "../stanza/origin.ts";
@@ -270,8 +270,7 @@ export class Router implements SessionEvents {
 
   /** Another node took this session's address, or took the session over. */
   onRouteLost(route: Route, holder: Route | undefined): void {
-    const held = this.#options.sessions().ofUser(route.user);
-    const session = held.find(({ id }) => id === route.session);
+    const session = sessionAt(this.#options.sessions(), route);
     const { moves } = this.#succession;
     const isMoved = session !== undefined && isMovable(session) && moves.isTaken(route, holder);
     if (isMoved) moves.takenOver(session);

@@ -235,3 +235,9 @@ export interface SessionTable {
   ofUser(bareJid: string): readonly ClientSession[];
   all(): Iterable<ClientSession>;
 }
+
+/** Which of this node's sessions that is, if it is here, at whatever address. */
+export const sessionAt = <S extends ClientSession>(
+  sessions: { ofUser(bareJid: string): readonly S[] },
+  { user, session }: Pick<Route, "user" | "session">,
+): S | undefined => sessions.ofUser(user).find(({ id }) => id === session);

@@ -2,6 +2,7 @@
 import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { ClientSession } from "./contract.ts";
+import { sessionAt } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 
 const FIRST_PAUSE_MS = 250;
@@ -37,9 +38,9 @@ export const release = (door: Door, route: Route): Promise<void> =>
   tracked(door, () => withdraw(door, route));
 
 const withdraw = async (door: Door, route: Route): Promise<void> => {
-  const { user, session } = route;
+  const { session } = route;
   // Another node took it over before it ended here, and it has come back since: the route is that one's.
-  const isBack = () => door.sessions.ofUser(user).some(({ id }) => id === session);
+  const isBack = () => sessionAt(door.sessions, route) !== undefined;
   const unbind = () => isBack() || door.routes.unbind(route);
   await attempt(door, unbind, "route-not-withdrawn", { session });
 };

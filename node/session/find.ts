@@ -5,6 +5,7 @@ import { settledWithin } from "../base/deadline.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Jid } from "../stanza/jid.ts";
 import { adoptSession } from "./adopt.ts";
+import { sessionAt } from "./contract.ts";
 import type { Door } from "./door-context.ts";
 import type { Session } from "./session.ts";
 
@@ -57,7 +58,7 @@ async function settled({ events, clock }: Door, user: Jid, id: string, look: Loo
 }
 
 async function lookOnce(door: Door, user: Jid, id: string, isWanted: () => boolean): Promise<Look> {
-  const here = door.sessions.ofUser(user.bare).find((one) => one.id === id);
+  const here = sessionAt(door.sessions, { user: user.bare, session: id });
   if (here !== undefined) {
     if (here.moving === undefined) {
       here.endIfClosing();
