@@ -3,15 +3,25 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 const root = path.join(import.meta.dirname, "../..");
 
 interface Report {
   readonly numPassedTests?: number;
   readonly numFailedTests?: number;
-  readonly testResults?: readonly {
+  readonly testResults?: readonly FileResult[];
+}
+
+interface FileResult {
+  readonly name: string;
+  readonly status: string;
+  /** Why the file could not be loaded. */
+  readonly message: string;
+  readonly assertionResults: readonly {
     readonly status: string;
-    readonly assertionResults: readonly unknown[];
+    readonly fullName: string;
+    readonly failureMessages: readonly string[] | null;
   }[];
 }
 
@@ -20,7 +30,12 @@ export interface Counts {
   readonly failed: number;
 }
 
-/** @param environment variables that tell the tests where the servers are. */
+/**
+ * What failed is said again at the end, a line each that begins with "failed: ", for logs of which only
+ * the end is kept.
+ *
+ * @param environment variables that tell the tests where the servers are.
+ */
 export async function runVitest(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
@@ -39,7 +54,29 @@ export async function runVitest(
   });
   const report = JSON.parse(await readFile(file, "utf8").catch(() => "{}")) as Report;
   await rm(folder, { recursive: true, force: true });
+  const failed = failures(report);
+  for (const line of failed) console.log(line);
+  if (failed.length === 0 && status !== 0)
+    console.log('failed: something outside of the tests: look for "Unhandled" above');
   return count(report, status);
+}
+
+function failures(report: Report): readonly string[] {
+  return (report.testResults ?? []).flatMap((file) => {
+    const name = path.relative(root, file.name);
+    if (file.status === "failed" && file.assertionResults.length === 0)
+      return [`failed: ${name}: ${brief(file.message)}`];
+    return file.assertionResults
+      .filter((test) => test.status === "failed")
+      .map(
+        (test) => `failed: ${name}: ${test.fullName}: ${brief(test.failureMessages?.[0] ?? "")}`,
+      );
+  });
+}
+
+/** A message of several lines with the stack in one of at most 400 characters. */
+function brief(message: string): string {
+  return stripVTControlCharacters(message).replaceAll(/\s+/g, " ").slice(0, 400);
 }
 
 function count(report: Report, status: number): Counts {
