@@ -43,9 +43,11 @@ server, which it installs when missing, starts and stops.
   npm test                      everything: about seven minutes, the first time more
   npm test -- node/stores       only files whose path contains one of the words, no checks
   npm test -- -t "resumes"      only tests whose name contains it
+  npm test -- --retry=1         everything; what fails is run once more, and named
 `);
 const words = process.argv.slice(2);
-const failedChecks = words.length === 0 ? runChecks() : [];
+const isEverything = words.every((word) => word.startsWith("-"));
+const failedChecks = isEverything ? runChecks() : [];
 const servers = await startServers();
 try {
   const { passed, failed } = await runVitest(words, servers.environment);

@@ -31,7 +31,7 @@ export interface Counts {
 }
 
 /**
- * What failed is said again at the end, a line each that begins with "failed: ", for logs of which only
+ * What failed is said again at the end, a line each that begins with "failed", for logs of which only
  * the end is kept.
  *
  * @param environment variables that tell the tests where the servers are.
@@ -54,23 +54,26 @@ export async function runVitest(
   });
   const report = JSON.parse(await readFile(file, "utf8").catch(() => "{}")) as Report;
   await rm(folder, { recursive: true, force: true });
-  const failed = failures(report);
-  for (const line of failed) console.log(line);
-  if (failed.length === 0 && status !== 0)
-    console.log('failed: something outside of the tests: look for "Unhandled" above');
-  return count(report, status);
+  const counts = count(report, status);
+  const lines = failures(report);
+  for (const line of lines) console.log(line);
+  if (counts.failed > 0 && !lines.some((line) => line.startsWith("failed: ")))
+    console.log('failed: something outside of the tests: see "Uncaught" or "Unhandled" above');
+  return counts;
 }
 
+/** A test that passed when it was run again (`--retry`) is named, too: it fails by chance, or what it tests does. */
 function failures(report: Report): readonly string[] {
   return (report.testResults ?? []).flatMap((file) => {
     const name = path.relative(root, file.name);
     if (file.status === "failed" && file.assertionResults.length === 0)
       return [`failed: ${name}: ${brief(file.message)}`];
-    return file.assertionResults
-      .filter((test) => test.status === "failed")
-      .map(
-        (test) => `failed: ${name}: ${test.fullName}: ${brief(test.failureMessages?.[0] ?? "")}`,
-      );
+    return file.assertionResults.flatMap(({ status, fullName, failureMessages }) => {
+      const [message] = failureMessages ?? [];
+      if (message === undefined) return [];
+      const verdict = status === "failed" ? "failed" : "failed once";
+      return [`${verdict}: ${name}: ${fullName}: ${brief(message)}`];
+    });
   });
 }
 
