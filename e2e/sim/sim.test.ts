@@ -110,6 +110,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     ["pause"],
     6,
   ],
+  [
+    "a session whose new node dies before it has caught up is given what it missed by the next one",
+    1795739772,
+    FAULT_KINDS,
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

@@ -10,12 +10,15 @@ import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
-import type { Route, Routes } from "../routes/contract.ts";
+import type { Routes } from "../routes/contract.ts";
+import type { ClientSession } from "../session/contract.ts";
 import { decodeEnvelope, EnvelopeError, encodeEnvelope } from "../stanza/wire.ts";
+import { carried } from "./carried.ts";
 import type { Deliverer } from "./deliver.ts";
 import type { DeliverFrame, MissedQuery } from "./frames.ts";
 import { decodeMissed, encodeDeliver, encodeMissed, encodeMissedQuery } from "./frames.ts";
 import type { Consignment, HandOver } from "./hand-over.ts";
+import type { Shadows } from "./shadows.ts";
 
 /** The session stands still meanwhile. */
 const ANSWER_MS = 1_000;
@@ -23,6 +26,17 @@ const ATTEMPTS_MAX = 2;
 /** A node that did not answer keeps no other session waiting for so long: there may be thousands. */
 const SILENT_MS = 3_000;
 const NODES_MAX = 1_000;
+/** Nodes that died one after the other, each before the session had caught up. */
+const OWNERS_MAX = 8;
+
+/** The nodes that died with a session, as long as it has not been given what it missed: whoever is next asks for all. */
+const OWNERS = "catch-up";
+export const owners = carried<readonly string[]>(
+  OWNERS,
+  (nodes) => nodes,
+  (nodes: readonly string[]) => nodes,
+  () => [],
+);
 
 export interface CatchUpParts {
   readonly self: string;
@@ -31,6 +45,7 @@ export interface CatchUpParts {
   readonly mesh: Mesh | undefined;
   readonly deliverer: Pick<Deliverer, "missedBy">;
   readonly handOver: HandOver;
+  readonly shadows: () => Pick<Shadows, "stateChanged"> | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -64,23 +79,32 @@ export class CatchUp {
     );
   }
 
+  /** The session was at that node when it died: its copies say so until it has caught up. */
+  begin({ state }: ClientSession, owner: string): void {
+    state.set(OWNERS, [...ownersOf(state), owner].slice(-OWNERS_MAX));
+  }
+
   /**
    * Asks all nodes. Never rejects: who does not answer has nothing.
-   * @param route as it is now
-   * @param owner the node that is dead
    * @returns gives it to the session, which must have begun to take something, and taken nothing yet
    */
-  async ask(route: Route, owner: string): Promise<() => void> {
-    const { routes, self, deliverer, handOver } = this.#parts;
-    const asked = [...routes.nodes.keys()].map((node) => this.#askOne(node, { route, owner }));
+  async ask(session: ClientSession): Promise<() => void> {
+    const { routes, self, deliverer, handOver, shadows } = this.#parts;
+    const { route, state } = session;
+    const dead = ownersOf(state);
+    const asked = [...routes.nodes.keys()].flatMap((node) =>
+      dead.map((owner) => this.#askOne(node, { route, owner })),
+    );
     const theirs = (await Promise.all(asked)).flat();
     return () => {
-      const own = deliverer.missedBy(route, owner);
+      const own = dead.flatMap((owner) => deliverer.missedBy(route, owner));
       const all = [...theirs, ...own.map((consignment) => ({ consignment, fromNode: self }))];
       const timeOf = ({ consignment }: Missed) => consignment.envelope.receivedMs;
       for (const { consignment, fromNode } of all.toSorted((a, b) => timeOf(a) - timeOf(b))) {
         void handOver.take(consignment, handOver.addressOf(route), route.session, fromNode);
       }
+      state.delete(OWNERS);
+      shadows()?.stateChanged(session, OWNERS, []);
     };
   }
 
@@ -113,6 +137,9 @@ export class CatchUp {
     return [];
   }
 }
+
+const ownersOf = (state: ClientSession["state"]): readonly string[] =>
+  (state.get(OWNERS) as readonly string[] | undefined) ?? [];
 
 /** What a frame brought. @throws EnvelopeError */
 export function consignmentOf(frame: DeliverFrame): Consignment {

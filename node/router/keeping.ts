@@ -56,7 +56,7 @@ export interface KeepingParts {
   readonly endings: Endings;
   /** It has no copies any more. */
   readonly onForgotten: () => void;
-  readonly catchUp: Pick<CatchUp, "ask">;
+  readonly catchUp: Pick<CatchUp, "begin" | "ask">;
 }
 
 /**
@@ -270,7 +270,7 @@ export class Keeping {
 
   /** @throws Unavailable */
   async #tryToAdopt(copy: CopyOrigin, record: SessionRecord): ReturnType<Adopt> {
-    const { routes, adopt, onTakenOver } = this.#parts;
+    const { routes, adopt, onTakenOver, catchUp } = this.#parts;
     const { route } = record.state;
     const seen = await routes.read(route.user);
     const holder = seen.routes.find(({ resource }) => resource === route.resource);
@@ -285,10 +285,15 @@ export class Keeping {
       if (held !== undefined && isMovable(held) && isOutdated(held.route, route)) {
         this.#parts.endings.displaced(held);
       }
-      const catchUp = (at: Route) => this.#parts.catchUp.ask(at, copy.owner);
+      const incoming = incomingOf(record, this.#parts);
+      const install = (session: ClientSession) => {
+        incoming.install(session);
+        catchUp.begin(session, copy.owner);
+      };
+      const ask = (session: ClientSession) => catchUp.ask(session);
       // Though that node may be back by then.
       const onTaken = (session: ClientSession) => onTakenOver(session, undefined);
-      return await adopt({ ...incomingOf(record, this.#parts), copy, catchUp, onTaken }, seen);
+      return await adopt({ ...incoming, copy, install, catchUp: ask, onTaken }, seen);
     }
     await this.#passOn(record);
     return "taken";

@@ -23,7 +23,7 @@ import { Acceptance } from "./accept.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Asks } from "./asks.ts";
 import { Carried } from "./carried.ts";
-import { CatchUp } from "./catch-up.ts";
+import { CatchUp, owners } from "./catch-up.ts";
 import { ClusterView } from "./cluster.ts";
 import type { ComponentsOptions } from "./components.ts";
 import { FromComponents, NO_COMPONENTS } from "./components.ts";
@@ -126,7 +126,7 @@ export class Router implements SessionEvents {
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const passedOver = new PassedOver({ clock, counters });
     const deliverer = new Deliverer({ routes, exits, counters, passedOver });
-    const catchUp = new CatchUp({ self, routes, mesh, deliverer, handOver, clock, log });
+    const catchUp = new CatchUp({ self, routes, mesh, deliverer, handOver, shadows, clock, log });
     const copies = new Copies({ rules, routes, deliverer, counters, log });
     this.#line = new Line({
       domains: options.served ?? new Set(options.domains),
@@ -143,12 +143,12 @@ export class Router implements SessionEvents {
     this.components = new FromComponents({ acceptance, line, counters, newOrigin });
     this.#senders = new Senders({ acceptance, stages, line, copies, counters, log, shadows });
     this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, deliverer, clock });
-    const states = ofKind(registrations, "carried").map(({ registration }) => registration);
+    const carried = ofKind(registrations, "carried").map(({ registration }) => registration);
     this.#succession = new Succession({
       ...{ routes, mesh, peers: this.#peers, sessions, handOver, clock, log },
       endings: this.#endings,
       asks: this.#asks,
-      carried: new Carried(states, counters, log),
+      carried: new Carried([...carried, owners], counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",
       ...{ passedOver, catchUp, deliverer, wakes: this.#wakes },

@@ -44,7 +44,7 @@ export async function adoptSession(
     if (error instanceof Unavailable && error.code === "routes-moved") return "again";
     throw error;
   }
-  const give = await catchUp?.(route);
+  const give = await catchUp?.(session);
   if (session.isOver) return "again"; // Its address was taken at once.
   door.stats.sessionsMovedIn += 1;
   onTaken(session);

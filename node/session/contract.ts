@@ -119,7 +119,7 @@ export interface Incoming {
    * What it was passed over for while its node was dead; asked for when it is ours. Never rejects.
    * @returns gives it to the session, as the first thing that it takes
    */
-  readonly catchUp?: ((route: Route) => Promise<() => void>) | undefined;
+  readonly catchUp?: ((session: ClientSession) => Promise<() => void>) | undefined;
   /** Gives our session what its modules and the router knew of it. */
   install(session: ClientSession): void;
   /** It is not ours after all: what was installed says nothing of what its client has. */
