@@ -419,6 +419,7 @@ export class Device {
     const copy: Copy = {
       device: this.full,
       session: books.session,
+      node: this.#node?.machine ?? "",
       atMs: this.#setting.world.nowMs,
       isAcknowledged: false,
     };

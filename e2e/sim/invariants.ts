@@ -71,12 +71,25 @@ export class Checks {
     if (inSession > allowed) {
       this.#break("repeated", `${said.id} reaches ${copy.session} once more`);
     } else if (known > allowed && this.#isOnlyDevice(device) && !this.#isOfPaused(said)) {
-      const first = before.find(({ isAcknowledged }) => isAcknowledged)?.session;
+      const first = before.find(({ isAcknowledged }) => isAcknowledged);
+      if (first === undefined || this.#isUnknown(said, first, copy)) return;
+      const { session } = first;
       this.#break(
         "repeated",
-        `${said.id} reaches ${copy.session}, and ${first} has acknowledged it`,
+        `${said.id} reaches ${copy.session}, and ${session} has acknowledged it`,
       );
     }
+  }
+
+  /**
+   * What a client sends again, because its node died before it could answer, is delivered to a session that has
+   * begun since where neither of the two nodes is the one that knows of it: see docs/architecture.md.
+   */
+  #isUnknown({ isResent, entries }: Said, first: Copy, copy: Copy): boolean {
+    if (!isResent || first.session === copy.session) return false;
+    const living = new Set(this.#cluster.alive.map(({ machine }) => machine));
+    const hasDied = [...entries].some((node) => !living.has(node));
+    return hasDied && living.has(first.node) && ![...entries, copy.node].includes(first.node);
   }
 
   /**

@@ -3,6 +3,8 @@ export interface Copy {
   /** The device and its session there. */
   readonly device: string;
   readonly session: string;
+  /** The node it came from. */
+  readonly node: string;
   readonly atMs: number;
   /** The node that holds the session has read that the client has it. */
   isAcknowledged: boolean;
