@@ -20,7 +20,7 @@ from aioxmpp.rsm.xso import ResultSetMetadata
 
 MAM = "urn:xmpp:mam:2"
 MESSAGES = 7
-WAIT_SECONDS = 20
+WAIT_SECONDS = 30
 STRICT = {
     "UNKNOWN_CHILD_POLICY": xso.UnknownChildPolicy.FAIL,
     "UNKNOWN_ATTR_POLICY": xso.UnknownAttrPolicy.FAIL,

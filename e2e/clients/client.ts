@@ -8,7 +8,7 @@ import { pythonWith } from "./python.ts";
 export type Library = "slixmpp" | "xmpp.js";
 type Of<E extends ClientEvent["event"]> = ClientEvent & { readonly event: E };
 
-const UNTIL_MS = 30_000;
+const UNTIL_MS = 60_000;
 const ASK_MS = 1_000;
 
 export class Client implements AsyncDisposable {

@@ -68,7 +68,7 @@ async function stepsOf(
   const program = spawn(command, [...words, JSON.stringify(config)], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, SSL_CERT_FILE: config.authority },
-    timeout: 90_000,
+    timeout: 110_000,
   });
   const ended = once(program, "exit");
   const said: Steps = [];

@@ -53,7 +53,7 @@ class Client(slixmpp.ClientXMPP):
 
 
 async def take(queue):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         return await queue.get()
 
 
@@ -64,7 +64,7 @@ async def main():
     friend = Client(config, "juliet", "balcony")
     tablet = Client(config, "juliet", "tablet")
     for client in (phone, desk, friend, tablet):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await client.ready
     info = await phone.plugin["xep_0030"].get_info(jid=phone.boundjid.bare)
     say("archive", "urn:xmpp:mam:2#extended" in info["disco_info"]["features"])

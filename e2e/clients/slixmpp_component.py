@@ -81,7 +81,7 @@ class User(slixmpp.ClientXMPP):
 
 
 async def within(awaitable):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         return await awaitable
 
 

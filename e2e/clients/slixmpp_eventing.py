@@ -62,7 +62,7 @@ class Client(slixmpp.ClientXMPP):
 
     async def hears(self, node):
         """The next event of a node; what else comes is not waited for."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 sender, of, item, payload = await self.published.get()
                 if of == node:
@@ -205,13 +205,13 @@ async def main():
     friend = Client(config, "juliet", "balcony", wants)
     stranger = Client(config, "tybalt", "street", wants)
     for client in (phone, desk, friend, stranger):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await client.ready
     seen = asyncio.get_running_loop().create_future()
     friend.add_event_handler("changed_status", lambda presence: (
         presence["from"].bare == phone.boundjid.bare and not seen.done() and seen.set_result(None)))
     friend.send_presence_subscription(pto=phone.boundjid.bare, ptype="subscribe")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await seen
     await omemo(phone, desk, friend, stranger)
     await precondition(phone)

@@ -56,7 +56,7 @@ class Client(slixmpp.ClientXMPP):
 
     async def hears(self, *wanted):
         """The next of these kinds; what else comes is not waited for."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 kind, what = await self.heard.get()
                 if kind in wanted:
@@ -166,7 +166,7 @@ async def commands(bard, romeo):
 
     bard.plugin["xep_0133"].announce(session={
         "next": filled, "error": lambda iq, _: done.set_result(iq["error"]["condition"])})
-    say("announced", await asyncio.wait_for(done, 20))
+    say("announced", await asyncio.wait_for(done, 30))
     say("heard by all", await romeo.hears("headline"))
 
 

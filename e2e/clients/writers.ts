@@ -60,8 +60,8 @@ async function settle({ from, to }: Correspondence, ids: readonly string[]): Pro
     const set = new Set(seen);
     return ids.every((id) => set.has(id));
   };
-  await from.untilAcknowledged(ids, 60_000);
-  await to.until("all messages", (one) => hasAll(one.bodies), 30_000).catch(() => {});
+  await from.untilAcknowledged(ids);
+  await to.until("all messages", (one) => hasAll(one.bodies)).catch(() => {});
 }
 
 function judge({ from, to, label }: Correspondence, ids: readonly string[]): Findings {

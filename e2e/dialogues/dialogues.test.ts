@@ -49,7 +49,7 @@ describe.concurrent(`on ${NODES} nodes`, () => {
   beforeAll(async () => {
     cluster = await startCluster({ nodes: NODES, config: config("cluster") });
     server = { domain: "localhost", ports: cluster.nodes.map(({ c2s }) => c2s) };
-  }, 300_000);
+  });
 
   afterAll(() => cluster.stop());
 

@@ -56,4 +56,4 @@ test("slixmpp gets copies, and reads back what was sent", async () => {
     ["another's", "forbidden"],
     ["unseen", ["unseen", "unseen", 0]],
   ]);
-}, 120_000);
+});

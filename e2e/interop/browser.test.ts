@@ -84,4 +84,4 @@ test("strophe.js finds both ways, logs in over each, and messages arrive in orde
     await node[Symbol.asyncDispose]();
     await rm(data, { recursive: true });
   }
-}, 120_000);
+});

@@ -58,7 +58,7 @@ test("a component of slixmpp and a user of it", async () => {
   await addRomeo(["--set", `data=${data}`]);
   const ports = { c2s: node.c2s, components };
   expect(await run(ports, path.join(data, "tls-authority.crt"))).toEqual(STEPS);
-}, 120_000);
+});
 
 test("the same when the component is connected to another node than the user", async () => {
   const ports = new Map<string, number>();
@@ -79,4 +79,4 @@ test("the same when the component is connected to another node than the user", a
   } finally {
     await cluster.stop();
   }
-}, 240_000);
+}, 300_000);

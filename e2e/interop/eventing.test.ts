@@ -72,4 +72,4 @@ test("OMEMO, avatars and bookmarks of slixmpp", async () => {
     ["bookmarks", ["other@conference.example.org"]],
     ["done", true],
   ]);
-}, 120_000);
+});

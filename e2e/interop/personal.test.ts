@@ -145,7 +145,7 @@ test("blocking, client states, vCards, files and commands of slixmpp", async () 
     ["heard by all", ["headline", "Curtain"]],
     ["done", true],
   ]);
-}, 120_000);
+});
 
 test("who makes an account has to read a picture", async () => {
   const client = await RawClient.connect(node.c2s);

@@ -74,4 +74,4 @@ test(
 
 test("aioxmpp makes contacts, talks, reads copies and history, and resumes without a complaint", async () => {
   expect(await runScript("aioxmpp_strict.py", config())).toEqual(AIOXMPP_AT_EASE);
-}, 120_000);
+});

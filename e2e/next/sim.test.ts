@@ -17,4 +17,4 @@ test("stories of clusters of both releases: everything holds that is promised", 
   expect(stdout).toMatch(
     /^12 seeds, \d+ events, \d+ messages, \d+ faults .* 0 broken invariants$/m,
   );
-}, 120_000);
+});

@@ -94,7 +94,7 @@ describe("messages", () => {
       }),
       { numRuns: 60, endOnFailure: true },
     );
-  }, 120_000);
+  });
 
   test("while several devices per user come, go and move: none lost, none twice", async () => {
     await fc.assert(
@@ -105,7 +105,7 @@ describe("messages", () => {
       }),
       { numRuns: 60, endOnFailure: true },
     );
-  }, 120_000);
+  });
 
   test("while devices get copies of each other's messages: none lost, none twice", async () => {
     await fc.assert(
@@ -130,7 +130,7 @@ describe("messages", () => {
         examples: [[1055937404, true, false]],
       },
     );
-  }, 120_000);
+  });
 
   test("while nodes die: what no dead node had in its hands is neither lost nor repeated", async () => {
     await fc.assert(
@@ -142,5 +142,5 @@ describe("messages", () => {
       }),
       { numRuns: 60, endOnFailure: true },
     );
-  }, 120_000);
+  });
 });

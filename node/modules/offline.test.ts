@@ -241,7 +241,7 @@ test("drains and writers at the same time hand every message over exactly once",
     }),
     { numRuns: 30, endOnFailure: true },
   );
-}, 120_000);
+});
 
 test("a stored message's name sorts by arrival and gives its origin back", () => {
   const origin = { session: "a-b_c", count: 41 };

@@ -122,7 +122,7 @@ export function rosterBoundsSuite(stores: Open): void {
     }
     const roster = await rosters.load(user);
     expect(roster.items.map((item) => item.contact).sort()).toEqual([...contacts].sort());
-  }, 120_000);
+  });
 }
 
 /** Declares these tests; see contract.suite.ts. */

@@ -54,7 +54,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 async function until(condition: () => boolean): Promise<void> {
   const startMs = performance.now();
   while (!condition()) {
-    if (performance.now() - startMs > 10_000) throw new Error("Cannot wait any more");
+    if (performance.now() - startMs > 30_000) throw new Error("Cannot wait any more");
     await turn();
   }
 }

@@ -80,9 +80,7 @@ describe("reading", () => {
       metadata: { name: `boats.${group}` },
       spec,
     } as KubeObject);
-    await expect
-      .poll(() => kube.list(`${group}/v1`, "Boat").catch(() => "not yet"), { timeout: 15_000 })
-      .toEqual([]);
+    await expect.poll(() => kube.list(`${group}/v1`, "Boat").catch(() => "not yet")).toEqual([]);
     const boat = {
       apiVersion: `${group}/v1`,
       kind: "Boat",

@@ -289,7 +289,7 @@ describe("pages", () => {
       ),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 });
 
 test("messages older than they are kept are gone", async () => {

@@ -270,7 +270,7 @@ export const bodyOf = ({ bytes }: Envelope): string =>
 export async function until(condition: () => boolean, what: string): Promise<void> {
   const startMs = performance.now();
   while (!condition()) {
-    if (performance.now() - startMs > 10_000) throw new Error(`Cannot wait any more: ${what}`);
+    if (performance.now() - startMs > 30_000) throw new Error(`Cannot wait any more: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -14,7 +14,7 @@ export const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
 export const SASL2 = "urn:xmpp:sasl:2";
 export const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 
 type Waiting = { readonly pattern: RegExp; readonly resolve: (text: string) => void };
 
@@ -181,8 +181,9 @@ export class RawClient {
   }
 
   #listen(socket: Socket): void {
-    socket.on("data", (chunk: Buffer) => {
-      this.received += chunk.toString("utf8");
+    socket.setEncoding("utf8"); // A character may come in two pieces.
+    socket.on("data", (text: string) => {
+      this.received += text;
       const waiting = this.#waiting;
       if (waiting === undefined) return;
       const taken = this.#take(waiting.pattern);

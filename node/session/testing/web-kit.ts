@@ -15,7 +15,7 @@ import type { Kit } from "./door-kit.ts";
 import { openKit } from "./door-kit.ts";
 import { base64, SASL } from "./raw-client.ts";
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 export const OPEN =
   "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
 

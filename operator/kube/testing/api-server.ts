@@ -71,7 +71,7 @@ export const silentInformerMetrics: InformerMetrics = { relist() {}, watchFailur
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  limitMs = 20_000,
+  limitMs = 60_000,
 ): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await isSo())) {
