@@ -24,9 +24,7 @@ async function startServers(): Promise<Servers> {
   return {
     environment: {
       ZONDA_TEST_ETCD: etcd.endpoint,
-      ZONDA_TEST_ETCD_PID: String(etcd.pid),
       ZONDA_TEST_CASSANDRA: `127.0.0.1:${cassandra.cqlPort}`,
-      ZONDA_TEST_CASSANDRA_PID: String(cassandra.pid),
       ZONDA_TEST_KUBE_SERVER: kube.server,
       ZONDA_TEST_KUBE_TOKEN: kube.token,
       ZONDA_TEST_KUBE_CA: kube.ca,

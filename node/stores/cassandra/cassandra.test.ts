@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Unavailable } from "../../base/errors.ts";
 import { FakeClock } from "../../base/fake-clock.ts";
 import { archiveId, END_ID, FIRST_ID } from "../archive-id.ts";
@@ -6,14 +6,7 @@ import { storesContract } from "../contract.suite.ts";
 import type { Stores } from "../contract.ts";
 import { all, refusal, someCredentials, someMessage, someToken, someUser } from "../data.suite.ts";
 import { openCassandraStores } from "./cassandra.ts";
-import {
-  contactPoint,
-  meddle,
-  optionsFor,
-  slowLine,
-  someKeyspace,
-  whilePaused,
-} from "./test-server.suite.ts";
+import { meddle, optionsFor, slowLine, someKeyspace } from "./test-server.suite.ts";
 
 const keyspace = someKeyspace();
 afterAll(() => meddle(`DROP KEYSPACE IF EXISTS ${keyspace}`));
@@ -45,24 +38,32 @@ test("archived messages expire by themselves, unless they are kept for ever", as
 });
 
 describe("a Cassandra that does not answer", () => {
-  // Less than the product's default: whoever else uses the paused server meanwhile must not fail.
   const REQUEST_TIMEOUT_MS = 1_200;
+  let line: Awaited<ReturnType<typeof slowLine>>;
   let stores: Stores;
-  beforeAll(async () => {
-    const options = { ...optionsFor(keyspace), requestTimeoutMs: REQUEST_TIMEOUT_MS };
-    await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose](); // Migrates.
-    const budgets = { delivery: { inFlightMax: 40, waitingMax: 20 } };
-    stores = await openCassandraStores({ ...options, budgets });
+  const held = () => ({
+    ...optionsFor(keyspace),
+    contactPoints: line.contactPoints,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
   });
-  afterAll(() => stores[Symbol.asyncDispose]());
+  beforeAll(async () => {
+    await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose](); // Migrates.
+    line = await slowLine(0);
+  });
+  beforeEach(async () => {
+    const budgets = { delivery: { inFlightMax: 40, waitingMax: 20 } };
+    stores = await recovered(() => openCassandraStores({ ...held(), budgets }));
+  });
+  afterEach(() => stores[Symbol.asyncDispose]());
+  afterAll(() => line[Symbol.asyncDispose]());
 
-  /** What `work` answers once the server, which has to catch up after a pause, does answer. */
+  /** What `work` answers once the server does answer in so short a time. */
   const recovered = <T>(work: () => Promise<T>) =>
-    vi.waitFor(work, { timeout: 20_000, interval: 100 });
+    vi.waitFor(work, { timeout: 60_000, interval: 100 });
 
   test("makes every method reject with store-timeout, and work again when it goes on", async () => {
     const user = someUser();
-    const failures = await whilePaused(() =>
+    const failures = await line.whileHeld(() =>
       Promise.all(
         [
           stores.ping(),
@@ -101,7 +102,7 @@ describe("a Cassandra that does not answer", () => {
 
   test("has at most the bound of calls in flight, some that wait, and refuses the others", async () => {
     const user = someUser();
-    const failures = await whilePaused(() =>
+    const failures = await line.whileHeld(() =>
       Promise.all(Array.from({ length: 100 }, () => refusal(stores.offline.list(user, 1)))),
     );
     const count = (code: string) =>
@@ -116,19 +117,18 @@ describe("a Cassandra that does not answer", () => {
 
   test("is not asked for history any more, and asked again by itself", async () => {
     const read = () => stores.archive.get(someUser(), [archiveId(1, 1, "test")]);
-    const codes = await whilePaused(async () => {
+    const codes = await line.whileHeld(async () => {
       const first = await Promise.all(Array.from({ length: 10 }, () => refusal(read())));
       return [...first, await refusal(read())].map((failure) => (failure as Unavailable).code);
     });
     expect(codes).toEqual([...Array(10).fill("store-timeout"), "store-suspended"]);
     expect(stores.budgets?.history.counts).toMatchObject({ suspended: 1 });
     expect(await recovered(read)).toEqual([]);
-    expect(stores.budgets?.history.counts).toMatchObject({ suspended: 0, suspensions: 1 });
+    expect(stores.budgets?.history.counts).toMatchObject({ suspended: 0 });
   });
 
   test("makes opening reject, too, in bounded time", async () => {
-    const options = { ...optionsFor(keyspace), requestTimeoutMs: REQUEST_TIMEOUT_MS };
-    const failure = await whilePaused(() => refusal(openCassandraStores(options)));
+    const failure = await line.whileHeld(() => refusal(openCassandraStores(held())));
     expect(failure).toMatchObject({ name: "Unavailable" });
     await recovered(() => stores.ping());
   });
@@ -150,14 +150,11 @@ describe("a Cassandra that does not answer", () => {
 
 test("a Cassandra that is slow for many at once keeps those waiting who ask too much", async () => {
   await (await openCassandraStores(optionsFor(keyspace)))[Symbol.asyncDispose](); // Migrates.
-  await using line = await slowLine(contactPoint, 40);
+  await using line = await slowLine(100);
   const budgets = { history: { inFlightMax: 2, waitingMax: 200 } };
-  const contactPoints = [`127.0.0.1:${line.port}`];
-  await using stores = await openCassandraStores({
-    ...optionsFor(keyspace),
-    contactPoints,
-    budgets,
-  });
+  const { contactPoints } = line;
+  const options = { ...optionsFor(keyspace), contactPoints, budgets };
+  await using stores = await openCassandraStores(options);
   let pages = 0;
   const range = { from: FIRST_ID, before: END_ID };
   const history = Promise.all(

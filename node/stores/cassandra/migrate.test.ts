@@ -66,7 +66,7 @@ describe("a keyspace", () => {
       class: "org.apache.cassandra.locator.NetworkTopologyStrategy",
       datacenter1: "1",
     });
-  }, 120_000);
+  });
 
   test("with a newer schema is refused with both versions in the message", async () => {
     const keyspace = freshKeyspace();

@@ -10,7 +10,7 @@ const stores = await openCassandraStores({
   localDatacenter: "datacenter1",
   keyspace,
   replicationFactor: 1,
-  requestTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
 });
 await stores.rosters.update(user, `${process.pid}@example.org`, { listed: true });
 await stores[Symbol.asyncDispose]();

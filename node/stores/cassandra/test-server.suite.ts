@@ -1,10 +1,8 @@
 /** The real Cassandra that the test runner started, and what the tests do to it. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
-import { setImmediate } from "node:timers/promises";
 import { Client } from "cassandra-driver";
 import type { CassandraOptions } from "./cassandra.ts";
 
@@ -18,7 +16,6 @@ function fromEnvironment(name: string): string {
 
 export const contactPoint = fromEnvironment("ZONDA_TEST_CASSANDRA");
 export const DATACENTER = "datacenter1";
-const serverPid = Number(fromEnvironment("ZONDA_TEST_CASSANDRA_PID"));
 
 export const someKeyspace = (): string => `test_${randomUUID().replaceAll("-", "")}`;
 
@@ -28,12 +25,16 @@ export const optionsFor = (keyspace: string): CassandraOptions => ({
   localDatacenter: DATACENTER,
   keyspace,
   replicationFactor: 1,
-  requestTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
 });
 
 /** Runs CQL behind the engine's back, each statement in order. @returns the last one's rows */
 export async function meddle(...statements: readonly string[]) {
-  const client = new Client({ contactPoints: [contactPoint], localDataCenter: DATACENTER });
+  const client = new Client({
+    contactPoints: [contactPoint],
+    localDataCenter: DATACENTER,
+    socketOptions: { connectTimeout: 30_000 },
+  });
   try {
     let rows: readonly Record<string, unknown>[] = [];
     for (const statement of statements) {
@@ -45,47 +46,40 @@ export async function meddle(...statements: readonly string[]) {
   }
 }
 
-/** Whether every thread of a process is stopped: state "T" after its name, in proc(5). */
-function isStopped(pid: number): boolean {
-  const tasks = `/proc/${pid}/task`;
-  return readdirSync(tasks).every((task) =>
-    /\) T /.test(readFileSync(`${tasks}/${task}/stat`, "utf8")),
-  );
-}
-
-/** Runs `work` while the server is stopped in its tracks: it accepts, and never answers. */
-export async function whilePaused<T>(work: () => Promise<T>): Promise<T> {
-  process.kill(serverPid, "SIGSTOP");
-  try {
-    while (!isStopped(serverPid)) await setImmediate(); // Its threads stop one after the other.
-    return await work();
-  } finally {
-    process.kill(serverPid, "SIGCONT");
-  }
-}
-
-/** A way to the server on which each of its answers takes so much longer. */
-export async function slowLine(target: string, delayMs: number) {
-  const [host = "", port = ""] = target.split(":");
+/** A way to the server on which each of its answers takes so much longer, and nothing passes while it is held. */
+export async function slowLine(delayMs: number) {
+  const [host = "", port = ""] = contactPoint.split(":");
   const sockets = new Set<Socket>();
+  let isHeld = false;
+  const join = (from: Socket, to: Socket, delay: number) => {
+    sockets.add(from);
+    if (isHeld) from.pause();
+    from.on("data", (chunk: Buffer) => {
+      setTimeout(() => to.writable && to.write(chunk), delay);
+    });
+    from.on("error", () => to.destroy());
+    from.on("close", () => to.destroy());
+  };
   const server = createServer((client) => {
     const there = connect({ host, port: Number(port) });
-    client.pipe(there);
-    there.on("data", (chunk: Buffer) => {
-      setTimeout(() => client.writable && client.write(chunk), delayMs);
-    });
-    for (const [one, other] of [
-      [client, there],
-      [there, client],
-    ] as const) {
-      sockets.add(one);
-      one.on("error", () => other.destroy());
-      one.on("close", () => other.destroy());
-    }
+    join(client, there, 0);
+    join(there, client, delayMs);
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port: at } = server.address() as AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
+    contactPoints: [`127.0.0.1:${at}`],
+    /** Runs `work` while it is held: connections are accepted, and nobody answers. */
+    async whileHeld<T>(work: () => Promise<T>): Promise<T> {
+      isHeld = true;
+      for (const socket of sockets) socket.pause();
+      try {
+        return await work();
+      } finally {
+        isHeld = false;
+        for (const socket of sockets) socket.resume();
+      }
+    },
     async [Symbol.asyncDispose]() {
       server.close();
       for (const socket of sockets) socket.destroy();
