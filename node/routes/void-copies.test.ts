@@ -1,6 +1,7 @@
 /** Notes that copies of sessions are void: they outlive their owner, and the leases of who has the copies. */
 import { expect, onTestFinished, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
+import { FakeClock } from "../base/fake-clock.ts";
 import type { RouteSet } from "./contract.ts";
 import { NOTES_LAST_MS } from "./contract.ts";
 import type { TestNode } from "./testing/etcd.ts";
@@ -11,12 +12,6 @@ function startCluster(): TestCluster {
   const cluster = new TestCluster({ endpoints: [sharedEndpoint()] });
   onTestFinished(() => cluster.end());
   return cluster;
-}
-
-/** As it happens to a node that etcd does not hear for too long. */
-async function revokeLease({ client, prefix }: TestCluster, node: string): Promise<void> {
-  const { kvs } = await client.kv.range({ key: Buffer.from(`${prefix}nodes/${node}`) });
-  await client.leaseClient.leaseRevoke({ ID: kvs[0]?.lease ?? "0" });
 }
 
 const termOf = async ({ routes }: TestNode, owner: string) => (await routes.renounced()).get(owner);
@@ -39,7 +34,7 @@ test("what is renounced while the keeper has no lease is known when it has one a
   const owner = await cluster.start("owner");
   const keeper = await cluster.start("keeper");
   await owner.routes.renounce("keeper", 1);
-  await revokeLease(cluster, "keeper");
+  await cluster.lapse("keeper");
   await owner.routes.renounce("keeper", 2);
   await owner.routes[Symbol.asyncDispose]();
   await until(async () => (await cluster.keys()).some((key) => key.endsWith("nodes/keeper")));
@@ -105,9 +100,9 @@ test("a copy is not taken over whose owner has renounced it meanwhile", async ()
 
 test("a node without a lease renounces nothing: others may have taken its sessions over", async () => {
   const cluster = startCluster();
-  const owner = await cluster.start("owner");
+  const owner = await cluster.start("owner", {}, new FakeClock()); // It gets no other lease.
   const keeper = await cluster.start("keeper");
-  await revokeLease(cluster, "owner");
+  await cluster.lapse("owner");
   await until(() => !keeper.routes.nodes.has("owner"));
   await expect(owner.routes.renounce("keeper", 1)).rejects.toThrow(Unavailable);
   expect(await termOf(keeper, "owner")).toBeUndefined();

@@ -1,5 +1,6 @@
 /** Nodes of a test cluster on the etcd that the test runner started. */
 import type { Etcd3 } from "etcd3";
+import { vi } from "vitest";
 import type { Clock } from "../../base/clock.ts";
 import { systemClock } from "../../base/clock.ts";
 import { randomId, systemRandom } from "../../base/random.ts";
@@ -18,9 +19,9 @@ const needed = (name: string): string => {
 /** Of the etcd that all tests share: nobody may pause or end it. */
 export const sharedEndpoint = (): string => needed("ZONDA_TEST_ETCD");
 
-const REQUEST_MS = 1_500;
-/** The shortest that the configuration allows. */
-export const LEASE_SECONDS = 3;
+const REQUEST_MS = 8_000;
+/** A test, or etcd, may stand still for seconds: no lease lapses by that. */
+export const LEASE_SECONDS = 10;
 
 const accessTo = (
   access: Partial<EtcdClientOptions> & { readonly endpoints: readonly string[] },
@@ -79,6 +80,16 @@ export class TestCluster {
     return Number(header.revision);
   }
 
+  async leaseOf(node: string): Promise<string> {
+    const { kvs } = await this.client.kv.range({ key: Buffer.from(`${this.prefix}nodes/${node}`) });
+    return kvs[0]?.lease ?? "0";
+  }
+
+  /** As it happens to a node that etcd does not hear for too long. */
+  async lapse(node: string): Promise<void> {
+    await this.client.leaseClient.leaseRevoke({ ID: await this.leaseOf(node) });
+  }
+
   async keys(): Promise<readonly string[]> {
     return this.client.getAll().prefix(this.prefix).keys();
   }
@@ -89,6 +100,10 @@ export class TestCluster {
     this.client.close();
   }
 }
+
+/** What `work` answers once etcd, which has to catch up after a pause, does answer. */
+export const recovered = <T>(work: () => Promise<T>): Promise<T> =>
+  vi.waitFor(work, { timeout: 60_000, interval: 50 });
 
 /** Asks until it is so; the test's own timeout is the deadline. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
