@@ -68,7 +68,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   try {
     // It opens the client port only after it has elected itself.
     const ask = async () => (await isUp(address, clientPort)) || undefined;
-    await waitFor(ask, { what: "etcd", deadlineMs: 30_000, unless: running.failed });
+    await waitFor(ask, { what: "etcd", deadlineMs: 60_000, unless: running.failed });
   } catch (error) {
     await server.stop();
     throw error;

@@ -83,11 +83,11 @@ export async function startProcess(launch: Launch): Promise<Running> {
   return handleOf(child, launch);
 }
 
-/** Its threads stop one by one: until the last has, it may still answer. A second at most. */
+/** Its threads stop one by one: until the last has, it may still answer. Ten seconds at most. */
 function untilStill(pid: number): void {
   const tasks = `/proc/${pid}/task`;
   const isStill = (task: string) => "TtZX".includes(statOf(`${pid}/task/${task}`)?.[0] ?? "X");
-  for (let look = 0; look < 1_000; look += 1) {
+  for (let look = 0; look < 10_000; look += 1) {
     if (!existsSync(tasks) || readdirSync(tasks).every(isStill)) return;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // A millisecond.
   }
