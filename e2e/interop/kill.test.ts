@@ -27,11 +27,10 @@ const serving = () => cluster.nodes.filter((node) => node.isRunning() && !silent
 const nodeAt = (index: number) => serving()[index] as ClusterNode;
 
 beforeAll(async () => {
-  const sets = ["routes.etcd.leaseSeconds=4", "c2s.resumeSeconds=30"];
-  cluster = await startCluster({ nodes: 4, sets });
+  cluster = await startCluster({ nodes: 4 });
   balancer = await startBalancer(() => serving().map(({ c2s }) => c2s));
   for (const name of NAMES) await register(name);
-}, 180_000);
+});
 afterAll(async () => {
   await balancer[Symbol.asyncDispose]();
   await cluster.stop();
@@ -53,7 +52,7 @@ async function login(library: Library, name: string, node: ClusterNode): Promise
     address: `${name}@localhost`,
     password: PASSWORD,
     resource: "phone",
-    hosts: [{ host: "127.0.0.1", port: node.c2s }, ...Array.from({ length: 20 }, () => anywhere)],
+    hosts: [{ host: "127.0.0.1", port: node.c2s }, ...Array.from({ length: 200 }, () => anywhere)],
     authority: cluster.authority as string,
   });
   await client.untilOnline();
@@ -128,7 +127,7 @@ test("all resume when their shadow, then their node, then the one they came to i
     await second.kill("SIGKILL");
     await untilResumed([juliet, tybalt], 1);
   });
-}, 180_000);
+}, 300_000);
 
 test("all resume elsewhere while their node is stopped, and it goes on without them", async () => {
   await cluster.addNode();
@@ -150,9 +149,9 @@ test("all resume elsewhere while their node is stopped, and it goes on without t
     await more();
     node.resume();
     silent.delete(node);
-    await expect.poll(() => metricOf(node.http, "zonda_sessions"), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => metricOf(node.http, "zonda_sessions")).toBe(0);
   });
-}, 180_000);
+}, 300_000);
 
 test("who binds anew after a kill gets once what was not acknowledged", async () => {
   const node = nodeAt(0);
@@ -181,4 +180,4 @@ test("who binds anew after a kill gets once what was not acknowledged", async ()
   expect(await seenBy(again)).toEqual(ids);
   await using other = await login("xmpp.js", "peter", nodeAt(0));
   expect(await seenBy(other)).toEqual(ids);
-}, 180_000);
+}, 300_000);

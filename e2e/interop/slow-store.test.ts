@@ -19,7 +19,7 @@ beforeAll(async () => {
     const command = ["user", "add", `${name}@localhost`, "--config", cluster.adminConfig];
     expect((await runCommand(command, `${PASSWORD}\n`)).code).toBe(0);
   }
-}, 180_000);
+});
 afterAll(() => cluster.stop());
 
 const nodeAt = (index: number) => cluster.nodes[index] as Cluster["nodes"][number];
@@ -60,7 +60,7 @@ test("messages flow while history is refused, and history has all of them afterw
   await say();
   expect(await query(romeo, "before")).toContain("<fin");
 
-  process.kill(cluster.cassandra.pid, "SIGSTOP");
+  cluster.cassandra.pause();
   try {
     await say();
     // Each waits for its own deadline; after so many the store is not asked for history any more.
@@ -81,14 +81,14 @@ test("messages flow while history is refused, and history has all of them afterw
     stranger.destroy();
     await say();
   } finally {
-    process.kill(cluster.cassandra.pid, "SIGCONT");
+    cluster.cassandra.resume();
   }
 
   const bodies = async () => {
     const page = await query(romeo, "after");
     return [...page.matchAll(/<body>([^<]*)<\/body>/g)].map(([, body]) => body);
   };
-  await expect.poll(bodies, { timeout: 30_000, interval: 500 }).toEqual(said);
+  await expect.poll(bodies, { interval: 500 }).toEqual(said);
   expect(await historyMetric("suspended")).toBe(0);
   for (const client of [romeo, juliet, nurse, ...readers]) client.destroy();
-}, 120_000);
+});
