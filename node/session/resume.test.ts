@@ -199,8 +199,7 @@ test("what is not accepted in time sends the client away, to resume later", asyn
   await using kit = await openKit({ clock });
   const { promise, resolve } = Promise.withResolvers<void>();
   const session = await withheld(kit, promise);
-  const client = await authenticated(kit);
-  client.send(resumeText(session.id, 0));
+  const client = await asked(kit, session);
   await until(() => {
     clock.advance(1_000);
     return client.isClosed;

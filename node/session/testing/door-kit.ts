@@ -228,7 +228,7 @@ export async function openKit(overrides: Overrides = {}): Promise<Kit> {
 }
 
 /** Waits for work that itself waits for a clock which stands still. */
-async function passing(clock: Clock | undefined, work: PromiseLike<void>): Promise<void> {
+export async function passing(clock: Clock | undefined, work: PromiseLike<void>): Promise<void> {
   let isDone = false;
   const done = work.then(() => {
     isDone = true;
