@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { freePort } from "../../e2e/harness/ports.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { FrameHandler } from "./contract.ts";
 import { FrameKind } from "./contract.ts";
@@ -205,9 +206,7 @@ test("after a failed dial requests fail at once until the backoff is over", asyn
   const refused: string[] = [];
   const onRefused = (node: string) => void refused.push(node);
   const one = await start("one", acknowledge, { clock, onRefused });
-  const two = await start("two");
-  const port = two.port;
-  await two[Symbol.asyncDispose]();
+  const port = await freePort();
   introduce(one, "two", port);
   const attempt = () => one.request("two", FrameKind.deliver, NOTHING).then(String, (e) => e.code);
   expect(await attempt()).toBe("mesh-refused");
