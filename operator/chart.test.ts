@@ -12,6 +12,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments, stringify } from "yaml";
 import { helmProgram } from "../e2e/harness/kubernetes/binaries.ts";
+import { freePort } from "../e2e/harness/ports.ts";
 import { API_VERSION, KIND } from "./api/names.ts";
 import { installCrd, minimal, readYaml } from "./api/testing/clusters.ts";
 import type { XmppCluster } from "./api/xmpp-cluster.ts";
@@ -118,12 +119,13 @@ describe("the operator's process, with the rights of the chart", () => {
   let operator: ChildProcess;
   let machinery: Machinery;
   let output = "";
-  const port = 20_000 + Math.floor(Math.random() * 10_000);
+  let port: number;
   const ask = async (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
   const lease = () =>
     kube.get("coordination.k8s.io/v1", "Lease", { namespace, name: "zonda-operator" });
 
   beforeAll(async () => {
+    port = await freePort();
     const rights = new Set(["ServiceAccount", "Role", "RoleBinding"]);
     const objects = (await render()).filter(({ kind }) => rights.has(kind));
     for (const { metadata, ...object } of objects) {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clock } from "../loop/clock.ts";
-import { systemClock } from "../loop/clock.ts";
 import { FakeClock } from "../loop/fake-clock.ts";
 import type { Kube, KubeObject } from "./contract.ts";
 import { createEventRecorder } from "./events.ts";
@@ -34,7 +33,7 @@ async function eventsAbout(name: string): Promise<readonly Event[]> {
   return events.filter((event) => event.regarding.name === name);
 }
 
-function recorder(clock: Clock = systemClock, to: Kube = kube) {
+function recorder(clock: Clock = new FakeClock(), to: Kube = kube) {
   const dropped: string[] = [];
   const events = createEventRecorder({
     kube: to,
