@@ -12,7 +12,12 @@ const HEAD = "Title\nspecification: none\n\nguest connects\n";
 let server: Server;
 
 /** Runs the steps against a server that says these words after its features. */
-async function run(steps: string, words: string, andEnds = false): Promise<void> {
+async function run(
+  steps: string,
+  words: string,
+  andEnds = false,
+  deadlineMs = 20_000,
+): Promise<void> {
   server = createServer((socket) => {
     socket.on("error", () => undefined);
     socket.write(OPENING + words);
@@ -21,7 +26,7 @@ async function run(steps: string, words: string, andEnds = false): Promise<void>
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const dialogue = parseDialogue("x.dialogue", HEAD + steps);
-  await runDialogue(dialogue, { domain: "localhost", ports: [port], deadlineMs: 300 });
+  await runDialogue(dialogue, { domain: "localhost", ports: [port], deadlineMs });
 }
 
 afterEach(() => void server.close());
@@ -66,6 +71,6 @@ describe("a dialogue", () => {
     ],
     ["it is not offered what it expects", "guest is offered\n  <a/>", "", false, /received/],
   ])("fails when %s", async (_, steps, words, andEnds, message) => {
-    await expect(run(steps, words, andEnds)).rejects.toThrow(message);
+    await expect(run(steps, words, andEnds, 2_000)).rejects.toThrow(message);
   });
 });
