@@ -268,7 +268,8 @@ export class Drains {
       const session = this.#recipient(user);
       if (session === undefined) return true;
       this.#hold(drain, session);
-      if (drain.claim === undefined) {
+      // One that was lost is claimed anew: without a lease that fails, and live messages wait for it.
+      if (drain.claim?.isHeld !== true) {
         if ((await this.#host.offline.list(user, 1)).length === 0) return true;
         drain.claim = await this.#host.router.claim(`offline/${user}`);
         // Its holder looks again before it is done. If it dies first, we try again.
@@ -276,7 +277,7 @@ export class Drains {
       }
       if (await this.#giveAll(user, session, drain)) return true;
       // The client went away or took no more; another of the user's resources may do better.
-      if (!drain.claim.isHeld || this.#recipient(user) === session) return false;
+      if (drain.claim.isHeld && this.#recipient(user) === session) return false;
     }
   }
 

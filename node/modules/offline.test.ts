@@ -344,6 +344,33 @@ test("live messages wait for stored ones that a node knows of and cannot read ye
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["live"]);
 });
 
+test("live messages wait for stored ones whose claim was lost while others were given", async () => {
+  const cluster = newCluster(1);
+  const node = cluster.node(0);
+  const romeo = await node.login(`${ROMEO}/desk`);
+  await node.send(romeo, message("a"));
+  const juliet = await node.login(`${JULIET}/balcony`);
+  void node.send(juliet, "<presence/>");
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["a"]);
+  cluster.shared.expire(node.name);
+  cluster.shared.put(juliet.route);
+  cluster.shared.isAway = true;
+  const receivedMs = cluster.clock.nowMs();
+  const id = idOf(receivedMs, { session: "elsewhere", count: 1 });
+  const stanza = message("stored").replace(" ", ` xmlns='jabber:client' from='${romeo.jid.full}' `);
+  const bytes = Buffer.from(stanza);
+  cluster.stores.offline.get(JULIET)?.set(id, { id, receivedMs, bytes });
+  node.router.onLeaseRegained(); // Each user's store is looked into.
+  await node.send(romeo, message("live"));
+  await cluster.settle();
+  expect(take(juliet, "message")).toEqual([]);
+  cluster.shared.isAway = false;
+  cluster.clock.advance(1_000);
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "live"]);
+});
+
 test("what is stored and cannot be read does not keep live messages for long", async () => {
   const cluster = newCluster(1);
   const node = cluster.node(0);

@@ -232,6 +232,7 @@ export class NodeRoutes implements Routes {
   async claim(name: string): Promise<Claim | undefined> {
     const { shared, weather, isLive, self } = this.#parts;
     await weather.wait(isLive);
+    if (shared.isAway) throw new Unavailable("routes-timeout", "Cannot claim: no answer");
     return shared.claim(name, self);
   }
 
