@@ -70,6 +70,8 @@ export class Device {
   #books: Books | undefined;
   /** Contacts' full addresses that are available, as far as it was told. */
   readonly seen = new Set<string>();
+  /** Of them, who was there with a node that left nobody who knows that they were shown. */
+  readonly lingering = new Set<string>();
   /** Its sessions that went on at another node. */
   readonly moved = new Set<string>();
   /** It wants to be online. */
@@ -298,6 +300,7 @@ export class Device {
     this.#patience?.cancel();
     this.#stage = "bound";
     this.seen.clear();
+    this.lingering.clear();
     this.#books = {
       id: "",
       session,
@@ -404,6 +407,7 @@ export class Device {
   }
 
   #hearPresence({ attributes: { from = "", type } }: ParsedStanza): void {
+    this.lingering.delete(from);
     if (type === undefined) this.seen.add(from);
     if (type === "unavailable") this.seen.delete(from);
   }

@@ -181,7 +181,7 @@ export class Checks {
       for (const other of devices) {
         if (other.user === device.user) continue;
         const isSeen = device.seen.has(other.full);
-        if (isSeen === online.has(other.full)) continue;
+        if (isSeen === online.has(other.full) || device.lingering.has(other.full)) continue;
         const what = isSeen ? "still sees" : "does not see";
         this.#break("ghosts", `${device.full} ${what} ${other.full}`);
       }

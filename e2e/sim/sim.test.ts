@@ -115,6 +115,7 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     1795739772,
     FAULT_KINDS,
   ],
+  ["who was shown at a node without shadows may linger when it dies", 710262, FAULT_KINDS],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

@@ -43,8 +43,9 @@ ${Object.entries(INVARIANTS)
 
 What does not hold yet, and is not checked in stories with such faults. When a node dies while another
 is dead, or kept away from it, nothing is said of messages that were on their way then: their
-sessions may have had no shadow. After "isolate" they have one within 3.5 s of its end. The same holds
-when a node that drains while it is kept from others or etcd is not done in time.
+sessions may have had no shadow; nor of who was shown to whom there. After "isolate" they have one
+within 3.5 s of its end. The same holds when a node that drains while it is kept from others or etcd is
+not done in time.
 ${unheld.join("\n")}
 And in all stories:
 ${UNHELD_ALWAYS.map((reason) => `  ${reason}`).join("\n")}

@@ -65,6 +65,7 @@ export async function tell(
         world.hadFault(APART, SHADOWED_AFTER_MS) || world.hadFault(["isolate"], SHADOWED_SOON_MS);
       if (isFirst && serving >= 2 && !isApart) return;
       doubt(`${node.machine} died`);
+      linger(cluster, node);
     },
     onGone: (node) => forget(cluster, node),
     onLeftLate(node) {
@@ -88,6 +89,14 @@ export async function tell(
   const faults = [...world.faults.values()].reduce((sum, count) => sum + count, 0);
   const { story: lines, events } = world;
   return { seed, lines, events, faults, messages: ledger.said.size, broken: cluster.broken };
+}
+
+/** Who were shown to each other at a node without shadows: nobody knows that any more. */
+function linger({ devices }: SimCluster, gone: SimNode): void {
+  const there = devices.filter(({ node }) => node === gone);
+  for (const { seen, lingering } of there) {
+    for (const { full } of there) if (seen.has(full)) lingering.add(full);
+  }
 }
 
 /**
