@@ -126,6 +126,22 @@ test("what the session before had is known here, when the next one of its addres
   expect(handOver.hadBefore({ ...origin, count: 2 }, ADDRESS, "next")).toBe(false);
 });
 
+test("what a client acknowledged here is known when its session comes back, and nothing else", () => {
+  const { given, take, session, handOver } = bench();
+  const about = (count: number, isStored = false) => ({
+    ...{ origin: { session: "juliet", count }, isStored, copy: undefined },
+  });
+  for (const count of [1, 2]) void take({ ...about(count), envelope: message(`${count}`) });
+  handOver.forget(session, given.slice(1));
+  const [user = "", resource = ""] = ADDRESS.split("/");
+  const route = { user, resource, node: "there", session: "s", available: true, priority: 0 };
+  expect(handOver.wasHad(about(1), route)).toBe(true);
+  expect(handOver.wasHad(about(2), route)).toBe(false);
+  expect(handOver.wasHad(about(1), { ...route, session: "another" })).toBe(false);
+  // Whether it was acknowledged, the store knows.
+  expect(handOver.wasHad(about(1, true), route)).toBe(false);
+});
+
 test("what follows is refused unless the session has what was sent just before it", () => {
   const { given, take } = bench();
   const nth = (count: number, follows = true) =>

@@ -139,6 +139,14 @@ export class HandOver {
     return true;
   }
 
+  /** Whether the client of that session, which is not here now, acknowledged it here. */
+  wasHad({ origin, isStored, copy }: About, { user, resource, session }: Route): boolean {
+    if (origin === undefined || isStored || copy !== undefined) return false;
+    const had = this.#repeats.find(origin, `${user}/${resource}`);
+    // What it did not acknowledge was forgotten when the session went on elsewhere.
+    return had?.session === session && !had.isPassedOn && !had.isCopy;
+  }
+
   /** Another session of that address was given it, and has not passed it on: its client had it. */
   #hadByAnother(origin: Origin, full: string, sessionId: string): string | undefined {
     const earlier = this.#repeats.find(origin, full);
