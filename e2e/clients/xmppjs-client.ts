@@ -21,7 +21,9 @@ const service = (): string => {
   return `xmpp://${host}:${port}`;
 };
 
-const xmpp = client({ service: service(), domain, username: local, password: config.password });
+// In a variable: the package's types do not know `timeout`, its code does. Its own is two seconds.
+const options = { service: service(), domain, username: local, timeout: 30_000 };
+const xmpp = client({ ...options, password: config.password });
 xmpp.reconnect.delay = RECONNECT_MS;
 const sm = xmpp.streamManagement;
 let isOnline = false;

@@ -27,7 +27,8 @@ const serving = () => cluster.nodes.filter((node) => node.isRunning() && !silent
 const nodeAt = (index: number) => serving()[index] as ClusterNode;
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 4 });
+  // What nobody resumes is given to who binds anew when this is over.
+  cluster = await startCluster({ nodes: 4, sets: ["c2s.resumeSeconds=30"] });
   balancer = await startBalancer(() => serving().map(({ c2s }) => c2s));
   for (const name of NAMES) await register(name);
 });
