@@ -3,6 +3,7 @@ import { FakeClock } from "../base/fake-clock.ts";
 import type { Route } from "../routes/contract.ts";
 import { newCounters } from "./counters.ts";
 import type { Job } from "./deliver.ts";
+import { envelopeOf } from "./envelopes.ts";
 import { PassedOver } from "./passed-over.ts";
 
 const job = (user: string, bytes = 100) =>
@@ -231,5 +232,14 @@ describe("what sessions were passed over for", () => {
     expect(of("juliet", "s", "a")).toEqual([]);
     expect(of("u39", "s", "a").length).toBe(1);
     expect(passedOver.size).toBeLessThan(32);
+  });
+
+  test("is remembered without the buffer that it came in", () => {
+    const { add } = open();
+    const bytes = Buffer.from("<message xmlns='jabber:client' from='r@d/o' to='j@d'/>");
+    const made = { ...job("juliet"), envelope: envelopeOf(bytes, 0) };
+    expect(made.envelope.bytes.buffer.byteLength).toBeGreaterThan(bytes.length);
+    add(made);
+    expect(made.envelope.bytes.buffer.byteLength).toBe(bytes.length);
   });
 });

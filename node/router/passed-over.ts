@@ -7,6 +7,7 @@
 import { LRUCache } from "lru-cache";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Route } from "../routes/contract.ts";
+import { kept } from "../stanza/envelope.ts";
 import type { Counters } from "./counters.ts";
 import type { Job } from "./deliver.ts";
 import { MISSED_MAX } from "./frames.ts";
@@ -245,7 +246,7 @@ export class PassedOver {
 
   #made(job: Job, took: Set<string>): Entry {
     const { clock } = this.#parts;
-    const bytes = job.envelope.bytes.length + OVERHEAD_BYTES;
+    const bytes = kept(job.envelope).bytes.length + OVERHEAD_BYTES;
     const untilMs = clock.monotonicMs() + KEPT_MS;
     const sessions = new Set<string>();
     const entry = {
