@@ -61,7 +61,7 @@ export interface KeepingParts {
 
 /**
  * See adoptSession.
- * @returns "again": look at the routes once more; "never": this node goes itself
+ * @returns "again": look at the routes once more; "never": this node goes itself, or what it has is old
  */
 export type Adopt = (incoming: Incoming, seen: RouteSet) => Promise<"taken" | "again" | "never">;
 

@@ -60,7 +60,7 @@ export class Claims {
       const left = this.#left.get(key);
       if (left !== undefined) await this.#remove(key, left);
       const leaseId = lease.id;
-      const request = whenWrittenAt(key, 0, put(key, value, leaseId));
+      const request = whenWrittenAt(key, 0, { writes: [put(key, value, leaseId)] });
       const outcome = await writes.run({ request }).catch((error: unknown) => {
         releaseLater(); // It may have been made nevertheless.
         throw error;

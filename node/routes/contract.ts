@@ -32,7 +32,7 @@ export interface Route {
   readonly priority: number;
   /**
    * How often its session has gone on at another node; left out, never. Where a node comes back that stood still,
-   * this tells which of two nodes has the session as it was later.
+   * this tells which of two nodes has the session as it was later: each step is taken once (steps.ts).
    */
   readonly moves?: number;
 }
@@ -106,14 +106,17 @@ export interface Routes extends AsyncDisposable {
   /**
    * Takes a session over: publishes `route`, held by this node, if nothing was written about its full
    * address since `seen` was read. Resolves and tells other nodes as bind does. Tried again while it
-   * is in doubt, however long etcd is away, so that afterwards it is known who has the session.
+   * is in doubt, however long etcd is away, so that afterwards it is known who has the session. It may have moved
+   * more often than `route` says.
    * @param copy what it is taken over from, if that is the copy of a dead node's session
    * @throws Unavailable as bind does: nothing was taken; "routes-moved": it has changed since, and is
-   *   not this node's, or the owner has renounced more copies.
+   *   not this node's, or the owner has renounced more copies; "routes-gone-on": another node has gone on with
+   *   the session from where it was (steps.ts), and nobody has the route now.
    */
   takeOver(route: Route, seen: RouteSet, copy?: CopyOrigin): Promise<RouteSet>;
   /**
-   * Writes this session's route as it is: a takeOver of what was seen before cannot succeed any more.
+   * Writes this session's route, moved once more, though it stays here: a takeOver of what was seen before, or
+   * given away, cannot succeed any more.
    * @throws Unavailable as update does; "routes-lost": another node has taken it.
    */
   renew(route: Route): Promise<RouteSet>;

@@ -35,6 +35,7 @@ import { ROUTES_MAX } from "./limits.ts";
 import type { AskOwnRoutes } from "./members.ts";
 import { Members } from "./members.ts";
 import { NodeWatch } from "./node-watch.ts";
+import { NoteLease } from "./note-lease.ts";
 import { Notices } from "./notices.ts";
 import { Publisher } from "./publisher.ts";
 import { Refusals } from "./refusals.ts";
@@ -147,15 +148,18 @@ class Engine implements EtcdRoutes {
       },
       onRegained: () => events.onLeaseRegained(),
     });
+    const noteLease = new NoteLease(client.leaseClient, clock);
     const onFailure = (error: unknown) => {
-      if (isLeaseGone(error)) this.#lease.onGone();
+      if (!isLeaseGone(error)) return;
+      noteLease.forget();
+      this.#lease.onGone();
     };
     const common = { kv: client.kv, keys, clock, requestTimeoutMs, onFailure };
     this.#reads = new Transactions({ ...common, what: "read routes", countsNodes: true });
     this.#writes = new Transactions({ ...common, what: "write routes" });
     const parts = {
       ...{ client, keys, lease: this.#lease, locks: this.#locks, writes: this.#writes },
-      ...{ self: self.incarnation, clock, log, requestTimeoutMs },
+      ...{ self: self.incarnation, clock, log, requestTimeoutMs, noteLease },
     };
     this.#notices = new Notices({ ...parts, onNotice: (user) => this.#noticed(user) });
     const notice = (node: string, user: string) => this.#notices.give(node, user);
@@ -168,11 +172,11 @@ class Engine implements EtcdRoutes {
       learn: (user, set) => this.#learn(user, set),
       tell: (user, set) => void this.#tell(user, set, []),
       tellAll: (user, set) => void this.#siblings.tell(this.nodes.keys(), user, set),
-      lose: (route, set) => this.#lose(route, set),
+      lose: (route, holder) => this.#lose(route, holder),
     });
     const random = options.random ?? systemRandom;
     this.#claims = new Claims({ ...parts, chores: this.#chores, random });
-    this.#voids = new VoidCopies({ ...common, client, self: self.incarnation, lease: this.#lease });
+    this.#voids = new VoidCopies({ ...common, ...parts });
     this.#members = this.#newMembers(log);
     this.#watch = this.#newWatch(log);
     this.#refusals = new Refusals({
@@ -273,7 +277,7 @@ class Engine implements EtcdRoutes {
   }
 
   renew(route: Route): Promise<RouteSet> {
-    return this.#publisher.update(route, true);
+    return this.#publisher.renew(route);
   }
 
   lookup(user: string): RouteSet | Promise<RouteSet> {
@@ -457,17 +461,18 @@ class Engine implements EtcdRoutes {
     if (this.#book.known(user) === undefined) return this.#cache.learn(user, set, isComplete);
     const cached = this.#cache.take(user); // From before the first session here.
     const newest = cached !== undefined && cached.revision > set.revision ? cached : set;
-    for (const route of this.#book.learn(user, newest, isComplete)) this.#lose(route, newest);
+    for (const route of this.#book.learn(user, newest, isComplete)) {
+      const isHolder = ({ resource }: Route) => resource === route.resource;
+      this.#lose(route, newest.routes.find(isHolder));
+    }
     return this.#book.known(user) ?? newest;
   }
 
-  /** @param now the user's routes without it */
-  #lose(route: Route, now: RouteSet): void {
+  /** @param holder who has its address now */
+  #lose(route: Route, holder: Route | undefined): void {
     if (this.#book.find(route) === undefined) return;
-    const { user, resource } = route;
-    const holder = now.routes.find((one) => one.resource === resource);
     const set = this.#book.remove(route);
-    if (set !== undefined) this.#cache.learn(user, set);
+    if (set !== undefined) this.#cache.learn(route.user, set);
     this.#options.events.onRouteLost(route, holder);
   }
 

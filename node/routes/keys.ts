@@ -6,6 +6,7 @@
  *     <prefix>routes/<domain>/<local>/<resource>       a route
  *     <prefix>claims/<name>                            the holder of a claim
  *     <prefix>void/<keeper>/<owner>                    copies that must not be used: a term
+ *     <prefix>steps/<session>/<moves>                  the node that has gone on with it there
  *     <prefix>notices/<to>/<from>                      users whose routes have changed
  */
 import type { NodeRecord, Route } from "./contract.ts";
@@ -89,6 +90,10 @@ export class Keys {
 
   noticesTo(node: string): KeyRange {
     return under(`${this.#prefix}notices/${encoded(node)}/`);
+  }
+
+  step(session: string, moves: number): string {
+    return `${this.#prefix}steps/${encoded(session)}/${moves}`;
   }
 
   #voidPrefix(keeper: string): string {

@@ -7,17 +7,28 @@ import type { Locks } from "../base/locks.ts";
 import type { Book, OwnRoute } from "./book.ts";
 import type { Chores } from "./chores.ts";
 import type { CopyOrigin, Route, RouteSet } from "./contract.ts";
+import { movedTo } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import { decodeRoute, encodeRoute } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import { routesMaxOf } from "./limits.ts";
-import type { Outcome, Transactions } from "./transactions.ts";
-import { put, remove, unlessWrittenSince, wasDone, whenWrittenAt } from "./transactions.ts";
+import type { NoteLease } from "./note-lease.ts";
+import { stepTo, takerIn } from "./steps.ts";
+import type { Outcome, Since, Transactions } from "./transactions.ts";
+import {
+  conditional,
+  put,
+  remove,
+  unlessWrittenSince,
+  wasDone,
+  whenWrittenAt,
+} from "./transactions.ts";
 import { stillValid } from "./void-copies.ts";
 
 export interface PublisherParts {
   readonly keys: Keys;
   readonly lease: LeaseKeeper;
+  readonly noteLease: NoteLease;
   readonly locks: Locks;
   readonly writes: Transactions;
   readonly chores: Chores;
@@ -30,8 +41,8 @@ export interface PublisherParts {
   readonly tell: (user: string, set: RouteSet) => void;
   /** Every other node must hear of a set: one of them holds a session that has lost its route. */
   readonly tellAll: (user: string, set: RouteSet) => void;
-  /** Our route is not ours any more; forget it and say so. */
-  readonly lose: (route: Route, set: RouteSet) => void;
+  /** Our route is not ours any more; forget it and say so. @param holder who has its address now */
+  readonly lose: (route: Route, holder: Route | undefined) => void;
 }
 
 /** Attempts to write what others keep changing; only a write in doubt of our own can do that. */
@@ -42,6 +53,21 @@ interface Written {
   readonly outcome: Outcome;
   /** The route is this session's. */
   readonly isOurs: boolean;
+  /** Whose it is, if not ours. */
+  readonly holder?: Route | undefined;
+}
+
+interface Swapped {
+  readonly outcome: Outcome;
+  /** On which the route stands, if it was done. */
+  readonly leaseId: string;
+  /** An earlier attempt may have been done. */
+  readonly wasInDoubt: boolean;
+}
+
+interface TakenOver extends Omit<Swapped, "wasInDoubt"> {
+  /** It may have gone a step further than was asked for. */
+  readonly route: Route;
 }
 
 /** Before a takeover in doubt is tried again. */
@@ -90,11 +116,10 @@ export class Publisher {
     });
   }
 
-  takeOver(route: Route, seen: RouteSet, copy: CopyOrigin | undefined): Promise<RouteSet> {
+  takeOver(next: Route, seen: RouteSet, copy: CopyOrigin | undefined): Promise<RouteSet> {
     const { keys, lease, locks, book, learn } = this.#parts;
-    const key = keys.route(route);
-    return locks.run(key, async () => {
-      const { outcome, leaseId } = await this.#takeOver(route, seen, copy);
+    return locks.run(keys.route(next), async () => {
+      const { outcome, leaseId, route } = await this.#takeOver(next, seen, copy);
       const holder = outcome.set.routes.find(isHolder(route));
       if (!wasDone(outcome) && !isSameHolding(holder, route)) {
         learn(route.user, outcome.set);
@@ -113,40 +138,64 @@ export class Publisher {
   }
 
   /**
-   * Does no harm twice: it was done if the route is ours afterwards. Whoever gives the session away takes it for
-   * ours from the moment it is written, so what is in doubt is tried until etcd answers. If nobody has the address
-   * then, our write may have gone with the lease that it was on: it is written again.
+   * Does no harm twice: it was done if the route is ours afterwards. If nobody has the address then, our write may
+   * have gone with the lease that it was on: it is written again, a step further if it had been done. So it is if
+   * the owner of the copy has taken the step, and died before whoever has the copy was told.
    */
-  async #takeOver(
-    route: Route,
-    seen: RouteSet,
-    copy: CopyOrigin | undefined,
-  ): Promise<{ outcome: Outcome; leaseId: string }> {
-    const { keys, lease, writes, clock } = this.#parts;
+  async #takeOver(next: Route, seen: RouteSet, copy: CopyOrigin | undefined): Promise<TakenOver> {
+    const firstId = this.#parts.lease.id;
+    let route = next;
+    let since: Since = { revision: seen.revision, isThere: seen.routes.some(isHolder(route)) };
+    for (;;) {
+      const { outcome, leaseId, wasInDoubt } = await this.#swap(route, since, copy);
+      if (wasDone(outcome)) return { outcome, leaseId, route };
+      const taker = takerIn(outcome);
+      const isHeld = outcome.set.routes.some(isHolder(route));
+      const isOpen = taker === undefined || taker === route.node;
+      if (wasInDoubt && !isHeld && isOpen) since = { revision: outcome.revision, isThere: false };
+      else if (taker === undefined || taker !== copy?.owner) {
+        if (isHeld || taker === undefined) return { outcome, leaseId: firstId, route };
+        throw new Unavailable("routes-gone-on", `Cannot take over: ${taker} has gone on with it`);
+      }
+      if (taker !== undefined) route = movedTo(route.node, route);
+    }
+  }
+
+  /**
+   * Whoever gives a session away takes it for ours from the moment it is written, so what is in doubt is tried
+   * until etcd answers.
+   */
+  async #swap(route: Route, since: Since, copy: CopyOrigin | undefined): Promise<Swapped> {
+    const { keys, lease, noteLease, writes, clock } = this.#parts;
     const valid = copy === undefined ? [] : [stillValid(keys, route.node, copy)];
+    const step = stepTo(keys, route);
     const key = keys.route(route);
-    const firstId = lease.id;
-    let { revision } = seen;
-    let isThere = seen.routes.some(isHolder(route));
-    for (let isInDoubt = false; ; ) {
+    for (let wasInDoubt = false; ; ) {
       try {
-        const leaseId = lease.id;
-        const write = put(key, encodeRoute(route), leaseId);
-        const request = unlessWrittenSince(key, revision, isThere, write, valid);
+        const [leaseId, noteLeaseId] = [lease.id, await noteLease.id()];
+        const own = [put(key, encodeRoute(route), leaseId), ...step.take(noteLeaseId)];
+        const what = { writes: own, besides: [...valid, ...step.isFree], otherwise: step.whoTook };
+        const request = unlessWrittenSince(key, since, what);
         const outcome = await writes.run({ request, user: route.user });
-        if (wasDone(outcome)) return { outcome, leaseId };
-        const isHeld = outcome.set.routes.some(isHolder(route));
-        if (isHeld || !isInDoubt) return { outcome, leaseId: firstId };
-        isInDoubt = false;
-        isThere = false;
-        revision = outcome.revision;
+        return { outcome, leaseId, wasInDoubt };
       } catch (error) {
         const hasNoLease = error instanceof Unavailable && error.code === "routes-lost-lease";
-        if (writes.isClosed || (hasNoLease && !isInDoubt)) throw error;
-        isInDoubt ||= !hasNoLease;
+        if (writes.isClosed || (hasNoLease && !wasInDoubt)) throw error;
+        wasInDoubt ||= !hasNoLease;
         await pause(clock, TAKE_OVER_PAUSE_MS);
       }
     }
+  }
+
+  /** Whoever was given the session before cannot take the step any more, and has not taken it. */
+  async renew(route: Route): Promise<RouteSet> {
+    const { keys, noteLease, writes, lose } = this.#parts;
+    const { isFree, take, whoTook } = stepTo(keys, route);
+    const what = { writes: take(await noteLease.id()), otherwise: whoTook };
+    const taker = takerIn(await writes.run({ request: conditional(isFree, what) }));
+    if (taker === undefined || taker === route.node) return await this.update(route, true);
+    lose(route, { ...route, node: taker });
+    throw new Unavailable("routes-lost", "Cannot renew route: another node has gone on with it");
   }
 
   update(route: Route, isForced = false): Promise<RouteSet> {
@@ -164,8 +213,8 @@ export class Publisher {
       own.route = route;
       own.isPublished = false;
       try {
-        const { outcome, isOurs } = await this.#write(own, lease.id, mayBeGone);
-        if (!isOurs) lose(route, outcome.set);
+        const { outcome, isOurs, holder } = await this.#write(own, lease.id, mayBeGone);
+        if (!isOurs) lose(route, holder);
         const set = learn(route.user, outcome.set);
         if (isOurs) return set;
       } catch (error) {
@@ -206,32 +255,39 @@ export class Publisher {
     const { keys, locks, book, learn, lose, tell } = this.#parts;
     return locks.run(keys.route(own.route), async () => {
       if (own.isPublished || book.find(own.route) !== own) return;
-      const { outcome, isOurs } = await this.#write(own, leaseId(), true);
-      if (!isOurs) lose(own.route, outcome.set);
+      const { outcome, isOurs, holder } = await this.#write(own, leaseId(), true);
+      if (!isOurs) lose(own.route, holder);
       tell(own.route.user, learn(own.route.user, outcome.set));
     });
   }
 
   /**
    * Writes the route while it is still this session's.
-   * @param mayBeGone it was on a lease that has lapsed: that nobody has it is fine then
+   * @param mayBeGone it was on a lease that has lapsed: that nobody has it is fine then, unless another node has
+   *   gone on with the session, and has lost its lease since
    */
   async #write(own: OwnRoute, leaseId: string, mayBeGone: boolean): Promise<Written> {
     const { keys, lease, writes } = this.#parts;
-    const { route } = own;
-    const key = keys.route(route);
+    const key = keys.route(own.route);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      const write = put(key, encodeRoute(route), leaseId);
-      const request = whenWrittenAt(key, own.writtenAt, write);
+      const { route } = own;
+      const next = stepTo(keys, movedTo(route.node, route));
+      const isLast = mayBeGone ? { besides: next.isFree, otherwise: next.whoTook } : {};
+      const what = { writes: [put(key, encodeRoute(route), leaseId)], ...isLast };
+      const request = whenWrittenAt(key, own.writtenAt, what);
       const outcome = await writes.run({ request, user: route.user });
       if (wasDone(outcome)) {
         own.writtenAt = outcome.revision;
         own.isPublished = lease.isCurrent(leaseId); // If not, it goes on the next one.
         return { outcome, isOurs: true };
       }
-      const holder = outcome.set.routes.find(isHolder(route));
-      const isTaken = holder === undefined ? !mayBeGone : !isSameHolding(holder, route);
-      if (isTaken) return { outcome, isOurs: false };
+      const taker = takerIn(outcome);
+      const onward = taker === undefined ? [] : [movedTo(taker, route)];
+      const held = outcome.set.routes.filter(isHolder(route));
+      const holder = [...held, ...onward].find((one) => !isSameHolding(one, route));
+      const isGone = held.length === 0 && !mayBeGone;
+      if (holder !== undefined || isGone) return { outcome, isOurs: false, holder };
+      own.route = onward[0] ?? route; // A renewal may not have been written when the lease lapsed.
       // An earlier write of ours was done after all, or the key has lapsed: from there.
       own.writtenAt = outcome.writtenAt.get(route.resource) ?? 0;
     }
@@ -252,7 +308,10 @@ export class Publisher {
       const outcome =
         revision === undefined
           ? await writes.run({ user })
-          : await writes.run({ request: whenWrittenAt(key, revision, remove(key)), user });
+          : await writes.run({
+              request: whenWrittenAt(key, revision, { writes: [remove(key)] }),
+              user,
+            });
       const isOurs = isSameHolding(outcome.set.routes.find(isHolder(route)), route);
       if (!isOurs || book.find(route) !== undefined) {
         const set = learn(user, outcome.set);

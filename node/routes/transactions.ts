@@ -53,9 +53,9 @@ interface Queued {
 
 /**
  * etcd allows 128 operations in a transaction, and what stands inside it must fit in what is left:
- * a conditional operation needs one more, and so do nodes that are counted.
+ * up to four conditions of an operation, or nodes that are counted.
  */
-const OPERATIONS_MAX = 125;
+const OPERATIONS_MAX = 124;
 const IN_FLIGHT_MAX = 4;
 const QUEUED_MAX = 20_000;
 /** Routes of one user read in a shared transaction; who has more is read on in pages. */
@@ -260,25 +260,36 @@ function setOf(keys: Keys, user: string, revision: number, found: readonly IKeyV
   return { set: { revision, routes }, writtenAt, madeAt };
 }
 
-/** `then` only while `key` was last written at `revision`; 0: while it does not exist. */
-export function whenWrittenAt(key: string, revision: number, then: IRequestOp): IRequestOp {
+/** What is done on a condition. */
+export interface Conditional {
+  readonly writes: readonly IRequestOp[];
+  /** More that must hold. */
+  readonly besides?: readonly ICompare[];
+  readonly otherwise?: readonly IRequestOp[];
+}
+
+/** Only while `key` was last written at `revision`; 0: while it does not exist. */
+export function whenWrittenAt(key: string, revision: number, what: Conditional): IRequestOp {
   const compare = {
     key: Buffer.from(key),
     target: "Mod",
     result: "Equal",
     mod_revision: revision,
   } as const;
-  const transaction: ITxnRequest = { compare: [compare], success: [then] };
-  return { request_txn: transaction };
+  return conditional([compare], what);
 }
 
-/** `then` only if nothing was written to `key`, or removed from it, since `revision`; and `besides`. */
+/** How a key was found. */
+export interface Since {
+  readonly revision: number;
+  readonly isThere: boolean;
+}
+
+/** Only if nothing was written to `key`, or removed from it, since `revision`. */
 export function unlessWrittenSince(
   key: string,
-  revision: number,
-  isThere: boolean,
-  then: IRequestOp,
-  besides: readonly ICompare[] = [],
+  { revision, isThere }: Since,
+  what: Conditional,
 ): IRequestOp {
   const exists = {
     key: Buffer.from(key),
@@ -292,7 +303,18 @@ export function unlessWrittenSince(
     result: "Less",
     mod_revision: revision + 1,
   } as const;
-  const transaction: ITxnRequest = { compare: [exists, isOld, ...besides], success: [then] };
+  return conditional([exists, isOld], what);
+}
+
+export function conditional(
+  compare: readonly ICompare[],
+  { writes, besides = [], otherwise = [] }: Conditional,
+): IRequestOp {
+  const transaction: ITxnRequest = {
+    compare: [...compare, ...besides],
+    success: [...writes],
+    failure: [...otherwise],
+  };
   return { request_txn: transaction };
 }
 

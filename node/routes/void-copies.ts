@@ -1,22 +1,19 @@
 /**
  * Copies of sessions that must not be used any more, because their owner went on without the node
- * that has them: a note for each pair of nodes. It outlives the leases of both, and goes by itself:
- * it is on a lease of an hour that nobody keeps alive, so who has copies must look before that.
+ * that has them: a note for each pair of nodes. It outlives the leases of both (note-lease.ts), and who has
+ * copies must look before it goes by itself.
  */
 import type { ICompare, IKeyValue } from "etcd3";
 import { Unavailable } from "../base/errors.ts";
 import type { EtcdClient } from "./client.ts";
-import { unavailable } from "./client.ts";
 import type { CopyOrigin } from "./contract.ts";
-import { NOTES_LAST_MS } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
+import type { NoteLease } from "./note-lease.ts";
 import type { Operation, TransactionsOptions } from "./transactions.ts";
 import { put, Transactions } from "./transactions.ts";
 
 const ATTEMPTS_MAX = 5;
-/** So many notes share a lease that lasts this much longer. */
-const LEASE_USED_MS = 600_000;
 
 export interface VoidCopiesOptions
   extends Pick<TransactionsOptions, "keys" | "clock" | "requestTimeoutMs"> {
@@ -24,6 +21,7 @@ export interface VoidCopiesOptions
   /** This node. */
   readonly self: string;
   readonly lease: Pick<LeaseKeeper, "id">;
+  readonly noteLease: NoteLease;
 }
 
 export class VoidCopies {
@@ -31,7 +29,6 @@ export class VoidCopies {
   readonly #transactions: Transactions;
   /** The last renunciation at each node, while it lasts. */
   readonly #last = new Map<string, Promise<void>>();
-  #noteLease: { readonly id: Promise<string>; readonly untilMs: number } | undefined;
 
   constructor(options: VoidCopiesOptions) {
     this.#options = options;
@@ -40,9 +37,7 @@ export class VoidCopies {
       ...options,
       kv: options.client.kv,
       what: "note void copies",
-      onFailure: () => {
-        this.#noteLease = undefined;
-      },
+      onFailure: () => options.noteLease.forget(),
     });
   }
 
@@ -63,12 +58,12 @@ export class VoidCopies {
   }
 
   async #note(node: string, term: number): Promise<void> {
-    const { keys, lease } = this.#options;
+    const { keys, lease, noteLease } = this.#options;
     const key = keys.voidCopies(node, this.#options.self);
     const own = keys.node(this.#options.self);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const leaseId = lease.id; // Throws without one.
-      const noteLease = await this.#leaseForNotes();
+      const noteLeaseId = await noteLease.id();
       const [self, note] = await Promise.all([this.#read(own), this.#read(key)]);
       if (termIn(note) >= term) return;
       if (self?.lease !== leaseId) {
@@ -81,7 +76,7 @@ export class VoidCopies {
         request_txn: {
           // The lease that this node has now, and no later note of ours.
           compare: [unchanged(own, self), unchanged(key, note)],
-          success: [put(key, Buffer.from(String(term)), noteLease)],
+          success: [put(key, Buffer.from(String(term)), noteLeaseId)],
         },
       };
       const { response } = await this.#transactions.run({ request });
@@ -100,24 +95,6 @@ export class VoidCopies {
 
   close(): void {
     this.#transactions.close();
-  }
-
-  /** Kept alive by nobody: a new one now and then. */
-  #leaseForNotes(): Promise<string> {
-    const { clock, client } = this.#options;
-    const nowMs = clock.monotonicMs();
-    if (this.#noteLease === undefined || this.#noteLease.untilMs <= nowMs) {
-      const TTL = (NOTES_LAST_MS + LEASE_USED_MS) / 1_000;
-      const id = client.leaseClient.leaseGrant({ TTL }).then(({ ID }) => ID);
-      const made = { id, untilMs: nowMs + LEASE_USED_MS };
-      this.#noteLease = made;
-      id.catch(() => {
-        if (this.#noteLease === made) this.#noteLease = undefined;
-      });
-    }
-    return this.#noteLease.id.catch((error: unknown) => {
-      throw unavailable("note void copies", error);
-    });
   }
 
   async #read(key: string): Promise<IKeyValue | undefined> {

@@ -16,7 +16,7 @@ const SHADOW_MS = 2_000;
  * Makes the session ours, once the routes say so. What comes for it meanwhile waits.
  * @param seen the user's routes as they were before it was given away, or after its node died
  * @returns "again" when the routes have changed since, or its address is taken here; "never" when
- *   this node goes itself
+ *   this node goes itself, or another has gone on with the session from where this is
  * @throws Unavailable when the routes cannot be written
  */
 export async function adoptSession(
@@ -24,7 +24,8 @@ export async function adoptSession(
   { state, copy, catchUp, install, undo, onTaken }: Incoming,
   seen: RouteSet,
 ): Promise<Session | "again" | "never"> {
-  const route = movedTo(door.selfIncarnation, state.route);
+  // As it was, until it is ours: who has a copy of it here must not think that it has gone on.
+  const route = { ...state.route, node: door.selfIncarnation };
   const jid = Jid.prepared(`${route.user}/${route.resource}`);
   if (door.givingUp.signal.aborted) return "never";
   if (door.sessions.get(jid.full) !== undefined) return "again";
@@ -38,10 +39,15 @@ export async function adoptSession(
     const safe = session.whenSafe();
     if (safe !== undefined) await settledWithin(door.clock, SHADOW_MS, safe);
     if (session.isOver) return "again"; // Another node has it as it was later.
-    session.revision = (await door.routes.takeOver(route, seen, copy)).revision;
+    const next = movedTo(door.selfIncarnation, state.route);
+    const { revision, routes } = await door.routes.takeOver(next, seen, copy);
+    session.revision = revision;
+    session.route = routes.find((one) => one.session === session.id) ?? next;
   } catch (error) {
     undo(session, session.forget());
-    if (error instanceof Unavailable && error.code === "routes-moved") return "again";
+    const code = error instanceof Unavailable ? error.code : "";
+    if (code === "routes-moved") return "again";
+    if (code === "routes-gone-on") return "never";
     throw error;
   }
   const give = await catchUp?.(session);
