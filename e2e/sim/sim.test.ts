@@ -116,6 +116,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     FAULT_KINDS,
   ],
   ["who was shown at a node without shadows may linger when it dies", 710262, FAULT_KINDS],
+  [
+    "what a node passed on, which died before it had withdrawn its session's route, is not passed on again",
+    920302,
+    FAULT_KINDS,
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

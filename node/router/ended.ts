@@ -38,7 +38,7 @@ const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
 
 export class Endings {
   readonly #parts: EndedParts;
-  /** Sessions that others have ended, perhaps, while this node stood still. */
+  /** Sessions that others have ended, perhaps. */
   readonly #doubtful = new WeakSet<ClientSession>();
 
   constructor(parts: EndedParts) {
@@ -61,7 +61,7 @@ export class Endings {
     });
   }
 
-  /** Its shadow may have gone on with it, and passed on what it had, before it ends here. */
+  /** Another node may have passed on what it had before it ends here: its shadow, or its own that is dead. */
   doubt(session: ClientSession): void {
     this.#doubtful.add(session);
   }

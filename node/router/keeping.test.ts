@@ -176,6 +176,44 @@ test("a copy counts more than a node that had its session before, stood still, a
   expect(await takenOverFrom({ ...route, node: "other", moves: 2 })).toEqual([]);
 });
 
+test("what a dead node may have passed on of a session that was over is asked for before it goes on", async () => {
+  const route = { user: USER, resource: "hers", node: "owner", session: "hers" };
+  const counts = { windowMs: 60_000, received: 0, countedFrom: 0, acknowledged: 0 };
+  const rest = { lang: undefined, mayRepeat: false, inherited: undefined };
+  const doubted: string[] = [];
+  const takenOver = async (windowMs: number, routes: readonly unknown[]) => {
+    const shadow = new Keeping({
+      ...{ clock: new FakeClock(), log: silentLog, carried: { import() {} } },
+      handOver: { restoreRecent() {}, restoreRecentLeft() {} },
+      catchUp: { begin() {} },
+      endings: { doubt: ({ id }: { id: string }) => doubted.push(id), ended: async () => {} },
+      adopt: async ({ install }: Incoming) => {
+        install({ id: "adopted" } as unknown as Parameters<typeof install>[0]);
+        return "taken";
+      },
+      sessions: () => ({ ofUser: () => [] }),
+      peers: { ready: async () => true },
+      routes: {
+        nodes: new Map(),
+        renounced: async () => new Map(),
+        read: async () => ({ revision: 1, routes }),
+      },
+    } as unknown as KeepingParts);
+    const state = { ...counts, ...rest, windowMs };
+    const copy = whole("hers", {
+      state: { ...state, route: { ...route, available: true, priority: 0 } },
+    });
+    await shadow.take("owner", { term: 1, items: [copy] });
+    shadow.nodeDown("owner");
+    await shadow.adopted();
+    return doubted.splice(0);
+  };
+  const another = { ...route, node: "other", session: "another" };
+  expect(await takenOver(0, [])).toEqual(["adopted"]);
+  expect(await takenOver(0, [another])).toEqual(["hers"]);
+  for (const routes of [[], [another]]) expect(await takenOver(60_000, routes)).toEqual([]);
+});
+
 test("what a dead node gave to a client is not given to the next one of its address", async () => {
   const full = `${USER}/balcony`;
   const given: Envelope[] = [];

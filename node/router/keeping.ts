@@ -289,6 +289,7 @@ export class Keeping {
       const install = (session: ClientSession) => {
         incoming.install(session);
         catchUp.begin(session, copy.owner);
+        this.#doubtIfOver(session, record);
       };
       const ask = (session: ClientSession) => catchUp.ask(session);
       // Though that node may be back by then.
@@ -299,12 +300,18 @@ export class Keeping {
     return "taken";
   }
 
+  /** Its node may have passed on what it had, and died before it had withdrawn the route. */
+  #doubtIfOver(session: ClientSession, { state }: SessionRecord): void {
+    if (state.windowMs === 0) this.#parts.endings.doubt(session);
+  }
+
   /** Its address is another client's by now: what it had goes on to others. */
   #passOn(record: SessionRecord): Promise<void> {
     const { waiting, recent } = record;
     const { route } = record.state;
     const { handOver, endings } = this.#parts;
     const ended = endedSession(route);
+    this.#doubtIfOver(ended, record);
     handOver.restoreRecentLeft(ended, recent);
     const left: Envelope[] = [];
     for (const { stanza, about } of [...waiting, ...stillHeld(record)]) {
