@@ -121,6 +121,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     920302,
     FAULT_KINDS,
   ],
+  [
+    "what another device has had is passed on to the next session of the address that it was for",
+    920564,
+    FAULT_KINDS,
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

@@ -9,10 +9,11 @@ import type { EndedParts } from "./ended.ts";
 import { Endings } from "./ended.ts";
 import { Passing } from "./passing.ts";
 
-test("what somebody has had while a node stood still is not passed on by it", async () => {
+test("what somebody has had while a node stood still is not passed on by it, unless one of several may lack it", async () => {
+  let routes: readonly unknown[] = [];
   const passedOn: Envelope[] = [];
   const endings = new Endings({
-    routes: { find: () => ({ revision: 1, routes: [] }) },
+    routes: { find: () => ({ revision: 1, routes }) },
     handOver: {
       takeLeft: (_: unknown, left: readonly Envelope[]) => left,
       isStored: () => false,
@@ -27,10 +28,21 @@ test("what somebody has had while a node stood still is not passed on by it", as
     Object.assign(message(`m${count}`), { origin: { session: "juliet", count } }),
   );
   const jid = Jid.parse("romeo@localhost/orchard");
-  const session = { id: "s", jid, route: { user: jid.bare } } as unknown as ClientSession;
+  const how = { available: true, priority: 0 };
+  const route = { ...how, user: jid.bare, resource: jid.resource, session: "s" };
+  const session = { id: "s", jid, route } as unknown as ClientSession;
   await endings.ended(session, left);
   expect(passedOn.splice(0)).toEqual(left); // It is this node's alone.
   endings.doubt(session);
   await endings.ended(session, left);
-  expect(passedOn).toEqual([left[1]]);
+  expect(passedOn.splice(0)).toEqual([left[1]]);
+  const passedOnTo = async (...resources: readonly string[]) => {
+    routes = [route, ...resources.map((resource) => ({ ...how, resource, session: resource }))];
+    await endings.ended(session, left);
+    return passedOn.splice(0);
+  };
+  expect(await passedOnTo("orchard")).toEqual([left[1]]);
+  expect(await passedOnTo("balcony", "garden")).toEqual([left[1]]);
+  // The other may be the one that had it.
+  expect(await passedOnTo("orchard", "balcony")).toEqual(left);
 });

@@ -13,6 +13,7 @@ import type { Counters } from "./counters.ts";
 import type { Audience, Deliverer } from "./deliver.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Line } from "./line.ts";
+import { elsewhere } from "./rules.ts";
 
 export interface EndedParts {
   readonly routes: Routes;
@@ -100,16 +101,22 @@ export class Endings {
     const set = await Promise.resolve(routes.find(session.route.user, true)).catch(() => NO_ROUTES);
     const patience: Patience = { audience, retries: RETRIES_MAX };
     for (const envelope of left) {
-      if (await this.#isHad(session, envelope)) continue;
+      if (await this.#isHad(session, envelope, set)) continue;
       await passOn(envelope, set, patience, this.#parts);
     }
   }
 
-  /** Somebody of the user's has had it since. Never rejects. */
-  async #isHad(session: ClientSession, envelope: Envelope): Promise<boolean> {
+  /**
+   * Somebody of the user's has had it since. Where there are several, that says nothing of the next one of its
+   * address, which is given it as any other is: whoever has it takes it for a repeat. Never rejects.
+   */
+  async #isHad(session: ClientSession, envelope: Envelope, { routes }: RouteSet): Promise<boolean> {
     const { kind, origin } = envelope;
     if (!this.#doubtful.has(session) || kind !== "message" || origin === undefined) return false;
-    return await this.#parts.deliverer.hadBefore(envelope, session.route.user, origin);
+    const { user, resource } = session.route;
+    const others = elsewhere(routes, session.id);
+    if (others.length > 1 && others.some((route) => route.resource === resource)) return false;
+    return await this.#parts.deliverer.hadBefore(envelope, user, origin);
   }
 }
 
