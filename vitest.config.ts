@@ -10,7 +10,7 @@ export default defineConfig({
     ),
     setupFiles: ["e2e/harness/property-seed.ts"],
     testTimeout: 120_000,
-    hookTimeout: 300_000,
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 30_000 } },
     pool: "forks",
     maxWorkers: 2,
