@@ -126,6 +126,7 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     920564,
     FAULT_KINDS,
   ],
+  ["who lost a session to another node does not say what was accepted of it", 930010, FAULT_KINDS],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

@@ -359,6 +359,19 @@ test("when the window closes the session ends, and who comes then hears what was
   );
 });
 
+test("a session that lost its address while its client was away does not say what it had accepted", async () => {
+  await using kit = await openKit();
+  const session = await detached(kit, async (client) => {
+    client.send("<message id='a'/>");
+    await until(() => kit.router.stanzas.length === 1, "it arrives");
+  });
+  session.close("conflict");
+  const client = await authenticated(kit);
+  client.send(resumeText(session.id, 0));
+  // It may have gone on elsewhere, and accepted more there.
+  expect(await client.read("</failed>")).toMatch(/<failed xmlns='[^']*'><item-not-found/);
+});
+
 test("no window closes while its node has no lease, and the session may be another's", async () => {
   const clock = new FakeClock();
   const routes = Object.assign(testRoutes(), { holdsLease: false });

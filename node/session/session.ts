@@ -104,7 +104,7 @@ export class Session implements MovableSession, StreamOwner {
     if (mayResume && phase !== "live") return;
     const stream = this.#stream;
     if (phase === "leaving" || stream === undefined) {
-      this.#end();
+      this.#end(condition !== "conflict"); // It may go on elsewhere: its count here is not the last.
       stream?.close(failure);
       return;
     }
@@ -476,13 +476,13 @@ export class Session implements MovableSession, StreamOwner {
     if (this.#phase === "detached") events.onDetached?.(this);
   }
 
-  #end(): void {
+  #end(isCountLast = true): void {
     if (this.#phase === "ended") return;
     this.#finishBacklog();
-    if (this.acks.windowMs > 0) {
-      this.#door.detached.remove(this);
-      this.#door.formerly.set(this.id, { user: this.jid.bare, inbox: this.acks.inbox });
-    }
+    const { windowMs, inbox } = this.acks;
+    const { detached, formerly } = this.#door;
+    if (windowMs > 0) detached.remove(this);
+    if (windowMs > 0 && isCountLast) formerly.set(this.id, { user: this.jid.bare, inbox });
     this.#phase = "ended";
     this.#door.sessions.remove(this);
     this.#door.stats.sessionsEnded += 1;
