@@ -273,11 +273,10 @@ export class Router implements SessionEvents {
     const session = sessionAt(this.#options.sessions(), route);
     const { moves } = this.#succession;
     const isMoved = session !== undefined && isMovable(session) && moves.isTaken(route, holder);
+    // It may have ended there since, and what it had been passed on.
+    if (session !== undefined && this.#isWithoutLease) this.#endings.doubt(session);
     if (isMoved) moves.takenOver(session);
-    else {
-      if (session !== undefined && this.#isWithoutLease) this.#endings.doubt(session);
-      void this.#predecessors.replace(route);
-    }
+    else void this.#predecessors.replace(route);
   }
 
   /** Others may take this node's sessions for gone, and go on with them. */
