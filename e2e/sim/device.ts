@@ -131,10 +131,17 @@ export class Device {
   lose(isSilent: boolean, comesBack: boolean): void {
     this.isWanted = comesBack;
     if (this.#stage === "offline") return;
+    if (!this.#isResumable) this.#ledger.mayLose(this.full);
     if (isSilent) this.#stream?.forget();
     else this.#stream?.drop();
     if (isSilent) this.#setting.network.remove(this.#machine);
     this.#gone();
+  }
+
+  /** Otherwise what was written to its session, which may have begun already, is lost with its connection. */
+  get #isResumable(): boolean {
+    if (this.#stage === "session") return this.#isResuming;
+    return this.#stage === "login" || this.sessionId !== "";
   }
 
   /** Does not read for a while. */

@@ -70,6 +70,13 @@ export class Ledger {
     return said;
   }
 
+  /** What is for that device alone, and did not reach it, may have been written to a session that nobody resumes. */
+  mayLose(full: string): void {
+    for (const said of this.said.values()) {
+      if (said.to === full && said.copies.length === 0) said.doubt ??= "its connection was lost";
+    }
+  }
+
   /** Every session that it is for has it, as far as it was there. */
   static isSpread({ copies, awaited }: Said): boolean {
     return awaited.every(({ session }) => copies.some((copy) => copy.session === session));

@@ -115,6 +115,12 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     1795739772,
     FAULT_KINDS,
   ],
+  [
+    "what is for one device may be lost with its connection before it can be resumed",
+    940031,
+    FAULT_KINDS,
+    6,
+  ],
   ["who was shown at a node without shadows may linger when it dies", 710262, FAULT_KINDS],
   [
     "what a node passed on, which died before it had withdrawn its session's route, is not passed on again",
