@@ -68,3 +68,29 @@ test("what an ended session passes on does not wait for what is owed to who take
   expect(await deliverer.deliver({ ...plain, envelope, audience }, set, true)).toBe("taken");
   expect(given).toEqual(["phone"]);
 });
+
+test("who may know alone is asked alone whether a message was had, and nobody when it is dead", async () => {
+  const asked: string[] = [];
+  const deliverer = new Deliverer({
+    routes: {
+      nodes: new Map([
+        ["owner", {}],
+        ["other", {}],
+      ]),
+    },
+    exits: {
+      self: "here",
+      send: async (_: unknown, { node }: Route) => {
+        asked.push(node);
+        return { kind: node === "owner" ? "delivered" : "gone" };
+      },
+    },
+  } as unknown as DeliverParts);
+  const had = (only?: string) =>
+    deliverer.hadBefore(message("m"), ROMEO, { session: "juliet", count: 1 }, only);
+  expect(await had("owner")).toBe(true);
+  expect(await had("dead")).toBe(false);
+  expect(asked.splice(0)).toEqual(["owner"]);
+  expect(await had()).toBe(true);
+  expect(asked).toEqual(["here", "owner", "other"]);
+});

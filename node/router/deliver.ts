@@ -191,12 +191,19 @@ export class Deliverer {
   /**
    * Whether somebody of the user's has had, on whatever node, what a client sends again: its own node
    * died before it could say so, and whoever had it may have ended since. Who does not answer has not.
+   * @param only the node that may know, if not all
    */
-  async hadBefore(envelope: Envelope, user: string, origin: Origin): Promise<boolean> {
+  async hadBefore(
+    envelope: Envelope,
+    user: string,
+    origin: Origin,
+    only?: string,
+  ): Promise<boolean> {
     const { routes, exits } = this.#parts;
     const job = { envelope, user, audience: ADDRESSED, origin, stamped: false };
     const consignment = consign(job, true, true);
-    const nodes = [exits.self, ...routes.nodes.keys()];
+    const all = [exits.self, ...routes.nodes.keys()];
+    const nodes = only === undefined ? all : all.filter((node) => node === only);
     const { promise: had, resolve } = Promise.withResolvers<boolean>();
     const asked = nodes.map(async (node) => {
       const { kind } = await exits.send(consignment, { ...NOBODY, user, node }, 0);

@@ -12,6 +12,9 @@ import { Passing } from "./passing.ts";
 test("what somebody has had while a node stood still is not passed on by it, unless one of several may lack it", async () => {
   let routes: readonly unknown[] = [];
   const passedOn: Envelope[] = [];
+  const asked: (string | undefined)[] = [];
+  const hadBefore = async ({ origin }: Envelope, _: unknown, __: unknown, only?: string) =>
+    asked.push(only) > 0 && origin?.count === 1;
   const endings = new Endings({
     routes: { find: () => ({ revision: 1, routes }) },
     handOver: {
@@ -20,7 +23,7 @@ test("what somebody has had while a node stood still is not passed on by it, unl
       passing: new Passing(),
     },
     line: { passOn: async (envelope: Envelope) => passedOn.push(envelope) > 0 },
-    deliverer: { hadBefore: async ({ origin }: Envelope) => origin?.count === 1 },
+    deliverer: { hadBefore },
     counters: newCounters(),
     clock: new FakeClock(),
   } as unknown as EndedParts);
@@ -45,4 +48,11 @@ test("what somebody has had while a node stood still is not passed on by it, unl
   expect(await passedOnTo("balcony", "garden")).toEqual([left[1]]);
   // The other may be the one that had it.
   expect(await passedOnTo("orchard", "balcony")).toEqual(left);
+  routes = [];
+  asked.length = 0;
+  // Taken over from a node which may have given it to the client after all.
+  endings.doubt(session, "owner");
+  await endings.ended(session, left);
+  expect(passedOn).toEqual([left[1]]);
+  expect(asked).toEqual(["owner", "owner"]);
 });

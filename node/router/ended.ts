@@ -39,8 +39,8 @@ const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
 
 export class Endings {
   readonly #parts: EndedParts;
-  /** Sessions that others have ended, perhaps. */
-  readonly #doubtful = new WeakSet<ClientSession>();
+  /** Sessions of which others may know more than this node, with the one that does, or undefined for any. */
+  readonly #doubtful = new WeakMap<ClientSession, string | undefined>();
 
   constructor(parts: EndedParts) {
     this.#parts = parts;
@@ -62,9 +62,12 @@ export class Endings {
     });
   }
 
-  /** Another node may have passed on what it had before it ends here: its shadow, or its own that is dead. */
-  doubt(session: ClientSession): void {
-    this.#doubtful.add(session);
+  /**
+   * Another node may have passed on what it had before it ends here: its shadow, or its own that is dead.
+   * @param owner its own, if that may not be dead, and alone knows what else it gave to the client
+   */
+  doubt(session: ClientSession, owner?: string): void {
+    this.#doubtful.set(session, owner);
   }
 
   /** Another node has it, and does not know all that it was given here. */
@@ -116,7 +119,8 @@ export class Endings {
     const { user, resource } = session.route;
     const others = elsewhere(routes, session.id);
     if (others.length > 1 && others.some((route) => route.resource === resource)) return false;
-    return await this.#parts.deliverer.hadBefore(envelope, user, origin);
+    const owner = this.#doubtful.get(session);
+    return await this.#parts.deliverer.hadBefore(envelope, user, origin, owner);
   }
 }
 

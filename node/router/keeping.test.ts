@@ -186,7 +186,10 @@ test("what a dead node may have passed on of a session that was over is asked fo
       ...{ clock: new FakeClock(), log: silentLog, carried: { import() {} } },
       handOver: { restoreRecent() {}, restoreRecentLeft() {} },
       catchUp: { begin() {} },
-      endings: { doubt: ({ id }: { id: string }) => doubted.push(id), ended: async () => {} },
+      endings: {
+        doubt: ({ id }: { id: string }, only = "all") => doubted.push(`${id} ${only}`),
+        ended: async () => {},
+      },
       adopt: async ({ install }: Incoming) => {
         install({ id: "adopted" } as unknown as Parameters<typeof install>[0]);
         return "taken";
@@ -209,9 +212,11 @@ test("what a dead node may have passed on of a session that was over is asked fo
     return doubted.splice(0);
   };
   const another = { ...route, node: "other", session: "another" };
-  expect(await takenOver(0, [])).toEqual(["adopted"]);
-  expect(await takenOver(0, [another])).toEqual(["hers"]);
-  for (const routes of [[], [another]]) expect(await takenOver(60_000, routes)).toEqual([]);
+  expect(await takenOver(0, [])).toEqual(["adopted all"]);
+  expect(await takenOver(0, [another])).toEqual(["hers all"]);
+  // Otherwise nobody but its node can know more, if that is not dead.
+  expect(await takenOver(60_000, [])).toEqual(["adopted owner"]);
+  expect(await takenOver(60_000, [another])).toEqual(["hers owner"]);
 });
 
 test("what a dead node gave to a client is not given to the next one of its address", async () => {
@@ -232,10 +237,11 @@ test("what a dead node gave to a client is not given to the next one of its addr
   } as unknown as HandOverParts);
   const route = { user: USER, resource: "balcony", node: "here", session: "next" };
   const { promise: passedOn, resolve } = Promise.withResolvers<readonly Envelope[]>();
+  const doubt = () => undefined;
   const ended: Endings["ended"] = async (session, left) =>
     resolve(handOver.takeLeft(session, left));
   const shadow = new Keeping({
-    ...{ handOver, endings: { ended }, clock: new FakeClock(), log: silentLog },
+    ...{ handOver, endings: { ended, doubt }, clock: new FakeClock(), log: silentLog },
     sessions: () => ({ ofUser: () => [] }),
     peers: { ready: async () => true },
     routes: {

@@ -289,29 +289,29 @@ export class Keeping {
       const install = (session: ClientSession) => {
         incoming.install(session);
         catchUp.begin(session, copy.owner);
-        this.#doubtIfOver(session, record);
+        this.#doubt(session, record, copy.owner);
       };
       const ask = (session: ClientSession) => catchUp.ask(session);
       // Though that node may be back by then.
       const onTaken = (session: ClientSession) => onTakenOver(session, undefined);
       return await adopt({ ...incoming, copy, install, catchUp: ask, onTaken }, seen);
     }
-    await this.#passOn(record);
+    await this.#passOn(record, copy.owner);
     return "taken";
   }
 
-  /** Its node may have passed on what it had, and died before it had withdrawn the route. */
-  #doubtIfOver(session: ClientSession, { state }: SessionRecord): void {
-    if (state.windowMs === 0) this.#parts.endings.doubt(session);
+  /** Its node may have passed on what it had, and died before it had withdrawn the route; or not be dead. */
+  #doubt(session: ClientSession, { state }: SessionRecord, owner: string): void {
+    this.#parts.endings.doubt(session, state.windowMs === 0 ? undefined : owner);
   }
 
   /** Its address is another client's by now: what it had goes on to others. */
-  #passOn(record: SessionRecord): Promise<void> {
+  #passOn(record: SessionRecord, owner: string): Promise<void> {
     const { waiting, recent } = record;
     const { route } = record.state;
     const { handOver, endings } = this.#parts;
     const ended = endedSession(route);
-    this.#doubtIfOver(ended, record);
+    this.#doubt(ended, record, owner);
     handOver.restoreRecentLeft(ended, recent);
     const left: Envelope[] = [];
     for (const { stanza, about } of [...waiting, ...stillHeld(record)]) {
