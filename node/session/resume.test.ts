@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { makeCredentials } from "../auth/credentials.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import type { ClientSession } from "./contract.ts";
@@ -255,6 +255,22 @@ test.each([
   expect(await client.bind("balcony")).toContain("<jid>");
   expect(session.isDetached).toBe(true);
   expect(kit.door.stats.resumptionsFailed).toBeLessThanOrEqual(1);
+});
+
+test("what a client counted that has left meanwhile is nothing to its session", async () => {
+  await using kit = await openKit();
+  const session = (await detached(kit, (_, open) => open.deliver(message("one")))) as Session;
+  await session.freeze();
+  const client = await authenticated(kit);
+  const looks = vi.spyOn(kit.door.sessions, "ofUser");
+  client.send(resumeText(session.id, 2));
+  await until(() => looks.mock.calls.length > 0, "it is looked for");
+  client.destroy();
+  await until(() => kit.door.negotiating === 0, "it has left");
+  session.thaw();
+  await until(() => kit.door.stats.resumptionsFailed > 0, "the end of the search");
+  await resume(kit, session, 1);
+  expect(kit.router.ended).toEqual([]);
 });
 
 test("nobody resumes the session of another user", async () => {

@@ -90,6 +90,8 @@ async function goOn(
   h: number,
 ): Promise<ResumeOutcome> {
   const { jid, id } = session;
+  // It was looked for so long that its client may have gone on with it meanwhile, by another connection.
+  if (stream.isOver) return { kind: "closed" };
   if (!session.claim(stream, h)) {
     // Section 4: it lost count, and would again. As when it says so on a live stream.
     const application = countTooHigh(h, session.acks.outgoing.sentCount);
