@@ -234,6 +234,21 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.size).toBeLessThan(32);
   });
 
+  test("is owed to who is found late, as the routes of a node come later than its record", () => {
+    const { clock, passedOver, add } = open();
+    const one = job("juliet");
+    const late = route("juliet", "s", "a");
+    const owed = () => passedOver.owedTo(late).map((entry) => entry.job);
+    passedOver.nodeDown("a");
+    add(one);
+    passedOver.nodeBack("a");
+    passedOver.found("juliet", [route("juliet", "other", "b")]);
+    expect(owed()).toEqual([one]);
+    clock.advance(1_000);
+    passedOver.found("juliet", [route("juliet", "other", "b")]);
+    expect(owed()).toEqual([]);
+  });
+
   test("is remembered without the buffer that it came in", () => {
     const { add } = open();
     const bytes = Buffer.from("<message xmlns='jabber:client' from='r@d/o' to='j@d'/>");

@@ -74,6 +74,8 @@ export class PassedOver {
   #queue: Entry[] = [];
   #first = 0;
   readonly #timers = new Map<string, Timer>();
+  /** Nodes that are back, and whose routes may not be yet. */
+  readonly #publishing = new Set<string>();
   /** Nodes that this one has known; of those that were dead before, it has none. */
   readonly #seen = new LRUCache<string, true>({ max: NODES_MAX });
   /** Nodes whose sessions may be in no route. Never changed, but replaced. */
@@ -120,6 +122,7 @@ export class PassedOver {
     if (!this.#nodes.has(node)) this.#forget(node);
     this.#seen.set(node, true);
     this.#stopTimer(node);
+    this.#publishing.delete(node);
     this.#nodes = new Set([...this.#nodes, node]);
   }
 
@@ -162,10 +165,12 @@ export class PassedOver {
       return;
     }
     this.#seen.set(node, true);
+    this.#publishing.add(node);
     this.#back(node, hidden);
     // If it was down, others may still be taking its sessions over.
     const isOrphaned = this.#timers.has(node);
     const timer = this.#parts.clock.after(PUBLISHED_MS, () => {
+      this.#publishing.delete(node);
       if (!isOrphaned) this.nodeUp(node);
       this.#back(node, hidden);
     });
@@ -214,7 +219,7 @@ export class PassedOver {
       const isFromStore = routes.length < 2 && took.size === 0;
       const found = isFromStore ? [] : routes.filter((route) => isBack(entry, route));
       for (const { session } of found) sessions.add(session);
-      entry.back = [];
+      entry.back = entry.back.filter((node) => this.#publishing.has(node));
     }
   }
 
