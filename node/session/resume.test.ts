@@ -4,49 +4,20 @@ import { FakeClock } from "../base/fake-clock.ts";
 import type { ClientSession } from "./contract.ts";
 import { Session } from "./session.ts";
 import type { Kit } from "./testing/door-kit.ts";
-import { bodyOf, logIn, message, openKit, testRoutes, until } from "./testing/door-kit.ts";
+import { bodyOf, message, openKit, testRoutes, until } from "./testing/door-kit.ts";
 import type { RawClient } from "./testing/raw-client.ts";
+import {
+  ACKS,
+  authenticated,
+  detached,
+  resumable,
+  resume,
+  resumeText,
+} from "./testing/resuming.ts";
 
-const ACKS = "urn:xmpp:sm:3";
 const ASK = `<r xmlns='${ACKS}'/>`;
 const ack = (h: number | string) => `<a xmlns='${ACKS}' h='${h}'/>`;
 const left = (kit: Kit) => kit.router.ended.at(-1)?.unacknowledged.map(bodyOf);
-
-/** A client whose session can be resumed. */
-async function resumable(kit: Kit, resource = "orchard", max = "") {
-  const { client, session } = await kit.bound(resource);
-  client.send(`<enable xmlns='${ACKS}' resume='true'${max}/>`);
-  const enabled = await client.read(/<enabled[^>]*>/);
-  return { client, session, enabled };
-}
-
-/** One that has lost its connection. */
-async function detached(
-  kit: Kit,
-  prepare?: (client: RawClient, session: ClientSession) => unknown,
-) {
-  const { client, session } = await resumable(kit);
-  await prepare?.(client, session);
-  client.destroy();
-  await until(() => session.isDetached === true, "detached");
-  return session;
-}
-
-async function authenticated(kit: Kit, user = "romeo"): Promise<RawClient> {
-  const client = await kit.connect();
-  await logIn(client, user);
-  return client;
-}
-
-const resumeText = (previd: string, h: number | string) =>
-  `<resume xmlns='${ACKS}' previd='${previd}' h='${h}'/>`;
-
-async function resume(kit: Kit, { id }: ClientSession, h: number): Promise<RawClient> {
-  const client = await authenticated(kit);
-  client.send(resumeText(id, h));
-  await client.read(/<resumed[^>]*>/);
-  return client;
-}
 
 /** A session whose message has arrived and is accepted only when the test says. */
 async function withheld(kit: Kit, accepted: Promise<void>): Promise<ClientSession> {
