@@ -189,6 +189,17 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
 - A machine differs more: on the day of this table a message took the floor 11.5 µs and Zonda 14.9, and four hours later 11.4 and 24
   to 30, by the same code, with nothing else running on it (old 31.6 and 25.1, new 22.8 and 25.8, in turn). Who else uses the caches
   of a virtual machine's host cannot be seen from it, and whoever keeps 2,000 sessions in memory needs them. The table has the last.
+  On a third day and another machine of the kind all took half as long again to twice as long: a message 16.3 µs for the floor, 41.3
+  for Zonda and 147 for ejabberd (0.281; over TLS 0.357), a login 0.627 ms of 2.23 (0.281; over TLS 1.47 of 2.71, the floor 0.715:
+  0.541), a seed session 0.967 of 2.91 (0.333), resumption 0.35 of 0.92 (0.38); the p99 at 70 % was 17.1 ms to 3.3, all at 10,000
+  a second 1.53 to 28.1. Nothing on the way of a login or message had changed.
+- *Beside Prosody*, that day, in µs for Zonda, ejabberd and Prosody: presence delivered 6.56, 48.5 and 60.1 (0.135), a roster change
+  pushed 87.7, 378 and 2,008 (0.232), a message routed and archived 118, 1,609 and 738 (0.159), a page of history 545, 42,397
+  and 11,000 (0.050).
+- *Growth*, that day: a message among 500, 2,000 and 8,000 sessions is 20.4, 44.6 and 46.9 µs for Zonda (power 0.30), 11.4, 14.1 and
+  18.6 for the floor (0.18), 112, 129 and 208 for ejabberd (0.22): the sessions stop fitting into the processor's caches, which
+  is also what makes machines differ. A login is flat: 0.56, 0.6 and 0.603 ms (0.03), ejabberd's 1.94, 2.01 and 2.1. Logins by the size
+  of the roster were too few for a kernel that counts in 10 ms: nothing can be said of them.
 - Two processes of the same program differ by a tenth for as long as they live, so what is compared is started anew several
   times, and changes places. By that nothing could be said of \`--no-parallel-scavenge\`, which wakes the collector's threads
   a third as often: from 0.76 to 1.43 of a message, a login or a seed session without it.
@@ -213,7 +224,10 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   of it: where that was free memory not given back yet, all of it counts. 1,500 sessions at rest are 145 MiB so (two runs,
   144 and 146), and 119 where it is given back at once (118 and 120), 17 KiB less each. On a busy machine a login over TLS
   had 14 page faults then rather than 9 and 1.03 of the cost (three pairs, 0.84 to 1.19), a message between plain sessions
-  0.21 rather than 0.007, 19.9 µs and 19.4. A copy of the protocol's name for ALPN held another 5.7 KiB of a shared buffer.
+  0.21 rather than 0.007, 19.9 µs and 19.4. To give back at once only pieces of 64 KiB and more (\`oversize_threshold\`) saves as
+  much: 1,500 sessions take 67 and 71 KiB each rather than 83 (66 where all is given back at once), 9,000 take 50, 15,000 take
+  47.7. But a login without TLS costs 1.09 and 1.13 of before then and a seed session 1.07 and 1.04 (two pairs; a login over TLS
+  0.99 and 0.97), so it is not set. A copy of the protocol's name for ALPN held another 5.7 KiB of a shared buffer.
   HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included ([web-and-domains.md](web-and-domains.md)).
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
   message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency with 2, 4 and 64 MiB was compared on a
