@@ -6,12 +6,14 @@ export interface ClusterKeys {
   readonly incarnationOf: (name: string) => Promise<string>;
   /** How many routes lead to that incarnation. */
   readonly routesOf: (incarnation: string) => Promise<number>;
-  /** How many keys there are, without notes of void copies that etcd removes by itself, within an hour. */
+  /** How many keys there are, without notes that etcd removes by itself, in an hour and ten minutes at most. */
   readonly count: () => Promise<number>;
 }
 
 const DEADLINE_MS = 10_000;
 const NO_LEASE = "0";
+/** Void copies, and steps of sessions. */
+const NOTES = ["void/", "steps/"];
 
 /** @param prefix all keys of the cluster start with it: "/zonda/<namespace>/<name>/" */
 export function clusterKeys(endpoint: string, prefix: string): ClusterKeys {
@@ -33,7 +35,7 @@ export function clusterKeys(endpoint: string, prefix: string): ClusterKeys {
       await using client = opened(endpoint);
       const { kvs } = await client.etcd.getAll().prefix(prefix).exec();
       const isPassing = ({ key, lease }: { readonly key: Buffer; readonly lease: string }) =>
-        key.toString().startsWith(`${prefix}void/`) && lease !== NO_LEASE;
+        NOTES.some((kind) => key.toString().startsWith(`${prefix}${kind}`)) && lease !== NO_LEASE;
       return kvs.filter((one) => !isPassing(one)).length;
     },
   };
