@@ -13,8 +13,11 @@ const isFree = (port: number, host: string): Promise<boolean> =>
     server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
   });
 
-/** Until this process ends no other one is given it: its number is taken for UDP, which nobody here speaks. */
-const isTaken = (port: number, host: string): Promise<boolean> =>
+/**
+ * Until this process ends no other one is given it: its number is bound for UDP, which nobody here speaks.
+ * @returns false when another has it
+ */
+const take = (port: number, host: string): Promise<boolean> =>
   new Promise((resolve) => {
     const mark = createSocket("udp4").unref();
     mark.once("error", () => mark.close(() => resolve(false)));
@@ -25,7 +28,7 @@ const isTaken = (port: number, host: string): Promise<boolean> =>
 export async function freePort(host = "127.0.0.1"): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const port = randomInt(LOWEST, HIGHEST);
-    if ((await isTaken(port, host)) && (await isFree(port, host))) return port;
+    if ((await take(port, host)) && (await isFree(port, host))) return port;
   }
   throw new Error(`Cannot find a free port on ${host}: 200 were tried`);
 }

@@ -66,8 +66,7 @@ export async function runVitest(
 function failures(report: Report): readonly string[] {
   return (report.testResults ?? []).flatMap((file) => {
     const name = path.relative(root, file.name);
-    if (file.status === "failed" && file.assertionResults.length === 0)
-      return [`failed: ${name}: ${brief(file.message)}`];
+    if (isBroken(file)) return [`failed: ${name}: ${brief(file.message)}`];
     return file.assertionResults.flatMap(({ status, fullName, failureMessages }) => {
       const [message] = failureMessages ?? [];
       if (message === undefined) return [];
@@ -82,11 +81,13 @@ function brief(message: string): string {
   return stripVTControlCharacters(message).replaceAll(/\s+/g, " ").slice(0, 400);
 }
 
+/** A file that fails to load has no test in it that could fail. */
+const isBroken = ({ status, assertionResults }: FileResult): boolean =>
+  status === "failed" && assertionResults.length === 0;
+
 function count(report: Report, status: number): Counts {
-  // A file that fails to load has no test in it that could fail: it counts as one.
-  const broken = (report.testResults ?? []).filter(
-    (file) => file.status === "failed" && file.assertionResults.length === 0,
-  ).length;
+  // It counts as one.
+  const broken = (report.testResults ?? []).filter(isBroken).length;
   const failed = (report.numFailedTests ?? 0) + broken;
   // An error outside any test fails the run as well.
   return { passed: report.numPassedTests ?? 0, failed: failed === 0 && status !== 0 ? 1 : failed };
