@@ -10,7 +10,7 @@ import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Signals } from "../base/signals.ts";
 import type { CopyOrigin, Route, RouteSet, Routes } from "../routes/contract.ts";
-import { isOutdated, NOTES_LAST_MS } from "../routes/contract.ts";
+import { isHolder, isOutdated, NOTES_LAST_MS } from "../routes/contract.ts";
 import type { ClientSession, Incoming, SessionTable } from "../session/contract.ts";
 import { isMovable, sessionAt } from "../session/contract.ts";
 import { Keeper } from "../shadow/keeper.ts";
@@ -273,7 +273,7 @@ export class Keeping {
     const { routes, adopt, onTakenOver, catchUp } = this.#parts;
     const { route } = record.state;
     const seen = await routes.read(route.user);
-    const holder = seen.routes.find(({ resource }) => resource === route.resource);
+    const holder = seen.routes.find(isHolder(route));
     const isSame = holder?.session === route.session;
     // It goes on elsewhere; or its node is not dead, and has its route. Unless that is a node which had it before,
     // stood still, and has come back as the one died that took it over.

@@ -15,7 +15,7 @@ import { KeyWatch } from "./key-watch.ts";
 import type { Keys } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import type { Transactions } from "./transactions.ts";
-import { put, remove, wasDone, whenWrittenAt } from "./transactions.ts";
+import { conditional, hasValue, put, remove, wasDone, whenWrittenAt } from "./transactions.ts";
 
 export interface ClaimParts {
   readonly client: Pick<EtcdClient, "kv" | "watchClient">;
@@ -172,9 +172,5 @@ const holderIn = (value: Buffer): string => {
   return token === undefined ? "" : holder;
 };
 
-const whileItHolds = (key: string, value: Buffer) => ({
-  request_txn: {
-    compare: [{ key: Buffer.from(key), target: "Value", result: "Equal", value } as const],
-    success: [remove(key)],
-  },
-});
+const whileItHolds = (key: string, value: Buffer) =>
+  conditional([hasValue(key, value)], { writes: [remove(key)] });

@@ -40,6 +40,12 @@ export interface Route {
 /** How often a session may go on elsewhere and be told from what it was before. */
 export const MOVES_MAX = 127;
 
+/** Whether another route has the same full address, where both are of one user. */
+export const isHolder =
+  (route: Route) =>
+  (other: Route): boolean =>
+    other.resource === route.resource;
+
 /** The route of the same session at a node that goes on with it. */
 export const movedTo = (node: string, route: Route): Route => ({
   ...route,

@@ -29,6 +29,7 @@ import type {
   Routes,
   RoutesEvents,
 } from "./contract.ts";
+import { isHolder } from "./contract.ts";
 import { encodeNode, Keys } from "./keys.ts";
 import { LeaseKeeper } from "./lease.ts";
 import { ROUTES_MAX } from "./limits.ts";
@@ -176,7 +177,7 @@ class Engine implements EtcdRoutes {
     });
     const random = options.random ?? systemRandom;
     this.#claims = new Claims({ ...parts, chores: this.#chores, random });
-    this.#voids = new VoidCopies({ ...common, ...parts });
+    this.#voids = new VoidCopies(parts);
     this.#members = this.#newMembers(log);
     this.#watch = this.#newWatch(log);
     this.#refusals = new Refusals({
@@ -462,8 +463,7 @@ class Engine implements EtcdRoutes {
     const cached = this.#cache.take(user); // From before the first session here.
     const newest = cached !== undefined && cached.revision > set.revision ? cached : set;
     for (const route of this.#book.learn(user, newest, isComplete)) {
-      const isHolder = ({ resource }: Route) => resource === route.resource;
-      this.#lose(route, newest.routes.find(isHolder));
+      this.#lose(route, newest.routes.find(isHolder(route)));
     }
     return this.#book.known(user) ?? newest;
   }

@@ -12,6 +12,7 @@ import type {
   Routes,
   RoutesEvents,
 } from "./contract.ts";
+import { isHolder } from "./contract.ts";
 import { ROUTES_MAX, routesMaxOf } from "./limits.ts";
 
 export interface MemoryRoutesOptions {
@@ -50,7 +51,7 @@ class MemoryRoutes implements Routes {
 
   async bind(route: Route): Promise<BindResult> {
     const routes = this.#of(route.user);
-    const before = routes.find(({ resource }) => resource === route.resource);
+    const before = routes.find(isHolder(route));
     const routesMax = routesMaxOf(route.user, this.#sessionsPerUserMax);
     if (before === undefined && routes.length >= routesMax) {
       throw new Unavailable("routes-full", `Cannot bind: the user has ${routesMax} resources`);
@@ -65,7 +66,7 @@ class MemoryRoutes implements Routes {
       throw new Unavailable("routes-lost", "Cannot update route: it is not this session's");
     }
     const routes = this.#of(route.user);
-    const isIt = ({ resource }: Route) => resource === route.resource;
+    const isIt = isHolder(route);
     const written = { ...route };
     this.#put(
       route.user,
@@ -76,7 +77,7 @@ class MemoryRoutes implements Routes {
 
   async takeOver(route: Route, seen: RouteSet): Promise<RouteSet> {
     const routes = this.#of(route.user);
-    const isIt = ({ resource }: Route) => resource === route.resource;
+    const isIt = isHolder(route);
     if (routes.find(isIt) !== seen.routes.find(isIt)) {
       throw new Unavailable("routes-moved", "Cannot take over: the route has changed since");
     }

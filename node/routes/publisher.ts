@@ -7,7 +7,7 @@ import type { Locks } from "../base/locks.ts";
 import type { Book, OwnRoute } from "./book.ts";
 import type { Chores } from "./chores.ts";
 import type { CopyOrigin, Route, RouteSet } from "./contract.ts";
-import { movedTo } from "./contract.ts";
+import { isHolder, movedTo } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import { decodeRoute, encodeRoute } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
@@ -73,7 +73,6 @@ interface TakenOver extends Omit<Swapped, "wasInDoubt"> {
 /** Before a takeover in doubt is tried again. */
 const TAKE_OVER_PAUSE_MS = 500;
 
-const isHolder = (route: Route) => (other: Route) => other.resource === route.resource;
 /** The same session may go on at another node: then it is not ours. */
 const isSameHolding = (one: Route | undefined, { session, node }: Route): boolean =>
   one?.session === session && one.node === node;
@@ -152,8 +151,9 @@ export class Publisher {
       const taker = takerIn(outcome);
       const isHeld = outcome.set.routes.some(isHolder(route));
       const isOpen = taker === undefined || taker === route.node;
+      const isByOwner = taker !== undefined && taker === copy?.owner;
       if (wasInDoubt && !isHeld && isOpen) since = { revision: outcome.revision, isThere: false };
-      else if (taker === undefined || taker !== copy?.owner) {
+      else if (!isByOwner) {
         if (isHeld || taker === undefined) return { outcome, leaseId: firstId, route };
         throw new Unavailable("routes-gone-on", `Cannot take over: ${taker} has gone on with it`);
       }
@@ -272,8 +272,8 @@ export class Publisher {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const { route } = own;
       const next = stepTo(keys, movedTo(route.node, route));
-      const isLast = mayBeGone ? { besides: next.isFree, otherwise: next.whoTook } : {};
-      const what = { writes: [put(key, encodeRoute(route), leaseId)], ...isLast };
+      const unlessTaken = mayBeGone ? { besides: next.isFree, otherwise: next.whoTook } : {};
+      const what = { writes: [put(key, encodeRoute(route), leaseId)], ...unlessTaken };
       const request = whenWrittenAt(key, own.writtenAt, what);
       const outcome = await writes.run({ request, user: route.user });
       if (wasDone(outcome)) {

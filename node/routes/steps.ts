@@ -9,7 +9,7 @@ import type { Route } from "./contract.ts";
 import { MOVES_MAX } from "./contract.ts";
 import type { Keys } from "./keys.ts";
 import type { Outcome } from "./transactions.ts";
-import { put } from "./transactions.ts";
+import { isWrittenAt, put } from "./transactions.ts";
 
 /** The step that leads to where a route says that its session is. */
 export interface Step {
@@ -25,12 +25,11 @@ const UNCOUNTED: Step = { isFree: [], take: () => [], whoTook: [] };
 
 export function stepTo(keys: Keys, { session, moves = 0, node }: Route): Step {
   if (moves === 0 || moves >= MOVES_MAX) return UNCOUNTED;
-  const text = keys.step(session, moves);
-  const key = Buffer.from(text);
+  const key = keys.step(session, moves);
   return {
-    isFree: [{ key, target: "Create", result: "Equal", create_revision: 0 }],
-    take: (leaseId) => [put(text, Buffer.from(node), leaseId)],
-    whoTook: [{ request_range: { key } }],
+    isFree: [isWrittenAt(key, 0)],
+    take: (leaseId) => [put(key, Buffer.from(node), leaseId)],
+    whoTook: [{ request_range: { key: Buffer.from(key) } }],
   };
 }
 

@@ -268,15 +268,24 @@ export interface Conditional {
   readonly otherwise?: readonly IRequestOp[];
 }
 
+/** `key` was last written at `revision`; 0: it does not exist. */
+export const isWrittenAt = (key: string, revision: number): ICompare => ({
+  key: Buffer.from(key),
+  target: "Mod",
+  result: "Equal",
+  mod_revision: revision,
+});
+
+export const hasValue = (key: string, value: Buffer): ICompare => ({
+  key: Buffer.from(key),
+  target: "Value",
+  result: "Equal",
+  value,
+});
+
 /** Only while `key` was last written at `revision`; 0: while it does not exist. */
 export function whenWrittenAt(key: string, revision: number, what: Conditional): IRequestOp {
-  const compare = {
-    key: Buffer.from(key),
-    target: "Mod",
-    result: "Equal",
-    mod_revision: revision,
-  } as const;
-  return conditional([compare], what);
+  return conditional([isWrittenAt(key, revision)], what);
 }
 
 /** How a key was found. */

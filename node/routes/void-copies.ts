@@ -11,7 +11,7 @@ import type { Keys } from "./keys.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import type { NoteLease } from "./note-lease.ts";
 import type { Operation, TransactionsOptions } from "./transactions.ts";
-import { put, Transactions } from "./transactions.ts";
+import { conditional, hasValue, isWrittenAt, put, Transactions } from "./transactions.ts";
 
 const ATTEMPTS_MAX = 5;
 
@@ -72,13 +72,10 @@ export class VoidCopies {
           "Cannot note void copies: the lease is not ours",
         );
       }
-      const request = {
-        request_txn: {
-          // The lease that this node has now, and no later note of ours.
-          compare: [unchanged(own, self), unchanged(key, note)],
-          success: [put(key, Buffer.from(String(term)), noteLeaseId)],
-        },
-      };
+      // The lease that this node has now, and no later note of ours.
+      const request = conditional([unchanged(own, self), unchanged(key, note)], {
+        writes: [put(key, Buffer.from(String(term)), noteLeaseId)],
+      });
       const { response } = await this.#transactions.run({ request });
       if (response?.response_txn?.succeeded === true) return;
     }
@@ -110,9 +107,8 @@ export class VoidCopies {
 
 /** Holds as long as no more copies of that owner are void than when it was looked at. */
 export function stillValid(keys: Keys, self: string, { owner, voidTerm }: CopyOrigin): ICompare {
-  const key = Buffer.from(keys.voidCopies(self, owner));
-  if (voidTerm === 0) return { key, target: "Create", result: "Equal", create_revision: 0 };
-  return { key, target: "Value", result: "Equal", value: Buffer.from(String(voidTerm)) };
+  const key = keys.voidCopies(self, owner);
+  return voidTerm === 0 ? isWrittenAt(key, 0) : hasValue(key, Buffer.from(String(voidTerm)));
 }
 
 const termIn = (note: IKeyValue | undefined): number => {
@@ -120,10 +116,5 @@ const termIn = (note: IKeyValue | undefined): number => {
   return Number.isSafeInteger(term) ? term : 0;
 };
 
-const unchanged = (key: string, found: IKeyValue | undefined) =>
-  ({
-    key: Buffer.from(key),
-    target: "Mod",
-    result: "Equal",
-    mod_revision: Number(found?.mod_revision ?? 0),
-  }) as const;
+const unchanged = (key: string, found: IKeyValue | undefined): ICompare =>
+  isWrittenAt(key, Number(found?.mod_revision ?? 0));
