@@ -1,7 +1,7 @@
 /**
- * A session of a dead node goes on at this one: what it was passed over for meanwhile (passed-over.ts)
- * lies at the nodes that it came in at. They are asked once routes lead to it again, and nothing else is
- * given to it before they have answered, so that order holds.
+ * A session of a node that is dead, or was thought to be, goes on at this one: what it was passed over for
+ * meanwhile (passed-over.ts) lies at the nodes that it came in at. They are asked once routes lead to it
+ * again, and nothing else is given to it before they have answered, so that order holds.
  */
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../base/clock.ts";
@@ -11,7 +11,7 @@ import type { Logger } from "../base/log.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Routes } from "../routes/contract.ts";
-import type { ClientSession } from "../session/contract.ts";
+import type { ClientSession, Incoming } from "../session/contract.ts";
 import { decodeEnvelope, EnvelopeError, encodeEnvelope } from "../stanza/wire.ts";
 import { carried } from "./carried.ts";
 import type { Deliverer } from "./deliver.ts";
@@ -29,7 +29,7 @@ const NODES_MAX = 1_000;
 /** Nodes that died one after the other, each before the session had caught up. */
 const OWNERS_MAX = 8;
 
-/** The nodes that died with a session, as long as it has not been given what it missed: whoever is next asks for all. */
+/** The nodes that it was passed over on, as long as it has not been given that: whoever is next asks for all. */
 const OWNERS = "catch-up";
 export const owners = carried<readonly string[]>(
   OWNERS,
@@ -79,16 +79,27 @@ export class CatchUp {
     );
   }
 
-  /** The session was at that node when it died: its copies say so until it has caught up. */
-  begin({ state }: ClientSession, owner: string): void {
-    state.set(OWNERS, [...ownersOf(state), owner].slice(-OWNERS_MAX));
+  /**
+   * The same session, which first of all is given what it was passed over for.
+   * @param owner the node that it comes from: its copies name it until it has caught up
+   */
+  after(incoming: Incoming, owner: string): Incoming {
+    return {
+      ...incoming,
+      install(session) {
+        incoming.install(session);
+        const { state } = session;
+        state.set(OWNERS, [...ownersOf(state), owner].slice(-OWNERS_MAX));
+      },
+      catchUp: (session) => this.#ask(session),
+    };
   }
 
   /**
    * Asks all nodes. Never rejects: who does not answer has nothing.
    * @returns gives it to the session, which must have begun to take something, and taken nothing yet
    */
-  async ask(session: ClientSession): Promise<() => void> {
+  async #ask(session: ClientSession): Promise<() => void> {
     const { routes, self, deliverer, handOver, shadows } = this.#parts;
     const { route, state } = session;
     const dead = ownersOf(state);

@@ -37,6 +37,9 @@ function whole(session: string, more: Partial<PackedSession> = {}, moves = 0): M
   };
 }
 
+/** Nobody has missed anything. */
+const CAUGHT_UP = { after: (incoming: Incoming) => incoming };
+
 /** Of this node's sessions only their ids matter here. */
 function shadowWith(ids: readonly string[], isOwnerAlive = true): Keeping {
   const sessions = ids.map((id) => ({ id, moving: undefined, route: { session: id } }));
@@ -62,7 +65,7 @@ test("a node that has a session as it was before it went on elsewhere does not s
   const movable = { ...held, freeze: () => undefined, forget: () => [] };
   const displaced: unknown[] = [];
   const shadow = new Keeping({
-    ...{ clock: new FakeClock(), log: silentLog },
+    ...{ clock: new FakeClock(), log: silentLog, catchUp: CAUGHT_UP },
     adopt: async ({ state }: Incoming) => displaced.push(state.route.moves) && "taken",
     endings: { displaced: (session: unknown) => displaced.push(session) },
     sessions: () => ({ ofUser: () => [movable] }),
@@ -112,7 +115,7 @@ test("who waits for a session is told when it is decided who goes on with it, or
   const nodes = new Map([["owner", {}]]);
   const { promise: adopted, resolve: adopt } = Promise.withResolvers<"taken">();
   const shadow = new Keeping({
-    ...{ clock, log: silentLog, adopt: () => adopted },
+    ...{ clock, log: silentLog, catchUp: CAUGHT_UP, adopt: () => adopted },
     sessions: () => ({ ofUser: () => [] }),
     peers: { ready: async () => true },
     routes: {
@@ -154,7 +157,7 @@ test("a copy counts more than a node that had its session before, stood still, a
   const adopted: unknown[] = [];
   const takenOverFrom = async (holder: Route) => {
     const shadow = new Keeping({
-      ...{ clock: new FakeClock(), log: silentLog },
+      ...{ clock: new FakeClock(), log: silentLog, catchUp: CAUGHT_UP },
       adopt: async ({ state: { route } }: Incoming) => adopted.push(route.moves) && "taken",
       sessions: () => ({ ofUser: () => [] }),
       peers: { ready: async () => true },
@@ -185,7 +188,7 @@ test("what a dead node may have passed on of a session that was over is asked fo
     const shadow = new Keeping({
       ...{ clock: new FakeClock(), log: silentLog, carried: { import() {} } },
       handOver: { restoreRecent() {}, restoreRecentLeft() {} },
-      catchUp: { begin() {} },
+      catchUp: CAUGHT_UP,
       endings: {
         doubt: ({ id }: { id: string }, only = "all") => doubted.push(`${id} ${only}`),
         ended: async () => {},

@@ -56,7 +56,7 @@ export interface KeepingParts {
   readonly endings: Endings;
   /** It has no copies any more. */
   readonly onForgotten: () => void;
-  readonly catchUp: Pick<CatchUp, "begin" | "ask">;
+  readonly catchUp: Pick<CatchUp, "after">;
 }
 
 /**
@@ -285,16 +285,14 @@ export class Keeping {
       if (held !== undefined && isMovable(held) && isOutdated(held.route, route)) {
         this.#parts.endings.displaced(held);
       }
-      const incoming = incomingOf(record, this.#parts);
+      const incoming = catchUp.after(incomingOf(record, this.#parts), copy.owner);
       const install = (session: ClientSession) => {
         incoming.install(session);
-        catchUp.begin(session, copy.owner);
         this.#doubt(session, record, copy.owner);
       };
-      const ask = (session: ClientSession) => catchUp.ask(session);
       // Though that node may be back by then.
       const onTaken = (session: ClientSession) => onTakenOver(session, undefined);
-      return await adopt({ ...incoming, copy, install, catchUp: ask, onTaken }, seen);
+      return await adopt({ ...incoming, copy, install, onTaken }, seen);
     }
     await this.#passOn(record, copy.owner);
     return "taken";

@@ -21,6 +21,7 @@ import type {
 import { isMovable, sessionAt } from "../session/contract.ts";
 import { EnvelopeError } from "../stanza/wire.ts";
 import type { Carried } from "./carried.ts";
+import type { CatchUp } from "./catch-up.ts";
 import type { Endings } from "./ended.ts";
 import type { MoveAnswer, MoveFrame } from "./frames.ts";
 import { decodeMoveAnswer, encodeMove } from "./frames.ts";
@@ -28,6 +29,7 @@ import type { HandOver } from "./hand-over.ts";
 import { incomingOf } from "./incoming.ts";
 import type { KeptAnswer } from "./keeping.ts";
 import { BadFrame } from "./octets.ts";
+import type { PassedOver } from "./passed-over.ts";
 import type { Peers } from "./peers.ts";
 import type { Waiting } from "./session-wire.ts";
 import { decodeSession, encodeSession } from "./session-wire.ts";
@@ -60,6 +62,8 @@ export interface MoveParts {
   /** It came from another node; its modules may go on with it. */
   readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
   readonly endings: Endings;
+  readonly passedOver: Pick<PassedOver, "isHiding">;
+  readonly catchUp: Pick<CatchUp, "after">;
 }
 
 export class Moves {
@@ -87,12 +91,14 @@ export class Moves {
 
   /** Asks for a session that another node has. "away": that node does not answer. */
   async fetch(route: Route): Promise<Incoming | "gone" | "later" | "away"> {
-    const { mesh, peers, log } = this.#parts;
+    const { mesh, peers, passedOver, catchUp, log } = this.#parts;
     if (mesh === undefined || !(await peers.ready(route.node))) return "gone";
     try {
       const record = await this.#read(mesh, route);
       if (!Buffer.isBuffer(record)) return record;
-      return incomingOf(decodeSession(record), this.#parts);
+      const incoming = incomingOf(decodeSession(record), this.#parts);
+      // Its node was thought dead not long ago.
+      return passedOver.isHiding(route.node) ? catchUp.after(incoming, route.node) : incoming;
     } catch (error) {
       const isPeers = error instanceof Unavailable || error instanceof EnvelopeError;
       if (!isPeers) throw error;
