@@ -1,12 +1,16 @@
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
 import { silentLog } from "../base/log.ts";
 import type { Route } from "../routes/contract.ts";
 import type { ClientSession, Incoming } from "../session/contract.ts";
+import { message } from "../session/testing/door-kit.ts";
+import { encodeEnvelope } from "../stanza/wire.ts";
 import { Carried } from "./carried.ts";
 import type { CatchUpParts } from "./catch-up.ts";
 import { CatchUp, owners } from "./catch-up.ts";
 import { newCounters } from "./counters.ts";
+import { encodeDeliver, encodeMissed } from "./frames.ts";
 
 const carried = new Carried([owners], newCounters(), silentLog);
 const sessionWith = (state: Map<string, unknown>) =>
@@ -39,4 +43,48 @@ test("a session whose node dies before it has caught up is asked for as of both 
   // Now it has caught up, and its copy is told so.
   expect(carried.export(session).size).toBe(0);
   expect(told).toEqual([[session, "catch-up", []]]);
+});
+
+test("a node that is busy for seconds is waited for; one that is silent keeps nobody else waiting", async () => {
+  const clock = new FakeClock();
+  const answers: ((missed: Buffer) => void)[] = [];
+  const catchUp = new CatchUp({
+    ...{ self: "here", clock, log: silentLog, shadows: () => undefined },
+    routes: { nodes: new Map([["busy", {}]]) },
+    deliverer: { missedBy: () => [] },
+    handOver: {
+      addressOf: () => "juliet@capulet.example/balcony",
+      take: (_what: unknown, _full: string, _session: string, from: string) => given.push(from),
+    },
+    mesh: { request: () => new Promise((resolve) => answers.push(resolve)) },
+  } as unknown as CatchUpParts);
+  const given: string[] = [];
+  const route = {
+    ...{ user: "juliet@capulet.example", resource: "balcony", node: "here", session: "hers" },
+    ...{ available: true, priority: 0 },
+  };
+  const session = () => ({ ...sessionWith(new Map()), route }) as unknown as ClientSession;
+  const missed = encodeMissed([
+    encodeDeliver({
+      ...{ envelope: encodeEnvelope(message("hello")), origin: undefined },
+      recipients: [{ full: "juliet@capulet.example/balcony", session: "hers", revision: 0 }],
+      ...{ stamped: false, again: false, rerouted: false, copy: undefined, follows: false },
+      goesOn: false,
+    }),
+  ]);
+
+  const first = goOn(catchUp, session(), "dead");
+  await setImmediate();
+  clock.advance(2_500);
+  answers.shift()?.(missed);
+  (await first)();
+  expect(given).toEqual(["busy"]);
+
+  const second = goOn(catchUp, session(), "dead");
+  await setImmediate();
+  clock.advance(3_000);
+  (await second)();
+  (await goOn(catchUp, session(), "dead"))();
+  expect(given).toEqual(["busy"]);
+  expect(answers).toHaveLength(1);
 });

@@ -20,8 +20,8 @@ import { decodeMissed, encodeDeliver, encodeMissed, encodeMissedQuery } from "./
 import type { Consignment, HandOver } from "./hand-over.ts";
 import type { Shadows } from "./shadows.ts";
 
-/** The session stands still meanwhile. */
-const ANSWER_MS = 1_000;
+/** The session stands still meanwhile. A node that is busy takes more than a second after another's death. */
+const ANSWER_MS = 3_000;
 const ATTEMPTS_MAX = 2;
 /** A node that did not answer keeps no other session waiting for so long: there may be thousands. */
 const SILENT_MS = 3_000;
@@ -134,13 +134,12 @@ export class CatchUp {
         }));
       } catch (error) {
         if (!(error instanceof Unavailable || error instanceof EnvelopeError)) throw error;
-        log.debug(
-          { peer: node, reason: error.message },
+        const isSilent = error.code === "mesh-timeout";
+        log[isSilent ? "warn" : "debug"](
+          { peer: node, session: query.route.session, reason: error.message },
           "a node did not say what a session missed",
         );
-        if (error.code === "mesh-timeout") {
-          this.#silent.set(node, clock.monotonicMs() + SILENT_MS);
-        }
+        if (isSilent) this.#silent.set(node, clock.monotonicMs() + SILENT_MS);
         // Only a connection may have been an old one. A release that remembers nothing says so.
         if (error.code !== "mesh-down") break;
       }
