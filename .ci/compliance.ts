@@ -32,7 +32,7 @@ export const ROWS: readonly Row[] = [
     level: "Core",
     what: "TLS",
     rfcs: [7590],
-    tests: ["e2e/dialogues/negotiation/starttls.dialogue", "node/stream/tcp.test.ts"],
+    tests: ["e2e/dialogues/negotiation/starttls.dialogue", "node/session/tls.test.ts"],
   },
   {
     suite: "Core",
@@ -67,7 +67,7 @@ export const ROWS: readonly Row[] = [
     level: "Advanced",
     what: "Event publishing",
     xeps: [163],
-    tests: ["node/modules/pubsub"],
+    tests: ["e2e/dialogues/eventing/publish.dialogue", "node/modules/pubsub/eventing.test.ts"],
   },
   {
     suite: "Web",
@@ -132,7 +132,10 @@ export const ROWS: readonly Row[] = [
     level: "Advanced",
     what: "Persistent storage of private data via PubSub",
     xeps: [223],
-    tests: ["node/modules/pubsub"],
+    tests: [
+      "e2e/dialogues/eventing/publish-options.dialogue",
+      "node/modules/pubsub/access.test.ts",
+    ],
   },
   {
     suite: "IM",

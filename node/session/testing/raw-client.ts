@@ -105,10 +105,15 @@ export class RawClient {
   }
 
   /** Begins TLS on the connection as it is. */
-  async secure(): Promise<void> {
+  async secure(options: ConnectionOptions = {}): Promise<void> {
     const raw = this.socket;
     raw.removeAllListeners();
-    const socket = connectTls({ socket: raw, servername: "localhost", rejectUnauthorized: false });
+    const socket = connectTls({
+      socket: raw,
+      servername: "localhost",
+      rejectUnauthorized: false,
+      ...options,
+    });
     this.socket = socket;
     this.#listen(socket);
     await once(socket, "secureConnect");
