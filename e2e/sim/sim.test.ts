@@ -133,6 +133,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     FAULT_KINDS,
   ],
   ["who lost a session to another node does not say what was accepted of it", 930010, FAULT_KINDS],
+  [
+    "who comes online at a node that is back sees and is seen where that is known later",
+    931000,
+    FAULT_KINDS,
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

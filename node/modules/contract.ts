@@ -47,6 +47,7 @@ export {
   MIDDLE,
   PASS,
   pass,
+  REFUSE,
   stage,
 } from "../router/stages.ts";
 export type { TaskResult } from "../router/tasks.ts";

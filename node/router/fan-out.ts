@@ -89,7 +89,8 @@ export class FanOut {
     const consignment = { envelope: template, origin: undefined, stamped: true, ...plain };
     const asked = { user, resource, session: "", available: true, priority: 0 };
     const passed = new Set<string>();
-    for (let at: string | undefined = node; at !== undefined && !passed.has(at); ) {
+    let at: string | undefined = node;
+    while (at !== undefined && !passed.has(at)) {
       const { kind } = await this.#parts.exits.send(consignment, { ...asked, node: at }, 0);
       if (kind !== "gone") return kind === "delivered";
       passed.add(at);
@@ -97,7 +98,8 @@ export class FanOut {
       if (routes === undefined) return false;
       at = routes.find((route) => route.resource === resource)?.node;
     }
-    return true;
+    // A node may have been asked that is back, and was taken for dead.
+    return at === undefined;
   }
 
   /** Never rejects. */

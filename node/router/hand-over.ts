@@ -189,7 +189,8 @@ export class HandOver {
     const isBroadcast = stamped && sessionId !== "" && isAnnouncement(consignment.envelope);
     if (isBroadcast && !session.route.available) return true;
     const envelope = stamped ? stampFor(consignment.envelope, session.jid) : consignment.envelope;
-    if (this.#parts.stages.delivery(envelope, session, fromNode).kind === "consume") return true;
+    const verdict = this.#parts.stages.delivery(envelope, session, fromNode).kind;
+    if (verdict !== "pass") return verdict === "consume";
     if (!this.#give(session, envelope, consignment)) return false;
     this.#parts.counters.stanzasHandedOver += 1;
     if (origin !== undefined) {
@@ -289,7 +290,8 @@ export class HandOver {
     const { copyRules, stages, counters } = this.#parts;
     const wrapped = copyRules.copyFor(envelope, session, copy);
     if (wrapped === undefined) return true;
-    if (stages.delivery(wrapped, session, fromNode).kind === "consume") return true;
+    const verdict = stages.delivery(wrapped, session, fromNode).kind;
+    if (verdict !== "pass") return verdict === "consume";
     if (!this.#give(session, wrapped)) return false;
     counters.copiesHandedOver += 1;
     this.#copies.add(wrapped);

@@ -29,6 +29,11 @@ export interface Consume {
   readonly accepted?: Promise<void> | undefined;
 }
 
+/** "delivery" only. */
+export interface Refuse {
+  readonly kind: "refuse";
+}
+
 export interface Bounce {
   readonly kind: "bounce";
   readonly condition: StanzaCondition;
@@ -48,6 +53,9 @@ export const consume = (accepted: Promise<void> | undefined): Consume => ({
   accepted,
 });
 
+/** As if the session were not there: the node that sent it looks for it again, or tells it later. */
+export const REFUSE: Refuse = { kind: "refuse" };
+
 /** The sender gets this error. Presence, results and errors are dropped instead. */
 export const bounce = (condition: StanzaCondition, application?: Element): Bounce => ({
   kind: "bounce",
@@ -66,7 +74,7 @@ export interface StageHandlers {
   /** No resource took a message. `origin` is the same whenever this message comes again. */
   unavailable(envelope: Envelope, origin: Origin): Answer;
   /** On the exit node, per session, synchronous: whether `session` gets to see it. */
-  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume;
+  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume | Refuse;
 }
 
 export type StageName = keyof StageHandlers;
@@ -130,7 +138,7 @@ export class Stages {
     return runAll(this.#handlers.unavailable, envelope, (run, now) => run(now, origin));
   }
 
-  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume {
+  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume | Refuse {
     for (const run of this.#handlers.delivery) {
       const verdict = run(envelope, session, fromNode);
       if (verdict.kind !== "pass") return verdict;

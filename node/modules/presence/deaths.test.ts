@@ -4,11 +4,14 @@ import { Unavailable } from "../../base/errors.ts";
 import { FakeClock } from "../../base/fake-clock.ts";
 import type { RawClient } from "../../session/testing/raw-client.ts";
 import { DoorCluster } from "../testing/door-cluster.ts";
+import { record } from "../testing/shared-routes.ts";
 import { knownState } from "./state.ts";
 
 const JULIET = "juliet@localhost/device";
 const GRACE_MS = 4_000;
 const WINDOW_MS = 300_000;
+/** What was not heard is told again after this. */
+const UNTOLD_MS = 6_000;
 
 const presences = (text: string) =>
   [...text.matchAll(/<presence[^>]*>/g)].map(([tag]) => {
@@ -193,6 +196,21 @@ test.each([
     expect(seen).toContain(`available ${nurse.address}`);
   },
 );
+
+test("who comes online at a node that is back sees and is seen where that is known later", async () => {
+  const { cluster, clock, romeo, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.stores.befriend("nurse@localhost", "romeo@localhost");
+  const { router } = cluster.node(0);
+  router.onNodeDown(record("node-3"));
+  const nurse = await cluster.online(2, "nurse");
+  await cluster.settle();
+  expect(await heard()).toEqual([]);
+  router.onNodeUp(record("node-3"));
+  await passTime(cluster, clock, UNTOLD_MS);
+  expect(await heard()).toContain(`available ${nurse.address}`);
+  expect(await heard(nurse.client)).toContain(`available ${romeo.address}`);
+});
 
 test("each of two devices sees a session go that one of them does not know the place of", async () => {
   const { cluster, juliet, heard } = await romeoAndJuliet();

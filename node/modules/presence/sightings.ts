@@ -9,7 +9,7 @@ import { Jid } from "../../stanza/jid.ts";
 import { CLIENT_NS } from "../../stanza/reply.ts";
 import { el } from "../../xml/element.ts";
 import type { ClientSession, Envelope, Host, RosterService } from "../contract.ts";
-import { CONSUME, PASS } from "../contract.ts";
+import { CONSUME, PASS, REFUSE } from "../contract.ts";
 import type { Announcer } from "./announce.ts";
 import { isNews, withoutMark } from "./news.ts";
 import { isHere, knownState, setSeen, stateOf } from "./state.ts";
@@ -73,8 +73,8 @@ export class Sightings {
   hear(envelope: Envelope, session: ClientSession, fromNode: string) {
     const { from, type } = envelope;
     const isThere = type === "available";
-    // A late word of a node whose sessions were reported gone would make a ghost.
-    if (isThere && this.#host.router.isDead(fromNode)) return CONSUME;
+    // A late word of a node whose sessions were reported gone would make a ghost. If it is back, it says so again.
+    if (isThere && this.#host.router.isDead(fromNode)) return REFUSE;
     const where = knownState(session)?.seen?.get(from.full);
     if (!isThere && where !== undefined && where !== fromNode) {
       // Either the session before the one that was seen has ended, or it went on there unnoticed.
