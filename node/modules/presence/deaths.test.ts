@@ -265,3 +265,21 @@ test("presence that waits for the store goes along when its node dies, and is sh
   await passTime(cluster, clock, 2_000);
   expect(await heard()).toContain(`available ${nurse.address}`);
 });
+
+test("whose contacts could not be asked asks them at the node that it goes on at", async () => {
+  const { cluster, clock, romeo } = await romeoAndJuliet();
+  await using _ = cluster;
+  cluster.stores.befriend("nurse@localhost", "romeo@localhost");
+  const { router } = cluster.node(2);
+  router.onNodeDown(record("node-1"));
+  const nurse = await cluster.online(2, "nurse");
+  await cluster.settle();
+  nurse.client.destroy();
+  await cluster.settle();
+  const { client, answer } = await cluster.resume(1, "nurse", nurse.id, 1);
+  expect(answer).toContain("<resumed");
+  await passTime(cluster, clock, GRACE_MS + UNTOLD_MS);
+  client.send("<iq type='get' id='end'><query xmlns='jabber:iq:version'/></iq>");
+  const seen = presences(await client.read(/<iq[^>]*id='end'(?:.|\n)*?<\/iq>/));
+  expect(seen).toContain(`available ${romeo.address}`);
+});

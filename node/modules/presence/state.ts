@@ -21,6 +21,8 @@ export interface PresenceState {
   seen: Map<string, string> | undefined;
   /** It was on a node that died, and may have missed who came and who went. */
   isUnsure: boolean;
+  /** Somebody may not have been asked yet who is there: its next node does not know whom. */
+  isAsking: boolean;
   /** Roster changes that arrived while the roster was being read: contact to "sees us now". */
   changes: Map<string, boolean> | undefined;
 }
@@ -33,6 +35,7 @@ const newState = (): PresenceState => ({
   directed: undefined,
   seen: undefined,
   isUnsure: false,
+  isAsking: false,
   changes: undefined,
 });
 
@@ -125,7 +128,8 @@ const read = (presence: string | undefined): Envelope | undefined =>
   presence === undefined ? undefined : kept(decodeEnvelope(Buffer.from(presence, "base64")));
 
 const saidOf = (state: PresenceState): Said => {
-  const { last, wished, audience, directed, seen, isUnsure } = state;
+  const { last, wished, audience, directed, seen } = state;
+  const isUnsure = state.isUnsure || state.isAsking;
   return {
     ...(last && { last: written(last) }),
     ...(wished && { wished: written(wished) }),

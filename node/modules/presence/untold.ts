@@ -72,9 +72,16 @@ export class Untold {
     this.#counts.untold += 1;
     this.#missed.set(full, missed);
     missed[what].add(user);
+    if (what === "asked") this.#setAsking(full, true);
     if (this.#isDue) return;
     this.#isDue = true;
     this.#host.clock.after(this.#pauseMs, () => void this.#again());
+  }
+
+  #setAsking(full: string, isAsking: boolean): void {
+    const session = this.#host.sessions().get(full);
+    const state = session && knownState(session);
+    if (state !== undefined) state.isAsking = isAsking;
   }
 
   /** What is in doubt once more is noted once more. Never rejects. */
@@ -99,6 +106,7 @@ export class Untold {
     const state = session && knownState(session);
     if (session !== undefined && state?.last !== undefined) {
       await Promise.all([this.#asItIs(session, state, told), this.#ask(session, asked)]);
+      if (!this.#missed.get(full)?.asked.size) this.#setAsking(full, false);
       return;
     }
     if (told.size === 0) return;
