@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { presign } from "../../node/http/upload/s3-signature.ts";
+import { presigner } from "../../node/http/upload/s3-urls.ts";
 import { RawClient } from "../../node/session/testing/raw-client.ts";
 import type { NodeProcess } from "../harness/node-process.ts";
 import { runCommand, startNodeProcess } from "../harness/node-process.ts";
@@ -135,19 +135,22 @@ test("the bucket takes nothing else than what the slot was for", async () => {
 });
 
 test("a slot's URL and a reader's are void when their time is over", async () => {
-  const signed = (method: "GET" | "PUT", agoMs: number) =>
-    presign(s3, {
+  const presign = presigner(s3);
+  const signed = async (method: "GET" | "PUT", agoMs: number) => {
+    const { href } = await presign({
       method,
       url: new URL(`${s3.endpoint}/${s3.bucket}/late.png`),
       headers: method === "PUT" ? { "content-length": String(PNG.length) } : {},
       nowMs: Date.now() - agoMs,
       seconds: 300,
-    }).href;
-  expect(await put(signed("PUT", 301_000), PNG, "image/png")).toBe(403);
-  expect((await fetch(signed("GET", 0))).status).toBe(404);
-  expect(await put(signed("PUT", 0), PNG, "image/png")).toBe(200);
-  expect((await fetch(signed("GET", 301_000))).status).toBe(403);
-  expect((await fetch(signed("GET", 0))).status).toBe(200);
+    });
+    return href;
+  };
+  expect(await put(await signed("PUT", 301_000), PNG, "image/png")).toBe(403);
+  expect((await fetch(await signed("GET", 0))).status).toBe(404);
+  expect(await put(await signed("PUT", 0), PNG, "image/png")).toBe(200);
+  expect((await fetch(await signed("GET", 301_000))).status).toBe(403);
+  expect((await fetch(await signed("GET", 0))).status).toBe(200);
 });
 
 test("a user gets no slot for a file that is too large, or for more than there is room for", async () => {

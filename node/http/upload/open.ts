@@ -9,7 +9,6 @@ import { UploadDirectory } from "./directory.ts";
 import { DAY_MS, Names, urlName } from "./names.ts";
 import { uploadPages } from "./pages.ts";
 import type { S3Options } from "./s3.ts";
-import { s3Uploads } from "./s3.ts";
 
 /** XEP-0363, 7, recommends about a minute; the slowest need a while to begin. */
 const SLOT_MS = 300_000;
@@ -48,7 +47,11 @@ export async function openUploads(
   if (isServing && web.port === undefined) {
     throw new ConfigError("Cannot take uploads: web.port is needed to serve them");
   }
-  if (options.engine === "s3") return s3Uploads({ ...shared, options: checked(options.s3) });
+  if (options.engine === "s3") {
+    const s3 = checked(options.s3);
+    const { s3Uploads } = await import("./s3.ts"); // The vendor's library takes 14 MiB.
+    return s3Uploads({ ...shared, options: s3 });
+  }
   const { path, freeBytesMin } = options.directory;
   return directoryUploads({ ...shared, log }, await UploadDirectory.open(path, freeBytesMin));
 }

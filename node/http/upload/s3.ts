@@ -10,8 +10,8 @@ import { UPLOAD_PATH } from "./contract.ts";
 import { COMMON, fileHeaders, typeByEnding } from "./headers.ts";
 import type { Names } from "./names.ts";
 import { DAY_MS, urlName } from "./names.ts";
-import type { AccessKey } from "./s3-signature.ts";
-import { presign } from "./s3-signature.ts";
+import type { AccessKey } from "./s3-urls.ts";
+import { presigner } from "./s3-urls.ts";
 
 const READ_SECONDS = 300;
 const REMOVE_MS = 10_000;
@@ -43,6 +43,7 @@ export function s3Uploads({
   keepMs,
   base,
 }: S3Parts): Uploads {
+  const presign = presigner(options);
   /** @param file "<id>/<name>" */
   const keyOf = (file: string) => `${options.prefix}${file}`;
   const objectUrl = (key: string) =>
@@ -61,22 +62,20 @@ export function s3Uploads({
     const root = options.publicUrl?.replace(/\/+$/, "");
     const getUrl =
       root === undefined ? `${base(domain)}${UPLOAD_PATH}${id}` : `${root}/${keyOf(id)}`;
-    return {
-      ...{ id, putHeaders: {}, getUrl, fileUntilMs, slotUntilMs: nowMs + slotMs },
-      putUrl: presign(options, { method: "PUT", url, headers, nowMs, seconds }).href,
-    };
+    const { href: putUrl } = await presign({ method: "PUT", url, headers, nowMs, seconds });
+    return { id, putUrl, putHeaders: {}, getUrl, fileUntilMs, slotUntilMs: nowMs + slotMs };
   }
   async function remove(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       const about = { method: "DELETE" as const, headers: {}, nowMs: clock.nowMs() };
-      const url = presign(options, { ...about, url: objectUrl(keyOf(id)), seconds: READ_SECONDS });
+      const url = await presign({ ...about, url: objectUrl(keyOf(id)), seconds: READ_SECONDS });
       const signal = AbortSignal.timeout(REMOVE_MS);
       const { ok, status } = await fetch(url, { method: "DELETE", signal });
       if (!ok && status !== 404) throw new Error(`Cannot remove a file: the bucket says ${status}`);
     }
   }
   const path: WebPath = {
-    onRequest({ method, url = "" }, response) {
+    async onRequest({ method, url = "" }, response) {
       const rest = (url.split("?", 1)[0] as string).slice(UPLOAD_PATH.length);
       const [id = "", last = ""] = rest.split("/", 2);
       const nowMs = clock.nowMs();
@@ -94,9 +93,8 @@ export function s3Uploads({
       const safe = fileHeaders(typeByEnding(last));
       object.searchParams.set("response-content-type", String(safe["content-type"]));
       object.searchParams.set("response-content-disposition", String(safe["content-disposition"]));
-      const signed = presign(options, {
-        ...{ method: "GET" as const, url: object, headers: {}, nowMs, seconds: READ_SECONDS },
-      });
+      const about = { method: "GET" as const, headers: {}, nowMs };
+      const signed = await presign({ ...about, url: object, seconds: READ_SECONDS });
       const caching = { "cache-control": "no-store", "content-length": "0" };
       response.writeHead(307, { ...COMMON, ...caching, location: signed.href }).end();
     },
