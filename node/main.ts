@@ -51,6 +51,7 @@ import type { Registration } from "./session/door-context.ts";
 import { software } from "./software.ts";
 import type { Stores } from "./stores/contract.ts";
 import { TlsContexts } from "./stream/tls.ts";
+import { Turns } from "./stream/turns.ts";
 import { openWebDoors } from "./web-doors.ts";
 
 export interface RunningNode {
@@ -98,7 +99,12 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const openOnce = () => openNodeRoutes(configuration, self, mesh, upper, log);
   const routes = starting.use(await persist("routes", openOnce, patience));
   const passwords = new PasswordWork();
-  const loopDelay = new LoopDelay(clock, configuration.overload.loopDelayMs);
+  const turns = new Turns(clock);
+  const { loopDelayMs } = configuration.overload;
+  // Who logs in sends little; the messages that go before history come from those who send much, too.
+  const loopDelay = new LoopDelay(clock, loopDelayMs, (work) =>
+    Math.max(turns.waitedMs("little"), work === "history" ? turns.waitedMs("much") : 0),
+  );
   starting.defer(() => loopDelay.stop());
   const openUploadsOnce = () => openNodeUploads(configuration, stores, log);
   const uploads = await persist("uploads", openUploadsOnce, patience);
@@ -106,7 +112,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const failedLogins = new FailedLogins(configuration.c2s, clock, (report) =>
     upper.router?.errands.tellFailedLogins(report),
   );
-  const own = { failedLogins, incarnation, passwords, loopDelay, uploads, log };
+  const own = { failedLogins, incarnation, passwords, loopDelay, turns, uploads, log };
   const parts = { configuration, stores, routes, ...own };
   const opened = connectRouter({ ...parts, modules, served: domains.set, mesh, upper });
   const { router } = opened;
@@ -280,6 +286,7 @@ interface Parts {
   /** One bound on password hashing, whoever asks for it. */
   readonly passwords: PasswordWork;
   readonly loopDelay: LoopDelay;
+  readonly turns: Turns;
   readonly failedLogins: FailedLogins;
   /** Undefined where the node takes no files. */
   readonly uploads: Uploads | undefined;

@@ -224,7 +224,7 @@ const NODE_METRICS: readonly NodeMetric[] = [
   ),
   gauge(
     "loop_delay_ms",
-    "How late timers of the event loop are: see overload.loopDelayMs.",
+    "How late timers of the event loop are, or what clients send is handled: see overload.loopDelayMs.",
     (s) => s.loopDelay.meanMs,
   ),
   gauge("logins_waiting", "Steps of logins that wait.", (s) => s.door.admission.waiting),

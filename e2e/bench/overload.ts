@@ -12,6 +12,7 @@ import type { Counters, Order, Report } from "../load/contract.ts";
 import { startFleet } from "../load/fleet.ts";
 import type { Panel } from "./plot.ts";
 import { svg } from "./plot.ts";
+import { machine } from "./report.ts";
 import type { Scene, Settings } from "./scene.ts";
 import { withScene } from "./scene.ts";
 import { Sheet } from "./sheet.ts";
@@ -135,6 +136,21 @@ async function settle({ messages }: Loads, sentBefore: Counters): Promise<number
   }
 }
 
+const beyond = (rows: readonly Second[], able: Rates): readonly Second[] =>
+  rows.filter(({ offered }) => offered.messages > able.messages);
+
+/** What the overload did, in figures. */
+function figures(over: readonly Second[]): string {
+  const logins = over.map(({ done }) => done.logins).sort((a, b) => a - b);
+  const p99 = over.map(({ p99Ms }) => p99Ms).filter(Number.isFinite);
+  const messages = over.reduce((sum, { done }) => sum + done.messages, 0) / over.length;
+  const none = logins.filter((rate) => rate === 0).length;
+  return (
+    `${messages.toFixed(0)} messages a second, p99 at most ${Math.max(...p99).toFixed(0)} ms; logins a second: ` +
+    `median ${logins[Math.floor(logins.length / 2)]?.toFixed(0)}, none in ${none} of ${over.length} seconds`
+  );
+}
+
 function draw(rows: readonly Second[], able: Rates, missing: number): string {
   const [grey, blue, red] = ["#888", "#06c", "#c30"];
   const curve = (title: string, colour: string, of: (row: Second) => number) => ({
@@ -166,9 +182,10 @@ function draw(rows: readonly Second[], able: Rates, missing: number): string {
       curves: [curve("", blue, ({ memoryMib }) => memoryMib)],
     },
   ];
-  const over = rows.filter(({ offered }) => offered.messages > able.messages);
+  const over = beyond(rows, able);
   return svg({
     title: `One node beyond its capacity; ${missing} messages lost`,
+    notes: [`Then: ${figures(over)}`, `${new Date().toISOString().slice(0, 10)}, ${machine()}`],
     seconds: rows.at(-1)?.at ?? 0,
     phase: {
       ...{ from: over[0]?.at ?? 0, to: over.at(-1)?.at ?? 0 },
@@ -206,6 +223,7 @@ async function play(loads: Loads): Promise<void> {
   process.stdout.write(
     `alone: ${able.messages.toFixed(0)} messages/s, ${able.logins.toFixed(0)} logins/s; ` +
       `memory at most ${most.toFixed(0)} MiB; ${missing} messages missing\n` +
+      `beyond that: ${figures(beyond(rows, able))}\n` +
       `${scene.sheet.notes.map((note) => `${note}\n`).join("")}`,
   );
   await writeFile(FILE, draw(rows, able, missing));

@@ -15,6 +15,8 @@ export interface Panel {
 
 export interface Plot {
   readonly title: string;
+  /** Lines below the title. */
+  readonly notes: readonly string[];
   readonly seconds: number;
   /** Drawn grey, with its name: from second, to second. */
   readonly phase: { readonly from: number; readonly to: number; readonly title: string };
@@ -25,6 +27,7 @@ const WIDTH = 760;
 const LEFT = 70;
 const RIGHT = 20;
 const TOP = 50;
+const NOTE_STEP = 16;
 const PANEL_HEIGHT = 110;
 const PANEL_STEP = 160;
 const TICKS = 10;
@@ -41,8 +44,10 @@ function ceiling(value: number): number {
 const label = (x: number, y: number, text: string, more = ""): string =>
   `<text x="${round(x)}" y="${round(y)}" ${more}>${escaped(text)}</text>`;
 
+const firstPanel = ({ notes }: Plot): number => TOP + notes.length * NOTE_STEP + 30;
+
 function panel({ title, unit, curves }: Panel, at: number, plot: Plot): readonly string[] {
-  const top = TOP + 30 + at * PANEL_STEP;
+  const top = firstPanel(plot) + at * PANEL_STEP;
   const bottom = top + PANEL_HEIGHT;
   const max = ceiling(
     Math.max(...curves.flatMap(({ points }) => points.map(([, value]) => value))),
@@ -68,12 +73,13 @@ function panel({ title, unit, curves }: Panel, at: number, plot: Plot): readonly
 }
 
 export function svg(plot: Plot): string {
-  const height = TOP + 30 + plot.panels.length * PANEL_STEP;
+  const height = firstPanel(plot) + plot.panels.length * PANEL_STEP;
   const lines = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
     label(LEFT, 22, plot.title, 'font-size="14" font-weight="bold"'),
     label(LEFT, 40, `Grey: ${plot.phase.title}`),
+    ...plot.notes.map((note, at) => label(LEFT, 40 + (at + 1) * NOTE_STEP, note)),
     ...plot.panels.flatMap((one, at) => panel(one, at, plot)),
     "</svg>",
   ];

@@ -57,7 +57,7 @@ export function table(sheet: Sheet): string {
   return lines.join("\n");
 }
 
-function machine(): string {
+export function machine(): string {
   const [cpu] = os.cpus();
   const memory = Math.round(os.totalmem() / 2 ** 30);
   const system = /^PRETTY_NAME="(.*)"/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "";

@@ -316,8 +316,8 @@ const nodeOptions = {
   overload: section("What a node puts off when it is behind.", {
     loopDelayMs: integer({
       about:
-        "From this delay of the event loop on history is refused for now, from five times as much on " +
-        "new connections. 0: nothing is.",
+        "From this delay on history is refused for now, of the event loop or of what clients send; from five " +
+        "times as much, of the loop or of who sends little, most new connections are. 0: nothing is.",
       default: 200,
       min: 0,
       max: 60_000,

@@ -1,6 +1,6 @@
 /**
- * How late the event loop runs, and what is put off for it: first history, then new connections, which
- * cost most before anybody has logged in. What has begun is finished: a login that is held up keeps
+ * How late the node is with what it does, and what is put off for it: first history, then new connections,
+ * which cost most before anybody has logged in. What has begun is finished: a login that is held up keeps
  * its client's connection, and is begun anew when the client has waited long enough.
  */
 import type { Clock } from "../base/clock.ts";
@@ -19,23 +19,28 @@ const LATE_MAX_MS = 10_000;
 export class LoopDelay {
   readonly #clock: Clock;
   readonly #putOffMs: number;
-  #meanMs = 0;
+  readonly #waitedMs: (work: Deferrable) => number;
+  readonly #meanMs: Record<Deferrable, number> = { history: 0, connection: 0 };
   #isStopped = false;
 
-  /** @param putOffMs the delay from which on history is put off; 0: nothing ever is */
-  constructor(clock: Clock, putOffMs: number) {
+  /**
+   * @param putOffMs the delay from which on history is put off; 0: nothing ever is
+   * @param waitedMs how long what is to go before such work waits to be handled
+   */
+  constructor(clock: Clock, putOffMs: number, waitedMs: (work: Deferrable) => number = () => 0) {
     this.#clock = clock;
     this.#putOffMs = putOffMs;
+    this.#waitedMs = waitedMs;
     this.#tickLater();
   }
 
-  /** By how much timers are late, on a mean of the last second or so. */
+  /** By how much history would be late, on a mean of the last second or so. */
   get meanMs(): number {
-    return this.#meanMs;
+    return this.#meanMs.history;
   }
 
   isPutOff(work: Deferrable): boolean {
-    return this.#putOffMs > 0 && this.#meanMs >= this.#putOffMs * PUT_OFF_FROM[work];
+    return this.#putOffMs > 0 && this.#meanMs[work] >= this.#putOffMs * PUT_OFF_FROM[work];
   }
 
   stop(): void {
@@ -46,8 +51,11 @@ export class LoopDelay {
     const dueMs = this.#clock.monotonicMs() + TICK_MS;
     this.#clock.after(TICK_MS, () => {
       if (this.#isStopped) return;
-      const lateMs = Math.min(LATE_MAX_MS, Math.max(0, this.#clock.monotonicMs() - dueMs));
-      this.#meanMs += (lateMs - this.#meanMs) * NEWEST_SHARE;
+      const lateMs = Math.max(0, this.#clock.monotonicMs() - dueMs);
+      for (const work of ["history", "connection"] as const) {
+        const newestMs = Math.min(LATE_MAX_MS, Math.max(lateMs, this.#waitedMs(work)));
+        this.#meanMs[work] += (newestMs - this.#meanMs[work]) * NEWEST_SHARE;
+      }
       this.#tickLater();
     });
   }

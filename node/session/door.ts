@@ -15,6 +15,8 @@ import type { Random } from "../base/random.ts";
 import { AddressGuard } from "../guard/address-guard.ts";
 import { Admission } from "../guard/admission.ts";
 import { FailedLogins } from "../guard/failed-logins.ts";
+import type { Rate } from "../guard/token-bucket.ts";
+import { TokenBucket } from "../guard/token-bucket.ts";
 import { proxyList } from "../http/proxies.ts";
 import type { RouteSet } from "../routes/contract.ts";
 import type { Accounts } from "../stores/contract.ts";
@@ -25,6 +27,7 @@ import { listen } from "../stream/listener.ts";
 import type { StreamSettings } from "../stream/stream.ts";
 import { ServerStream } from "../stream/stream.ts";
 import type { TlsContexts, TlsMaterials } from "../stream/tls.ts";
+import type { Turns } from "../stream/turns.ts";
 import { adoptSession } from "./adopt.ts";
 import type {
   BoundNote,
@@ -83,8 +86,10 @@ export interface ClientDoorOptions {
   readonly boundNotes?: readonly BoundNote[];
   /** Those of all nodes; this door's own if left out. */
   readonly failedLogins?: FailedLogins;
-  /** Whether new connections are too much now; never if left out. */
+  /** Whether more than a few new connections are too much now; never if left out. */
   readonly isBehind?: () => boolean;
+  /** What its connections share with those of other doors. */
+  readonly turns?: Turns;
   /** Some of `domains`; none if left out. */
   readonly anonymousDomains?: readonly string[];
   /** Shared with registration, so that both together stay within its bound. */
@@ -144,6 +149,8 @@ const newStats = (): DoorStats => ({
 });
 
 const NONCE_BYTES = 18;
+/** New connections that a node takes though it is behind. */
+const WHILE_BEHIND: Rate = { capacity: 10, windowMs: 1_000 };
 /** Sessions whose accepted stanzas are remembered after their end, for who comes too late. */
 const FORMER_MAX = 10_000;
 /** What asyncDispose gives to sessions that nobody drained. */
@@ -215,6 +222,7 @@ class OpenDoor implements ClientDoor, Gate {
   readonly #settings: StreamSettings;
   readonly #streams = new Set<ServerStream>();
   readonly #negotiations: Negotiations;
+  readonly #whileBehind: TokenBucket;
   readonly #ports: { clients?: Listener; directTls?: Listener; proxied?: Listener } = {};
   #drained: Promise<void> | undefined;
   #isClosed = false;
@@ -224,6 +232,7 @@ class OpenDoor implements ClientDoor, Gate {
     const door = makeDoor(options);
     this.#door = door;
     const { config, clock, limits } = door;
+    this.#whileBehind = new TokenBucket(WHILE_BEHIND, clock.monotonicMs());
     this.#negotiations = new Negotiations(clock, config.negotiationSeconds * 1_000);
     this.#settings = {
       domains: options.domains,
@@ -346,6 +355,7 @@ class OpenDoor implements ClientDoor, Gate {
       gate: this,
       random,
       clock,
+      turns: this.#options.turns,
       domain: () => this.#options.domains.values().next().value ?? "",
       onAcceptError: (error) => log.warn({ err: error }, "connection-not-accepted"),
     });
@@ -355,13 +365,19 @@ class OpenDoor implements ClientDoor, Gate {
     const { config, guard, stats } = this.#door;
     const condition = this.#door.isDraining
       ? "system-shutdown"
-      : this.#streams.size >= config.connectionsMax || this.#options.isBehind?.()
+      : this.#streams.size >= config.connectionsMax || this.#mustComeBack()
         ? "resource-constraint"
         : guard.admit(address)
           ? undefined
           : "policy-violation";
     if (condition !== undefined) stats.connectionsRefused += 1;
     return condition;
+  }
+
+  /** Logging in becomes slow while the node is behind, and never impossible. */
+  #mustComeBack(): boolean {
+    if (this.#options.isBehind?.() !== true) return false;
+    return !this.#whileBehind.take(this.#door.clock.monotonicMs());
   }
 
   release(address: string): void {

@@ -16,6 +16,7 @@ import type { Origin } from "./tcp.ts";
 import { Connection, Flusher, originOf } from "./tcp.ts";
 import { TcpTransport } from "./tcp-transport.ts";
 import type { TlsContexts } from "./tls.ts";
+import type { Turns } from "./turns.ts";
 
 const BACKLOG = 4_096;
 const KEEPALIVE_MS = 60_000;
@@ -33,6 +34,8 @@ export interface ListenerOptions {
   readonly gate: Gate;
   readonly random: Random;
   readonly clock: Clock;
+  /** What its connections share with those of other listeners. */
+  readonly turns?: Turns | undefined;
   /** Stands in the header of a stream that is refused before it began. */
   readonly domain: () => string;
   /** The system could not hand over a connection, for want of descriptors usually. */
@@ -48,7 +51,7 @@ export interface Listener {
 /** @throws ConfigError when the address cannot be listened on. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { directTls, limits, gate, trustedProxies } = options;
-  const flusher = new Flusher();
+  const flusher = new Flusher(options.turns);
   const begin = (socket: Socket, origin: Origin, contexts: TlsContexts | undefined): void => {
     const condition = gate.admit(origin.address);
     if (condition !== undefined) {

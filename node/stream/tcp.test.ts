@@ -4,10 +4,12 @@ import { connect, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
+import { FakeClock } from "../base/fake-clock.ts";
 import { systemRandom } from "../base/random.ts";
 import { listen } from "./listener.ts";
 import type { ConnectionOwner } from "./tcp.ts";
 import { Connection, Flusher } from "./tcp.ts";
+import { Turns } from "./turns.ts";
 
 class Owner implements ConnectionOwner {
   received = "";
@@ -24,11 +26,11 @@ class Owner implements ConnectionOwner {
   }
 }
 
-async function openPair(waitingBytesMax = 1_000_000) {
+async function openPair(waitingBytesMax = 1_000_000, flusher = new Flusher()) {
   const owner = new Owner();
   const { promise, resolve } = Promise.withResolvers<Connection>();
   const listener = createServer({ noDelay: true }, (socket) => {
-    const connection = new Connection(socket, new Flusher(), waitingBytesMax);
+    const connection = new Connection(socket, flusher, waitingBytesMax);
     connection.owner = owner;
     resolve(connection);
   });
@@ -134,6 +136,37 @@ test("what a dropped connection was given last never counts as written", async (
   await until(() => pair.owner.closed === 1);
   expect(connection.writesDone).toBe(0);
   expect(pair.owner.drained).toBe(0);
+});
+
+test("those who send more than can be handled hold up neither the event loop nor others", async () => {
+  const clock = new FakeClock();
+  const flusher = new Flusher(new Turns(clock));
+  const pairs = Array.from({ length: 16 }, () => openPair(1_000_000, flusher));
+  const [other, ...floods] = await Promise.all(pairs);
+  using stack = new DisposableStack();
+  for (const pair of [other, ...floods]) if (pair !== undefined) stack.use(pair);
+  const text = Array.from({ length: 50_000 }, (_, at) => `${at} `).join("");
+  for (const { owner, peer } of floods) {
+    const onBytes = owner.onBytes.bind(owner);
+    owner.onBytes = (chunk) => {
+      onBytes(chunk);
+      clock.advance(chunk.length / 4_096); // A millisecond for 4 KiB.
+    };
+    peer.write(text);
+  }
+  const handled = () => floods.reduce((sum, { owner }) => sum + owner.received.length, 0);
+  let [longestMs, sinceMs, handledBefore] = [0, 0, 0];
+  await until(() => {
+    longestMs = Math.max(longestMs, clock.monotonicMs() - sinceMs);
+    sinceMs = clock.monotonicMs();
+    if (handled() > 0 && other?.peer.bytesWritten === 0) other.peer.write("a word");
+    if (other?.owner.received === "") handledBefore = handled();
+    return handled() === floods.length * text.length;
+  });
+  for (const { owner } of floods) expect(owner.received).toBe(text);
+  expect(longestMs).toBeLessThan(100);
+  expect(other?.owner.received).toBe("a word");
+  expect(handledBefore).toBeLessThan((floods.length * text.length) / 2);
 });
 
 test("a reset is told once", async () => {

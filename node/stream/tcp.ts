@@ -9,6 +9,8 @@ import type { ChannelBindingType } from "./channel-binding.ts";
 import { channelBindingsOf } from "./channel-binding.ts";
 import { certifiedAddresses } from "./client-certificate.ts";
 import type { Certificates, TlsContexts } from "./tls.ts";
+import type { InLine, Turns } from "./turns.ts";
+import { PIECE_BYTES } from "./turns.ts";
 
 /** Whom a connection tells what happens to it. */
 export interface ConnectionOwner {
@@ -61,6 +63,7 @@ function onError(): void {}
 
 /** Connections with something to write, collected until the end of this turn of the event loop. */
 export class Flusher {
+  readonly turns: Turns | undefined;
   #dirty: Connection[] = [];
   readonly #run = () => {
     const dirty = this.#dirty;
@@ -68,12 +71,17 @@ export class Flusher {
     for (const connection of dirty) connection.flush();
   };
 
+  /** @param turns what its connections share; without, each handles whatever it has read */
+  constructor(turns?: Turns) {
+    this.turns = turns;
+  }
+
   add(connection: Connection): void {
     if (this.#dirty.push(connection) === 1) process.nextTick(this.#run);
   }
 }
 
-export class Connection {
+export class Connection implements InLine {
   readonly remoteAddress: string;
   readonly #isTlsAtProxy: boolean;
   #socket: OwnedSocket;
@@ -93,6 +101,8 @@ export class Connection {
   #isStopped = false;
   /** What came meanwhile. */
   #early: Buffer | undefined;
+  /** It is in the line of those who have had their turn. */
+  #isInLine = false;
   #isOver = false;
   #isEnding = false;
   /** TLS begins as soon as everything before it is written, or has begun. */
@@ -230,11 +240,24 @@ export class Connection {
   goOn(): void {
     if (this.#isPaused || !this.#isStopped || this.#isOver) return;
     const early = this.#early;
+    if (early !== undefined && this.#mustWait(early.length)) return;
     this.#early = undefined;
     if (early !== undefined) this.#owner?.onBytes(early);
     if (this.#isPaused || !this.#isStopped || this.#isOver) return;
     this.#isStopped = false;
     this.#socket.resume();
+  }
+
+  /** Has a piece of what came handled, and waits again or reads on. */
+  takeTurn(): void {
+    this.#isInLine = false;
+    if (this.#isPaused || !this.#isStopped || this.#isOver) return;
+    const early = this.#early;
+    this.#early =
+      early === undefined || early.length <= PIECE_BYTES ? undefined : early.subarray(PIECE_BYTES);
+    if (early !== undefined) this.#owner?.onBytes(early.subarray(0, PIECE_BYTES));
+    if (this.#early === undefined) this.goOn();
+    else this.#wait(this.#early.length);
   }
 
   /** Sends what is queued, then ends our side. Reading goes on until the peer ends its own. */
@@ -252,13 +275,26 @@ export class Connection {
 
   received(chunk: Buffer): void {
     if (this.#isOver) return;
-    if (!this.#isPaused && this.#early === undefined) {
+    if (!this.#isPaused && this.#early === undefined && !this.#mustWait(chunk.length)) {
       this.#owner?.onBytes(chunk);
       return;
     }
     this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
     this.#isStopped = true;
     this.#socket.pause();
+  }
+
+  /** Whether others have their turn before so much of this one; it is in line then. */
+  #mustWait(bytes: number): boolean {
+    if (this.#flusher.turns?.hasTime(bytes) !== false) return false;
+    this.#wait(bytes);
+    return true;
+  }
+
+  #wait(bytes: number): void {
+    if (this.#isInLine) return;
+    this.#isInLine = true;
+    this.#flusher.turns?.wait(this, bytes);
   }
 
   closed(): void {
