@@ -8,7 +8,7 @@ import type { CountedMesh } from "./mesh/mesh.ts";
 import type { Module } from "./modules/contract.ts";
 import type { Metric } from "./observe/metrics.ts";
 import type { Router } from "./router/router.ts";
-import type { Routes } from "./routes/contract.ts";
+import type { Routes, RoutesGauges } from "./routes/contract.ts";
 import type { ClientDoor } from "./session/door.ts";
 import type { BudgetCounts, BudgetName, Stores } from "./stores/contract.ts";
 import { BUDGETS } from "./stores/contract.ts";
@@ -74,6 +74,23 @@ const ROUTER = {
   tasksShed: "Tasks not run because too many were running.",
 } as const;
 
+/** How much the router has in hand, which has limits: see router/router.ts. */
+const IN_HAND = {
+  laneTasks: "Stanzas that are on their way, or wait behind others of their sender and recipient.",
+  repeatsRemembered: "Deliveries to users of this node that are remembered, to cut repeats.",
+  wakesMissed: "Users online whose nodes are still to be told of stored messages.",
+  passedOver: "Messages remembered for sessions of dead nodes that nobody has taken over.",
+  tasksRunning: "Tasks of modules that run.",
+  claims: "Claims that modules hold or ask for.",
+} as const;
+
+/** What routes in etcd keep in memory; nothing for a node alone. */
+const ROUTES = {
+  cachedUsers: "Users of other nodes whose routes are remembered: routes.cacheUsersMax at most.",
+  knownUsers: "Users with a session on this node, whose routes are all known.",
+  chores: "Writes to etcd that are in doubt, or failed, and are made again.",
+} as const satisfies Record<keyof RoutesGauges, string>;
+
 /** What the mesh counts: see mesh/settings.ts. */
 const MESH = {
   requests: "Frames sent to other nodes.",
@@ -135,14 +152,18 @@ const moduleMetrics = ({ name, metrics }: Module): readonly NodeMetric[] =>
     return declare(snake(`${name}_${key}`), help, ({ modules }) => modules[name]?.[key] ?? 0);
   });
 
-const fromCounters = (
-  helps: Readonly<Record<string, string>>,
-  room: string,
-  counters: (sources: MetricSources) => Readonly<Record<string, number>>,
-): readonly NodeMetric[] =>
-  Object.entries(helps).map(([key, help]) =>
-    counter(snake(`${room}_${key}`), help, (sources) => counters(sources)[key] ?? 0),
-  );
+type Helps = Readonly<Record<string, string>>;
+type Numbers = (sources: MetricSources) => Readonly<Record<string, number>>;
+
+const each =
+  (declare: typeof gauge) =>
+  (helps: Helps, room: string, numbers: Numbers): readonly NodeMetric[] =>
+    Object.entries(helps).map(([key, help]) =>
+      declare(snake(`${room}_${key}`), help, (sources) => numbers(sources)[key] ?? 0),
+    );
+
+const gaugesOf = each(gauge);
+const countersOf = each(counter);
 
 const NODE_METRICS: readonly NodeMetric[] = [
   gauge("sessions", "Sessions bound on this node.", (s) => s.door.sessions.size),
@@ -183,25 +204,12 @@ const NODE_METRICS: readonly NodeMetric[] = [
     "Sessions of dead nodes that this node is taking over.",
     ({ router }) => router.stats().adopting ?? 0,
   ),
+  ...gaugesOf(IN_HAND, "router", ({ router }) => router.stats()),
+  ...gaugesOf(ROUTES, "routes", ({ routes }) => ({ ...routes.gauges })),
   gauge(
-    "router_wakes_missed",
-    "Users online whose nodes are still to be told of stored messages.",
-    ({ router }) => router.stats().wakesMissed ?? 0,
-  ),
-  gauge(
-    "router_passed_over",
-    "Messages remembered for sessions of dead nodes that nobody has taken over.",
-    ({ router }) => router.stats().passedOver ?? 0,
-  ),
-  gauge(
-    "router_tasks_running",
-    "Tasks of modules that run.",
-    ({ router }) => router.stats().tasksRunning ?? 0,
-  ),
-  gauge(
-    "router_claims",
-    "Claims that modules hold or ask for.",
-    ({ router }) => router.stats().claims ?? 0,
+    "lease_held",
+    "1 while this node may bind sessions: its lease is proven, or it is alone.",
+    ({ routes }) => Number(routes.holdsLease),
   ),
   gauge(
     "senior",
@@ -281,9 +289,9 @@ const NODE_METRICS: readonly NodeMetric[] = [
     "Ended sessions whose rest could not be handed over.",
     (s) => door(s).endingsFailed,
   ),
-  ...fromCounters(ROUTER, "router", ({ router }) => router.stats()),
-  ...fromCounters(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
-  ...fromCounters(COMPONENTS, "components", ({ components }) => ({ ...components?.stats })),
+  ...countersOf(ROUTER, "router", ({ router }) => router.stats()),
+  ...countersOf(MESH, "mesh", ({ mesh }) => mesh?.stats ?? {}),
+  ...countersOf(COMPONENTS, "components", ({ components }) => ({ ...components?.stats })),
   ...BUDGETS.flatMap(budgetMetrics),
 ];
 

@@ -89,6 +89,16 @@ export interface CopyOrigin {
   readonly voidTerm: number;
 }
 
+/** What metrics may read at any time. */
+export interface RoutesGauges {
+  /** Users without a session here whose routes are remembered. */
+  readonly cachedUsers: number;
+  /** Users with a session here. */
+  readonly knownUsers: number;
+  /** Writes that must still be made, or made sure of. */
+  readonly chores: number;
+}
+
 export interface Routes extends AsyncDisposable {
   /**
    * Publishes a route, replacing any other session of the same full address; resolves after the
@@ -160,6 +170,8 @@ export interface Routes extends AsyncDisposable {
   readonly holdsLease: boolean;
   /** There is no other node, so that what it answers is always as new as can be. */
   readonly isAlone?: true;
+  /** Of an engine that remembers anything. */
+  readonly gauges?: RoutesGauges;
   /**
    * The other live nodes, by incarnation, kept current by a watch. One whose lease has lapsed and that
    * answers is alive.

@@ -154,9 +154,9 @@ test("a lease is given up before it can lapse, counted from when its proof was a
   const { routes, diary } = await cluster.start("one", {}, clock);
   const marginMs = LEASE_SECONDS * 100; // A tenth of the lease.
   clock.advance(LEASE_SECONDS * 1_000 - marginMs - 1);
-  expect(routes.gauges.isLeaseHeld).toBe(true);
+  expect(routes.holdsLease).toBe(true);
   clock.advance(1);
-  expect(routes.gauges.isLeaseHeld).toBe(false);
+  expect(routes.holdsLease).toBe(false);
   expect(diary.lines).toEqual(["lease lost"]);
 });
 

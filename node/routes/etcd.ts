@@ -28,6 +28,7 @@ import type {
   RouteSet,
   Routes,
   RoutesEvents,
+  RoutesGauges,
 } from "./contract.ts";
 import { isHolder } from "./contract.ts";
 import { encodeNode, Keys } from "./keys.ts";
@@ -73,14 +74,6 @@ export interface EtcdRoutesOptions extends EtcdClientOptions {
   readonly random?: Random;
   /** Makes the client; the real one if left out. */
   readonly connect?: (options: EtcdClientOptions) => EtcdClient;
-}
-
-/** What metrics may read at any time. */
-export interface RoutesGauges {
-  readonly cachedUsers: number;
-  readonly knownUsers: number;
-  readonly chores: number;
-  readonly isLeaseHeld: boolean;
 }
 
 export interface EtcdRoutes extends Routes {
@@ -239,7 +232,6 @@ class Engine implements EtcdRoutes {
       cachedUsers: this.#cache.size,
       knownUsers: this.#book.users,
       chores: this.#chores.size,
-      isLeaseHeld: this.#lease.isHeld,
     };
   }
 
