@@ -1,6 +1,7 @@
 /** Sessions that their clients resume on another node. */
 import { expect, test } from "vitest";
 import { FakeClock } from "../base/fake-clock.ts";
+import { FrameKind } from "../mesh/contract.ts";
 import type { Route } from "../routes/contract.ts";
 import type { Incoming } from "../session/contract.ts";
 import { until } from "../session/testing/door-kit.ts";
@@ -51,6 +52,38 @@ test("a client resumes on another node, and nobody saw it gone", async () => {
   expect(cluster.node(1).kit.door.stats).toMatchObject({ sessionsMovedOut: 1, sessionsEnded: 0 });
   client.send("</stream:stream>");
   await romeo.client.read(/<presence[^>]*type='unavailable'[^>]*>/);
+});
+
+test("what a client sends again because its node died is in both archives once", async () => {
+  const clock = new FakeClock();
+  const { cluster, romeo, juliet } = await romeoAndJuliet(clock);
+  await using _ = cluster;
+  const archived = () =>
+    ["romeo", "juliet"].map((name) =>
+      cluster.stores.archived(`${name}@localhost`).map(({ bytes }) => ids(bytes.toString())[0]),
+    );
+  const { mesh } = cluster.node(0);
+  const request = mesh.request.bind(mesh);
+  // His shadow hears of nothing any more.
+  mesh.request = (peer, kind, payload) =>
+    kind === FrameKind.mirror ? new Promise(() => {}) : request(peer, kind, payload);
+  romeo.client.send(message("juliet@localhost", "m1"));
+  await juliet.client.read("m1</body>");
+  await until(() => archived().flat().length === 2, "archived");
+  cluster.kill(0);
+  cluster.expire(0);
+  await cluster.settle();
+  clock.advance(2_000);
+  const { client, answer } = await cluster.resume(2, "romeo", romeo.id, 2);
+  expect(answer).toContain(`previd='${romeo.id}' h='1'`);
+  client.send(message("juliet@localhost", "m1") + message("juliet@localhost", "m2"));
+  expect(ids(await juliet.client.read("m2</body>"))).toEqual(["m2"]);
+  await until(() => archived().flat().includes("m2"), "archived");
+  await cluster.settle();
+  expect(archived()).toEqual([
+    ["m1", "m2"],
+    ["m1", "m2"],
+  ]);
 });
 
 test("a stream that is still open on the other node ends with conflict", async () => {

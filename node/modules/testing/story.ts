@@ -64,7 +64,9 @@ export class Run {
     this.#hasBursts = story.hasBursts ?? false;
     const chance = hasLosses ? 0.1 : 0;
     const losses = { request: chance, answer: chance, inARowMax: 1 };
-    this.cluster = new Cluster({ nodes: NODES, seed, isCalm: false, losses });
+    // What is late for the archive dies with its node: senders wait for it instead.
+    const options = hasDeaths ? { archive: { waitMs: 60_000 } } : {};
+    this.cluster = new Cluster({ nodes: NODES, seed, isCalm: false, losses, options });
     for (const user of USERS) {
       this.cluster.stores.addUser(user);
       for (let index = 0; index < devicesPerUser; index += 1) {
