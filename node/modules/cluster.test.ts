@@ -4,6 +4,7 @@ import type { ClusterService } from "./contract/cluster.ts";
 import type { Module } from "./contract.ts";
 import { defineModule, on, task } from "./contract.ts";
 import { Cluster } from "./testing/cluster.ts";
+import { record } from "./testing/shared-routes.ts";
 
 interface Seen {
   /** One for each node, in the order of the nodes. */
@@ -74,6 +75,18 @@ test("a node that dies is no longer in the list, and another senior follows", as
     ]);
   }
   expect(at(1).senior).toMatchObject({ node: at(2).senior?.node, token: at(2).senior?.token });
+});
+
+test("a node that joins is told of once, and is in the list by then", async () => {
+  const { cluster, told, at } = await scene(2);
+  const { router, routes } = cluster.node(0);
+  const before = [...(told[0] ?? [])];
+  routes.nodes.set("node-3", record("node-3"));
+  router.onNodeUp(record("node-3"));
+  await cluster.settle();
+  expect(told[0]).toEqual([...before, "up node-3"]);
+  expect(told[1]).not.toContain("up node-3");
+  expect(at(0).nodes.map(({ incarnation }) => incarnation)).toEqual(["node-1", "node-2", "node-3"]);
 });
 
 test("claims and tasks of the same name do not meet when they are of two modules", async () => {

@@ -257,3 +257,40 @@ test("frames that are not valid are refused and change nothing", async () => {
   await cluster.settle();
   expect(juliet.received).toEqual([]);
 });
+
+test("who routes by what was is told how it is by the exit node, and reads nothing", async () => {
+  const cluster = new Cluster({ nodes: 3 });
+  for (const user of [ROMEO, JULIET]) cluster.stores.addUser(user);
+  const [first, second, third] = [cluster.node(0), cluster.node(1), cluster.node(2)];
+  const romeo = await first.login(`${ROMEO}/orchard`);
+  const juliet = await second.login(`${JULIET}/balcony`);
+  await second.send(juliet, "<presence/>");
+  const say = (id: string) =>
+    first.send(
+      romeo,
+      `<message to='${JULIET}' type='chat' id='${id}'><body>${id}</body></message>`,
+    );
+  const idsOf = (session: typeof romeo) => take(session, "message").map(({ attrs }) => attrs.id);
+  await say("m1");
+  const phone = await third.login(`${JULIET}/phone`);
+  await third.send(phone, "<presence/>");
+  await cluster.settle();
+  expect(first.routes.lookup(JULIET)).toMatchObject({ routes: [{ resource: "balcony" }] });
+  const reads: string[] = [];
+  const read = first.routes.read.bind(first.routes);
+  first.routes.read = (user) => {
+    reads.push(user);
+    return read(user);
+  };
+  const { routesReread } = first.router.counters;
+  const { frames } = first.mesh;
+  await say("m2");
+  expect(first.mesh.frames - frames).toBe(2); // One to each of her nodes.
+  // From now on it is known.
+  await say("m3");
+  expect(first.mesh.frames - frames).toBe(4);
+  expect(idsOf(juliet)).toEqual(["m1", "m2", "m3"]);
+  expect(idsOf(phone)).toEqual(["m2", "m3"]);
+  expect(first.router.counters.routesReread).toBe(routesReread);
+  expect(reads.filter((user) => user === JULIET)).toEqual([]);
+});

@@ -10,6 +10,7 @@ import { DoorCluster } from "./testing/door-cluster.ts";
 
 const message = (to: string, id: string) =>
   `<message to='${to}' type='chat' id='${id}'><body>${id}</body></message>`;
+const ASK = "<r xmlns='urn:xmpp:sm:3'/>";
 const ids = (text: string) => [...text.matchAll(/<body>([^<]*)<\/body>/g)].map(([, id]) => id);
 
 async function romeoAndJuliet(clock?: FakeClock) {
@@ -53,6 +54,39 @@ test("a client resumes on another node, and nobody saw it gone", async () => {
   client.send("</stream:stream>");
   await romeo.client.read(/<presence[^>]*type='unavailable'[^>]*>/);
 });
+
+test.each([
+  ["lives", false],
+  ["has died", true],
+])(
+  "a session is resumed along with the login at another node while its own %s",
+  async (_is, isDead) => {
+    const { cluster, romeo, juliet } = await romeoAndJuliet();
+    await using _ = cluster;
+    romeo.client.send(message("juliet@localhost", "m1"));
+    await juliet.client.read("m1</body>");
+    juliet.client.destroy();
+    await until(() => isDetached(cluster, 1, juliet), "detached");
+    romeo.client.send(message("juliet@localhost", "m2") + ASK);
+    await romeo.client.read(/<a [^>]*h='3'/);
+    if (isDead) {
+      cluster.kill(1);
+      cluster.expire(1);
+    }
+    const client = await cluster.node(2).kit.connect();
+    await client.open();
+    const resume = `<resume xmlns='urn:xmpp:sm:3' previd='${juliet.id}' h='3'/>`;
+    const answer = await client.plain2("juliet", "secret", resume);
+    expect(answer).toContain(
+      `<authorization-identifier>${juliet.address}</authorization-identifier>` +
+        `<resumed xmlns='urn:xmpp:sm:3' previd='${juliet.id}' h='1'/></success>`,
+    );
+    romeo.client.send(message("juliet@localhost", "m3"));
+    expect(ids(await client.read("m3</body>"))).toEqual(["m2", "m3"]);
+    client.send(message(romeo.address, "j1"));
+    expect(await romeo.client.read("j1</body>")).not.toContain("unavailable");
+  },
+);
 
 test("what a client sends again because its node died is in both archives once", async () => {
   const clock = new FakeClock();

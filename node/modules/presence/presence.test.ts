@@ -238,7 +238,7 @@ test("presence of a type that is none is answered to the one who made the mistak
   expect(conditionOf(one(romeo, "presence"))).toBe("bad-request");
 });
 
-test("a broadcast to many contacts on one node is one frame", async () => {
+test("a broadcast to many contacts on one node is one frame, and so is a probe", async () => {
   const cluster = newCluster(2);
   const [first, last] = [cluster.node(0), cluster.node(1)];
   const friends = [];
@@ -251,8 +251,13 @@ test("a broadcast to many contacts on one node is one frame", async () => {
     friends.push(session);
   }
   const romeo = await first.login(`${ROMEO}/orchard`);
+  // In etcd they would be looked up together, too.
+  await Promise.all(friends.map(({ jid }) => first.routes.lookup(jid.bare)));
+  const arriving = first.mesh.frames;
   await first.send(romeo, "<presence/>");
   await cluster.settle();
+  expect(first.mesh.frames - arriving).toBe(2); // His presence, and a probe.
+  expect(take(romeo, "presence")).toHaveLength(21);
   for (const friend of friends) take(friend);
   const before = first.mesh.frames;
   await first.send(romeo, "<presence><show>away</show></presence>");
