@@ -31,7 +31,10 @@ export interface MeshLimits {
   readonly backoffMaxMs: number;
   /** How long dispose waits for answers in flight. */
   readonly drainMs: number;
-  /** Connections accepted at once. */
+  /**
+   * Connections accepted at once: one for each other node, and another while that dials anew. Each takes some
+   * 55 KiB, before it has shown a certificate as well.
+   */
   readonly connectionsMax: number;
 }
 
@@ -46,7 +49,7 @@ export const DEFAULT_LIMITS: MeshLimits = {
   backoffMinMs: 100,
   backoffMaxMs: 3_000,
   drainMs: 2_000,
-  connectionsMax: 1_024,
+  connectionsMax: 4_096,
 };
 
 /** Counters since the start, and gauges; plain numbers that metrics read when asked. */
