@@ -137,9 +137,27 @@ const PARTS = {
 
 type Part = keyof typeof PARTS;
 
-/** The options that were given, as they are typed, without those that concern only us. */
-const shownOptions = ({ only, write, as, data, help, ...values }: Values): string =>
-  Object.entries(values)
+/** The options that count for each, as HELP has them. */
+const OPTIONS: Readonly<Record<Part, readonly (keyof Values)[]>> = {
+  rosters: ["users", "contacts", "reads", "data"],
+  stores: ["servers", "users", "contacts", "reads", "data"],
+  messages: ["servers", "sessions", "rate", "seconds", "set"],
+  presence: ["servers", "rate", "seconds", "set"],
+  sessions: ["servers", "nodes", "sessions", "contacts", "rate", "seconds", "set"],
+  failover: ["nodes", "sessions", "contacts", "set"],
+  registry: ["nodes", "routes", "seconds"],
+};
+
+const counts = (part: Part, name: string): boolean => OPTIONS[part].some((one) => one === name);
+
+/** The options that were given, without those that concern only us. */
+const givenIn = ({ only, write, as, data, help, ...values }: Values) =>
+  Object.entries(values).filter(([, value]) => [value].flat().length > 0);
+
+/** Those that count for a part, as they are typed. */
+const shownOptions = (part: Part, values: Values): string =>
+  givenIn(values)
+    .filter(([name]) => counts(part, name))
     .flatMap(([name, value]) => [value].flat().map((one) => ` --${name} ${one}`))
     .join("");
 
@@ -149,12 +167,17 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  for (const part of wordsOf("only", values.only, Object.keys(PARTS) as Part[])) {
+  const parts = wordsOf("only", values.only, Object.keys(PARTS) as Part[]);
+  for (const [name] of givenIn(values)) {
+    if (parts.some((part) => counts(part, name))) continue;
+    throw new Error(`Cannot use --${name}: it counts for nothing of ${parts.join(",")}`);
+  }
+  for (const part of parts) {
     const figures = new Figures();
     const startedMs = performance.now();
     await PARTS[part](values, figures);
     const minutes = Math.ceil((performance.now() - startedMs) / 60_000);
-    const command = `\`npm run scale -- --only ${part}${shownOptions(values)}\``;
+    const command = `\`npm run scale -- --only ${part}${shownOptions(part, values)}\``;
     const date = new Date().toISOString().slice(0, 10);
     const section = figures.section(`${command} on ${date} in ${minutes} minutes`);
     process.stdout.write(`${section}\n`);
