@@ -17,6 +17,8 @@ import { Wire } from "./wire.ts";
 const LATENCY = { leastMs: 3, mostMs: 40 };
 /** Longer than a node gives a negotiation, so that the node's own limits are seen to work. */
 const PATIENCE_MS = 12_000;
+/** Less than a session waits for its client. */
+const STEADY_MS = 15_000;
 
 type Stage = "offline" | "login" | "session" | "bound";
 
@@ -76,6 +78,9 @@ export class Device {
   readonly moved = new Set<string>();
   /** It wants to be online. */
   isWanted = false;
+  /** When it was last in a session. */
+  #thereMs = 0;
+  #hasLeft = false;
 
   constructor(
     user: string,
@@ -102,6 +107,12 @@ export class Device {
     return this.#stage === "bound";
   }
 
+  /** It has one session, or none yet, which nobody can have ended: what it got has not been passed on. */
+  get isSteady(): boolean {
+    const awayMs = this.isBound ? 0 : this.#setting.world.nowMs - this.#thereMs;
+    return this.#sessions < 1 || (this.#sessions === 1 && !this.#hasLeft && awayMs < STEADY_MS);
+  }
+
   get isOffline(): boolean {
     return this.#stage === "offline";
   }
@@ -122,6 +133,7 @@ export class Device {
     if (this.#stage === "offline") return;
     this.#setting.world.say(`${this.full} leaves`);
     const isBound = this.#stage === "bound";
+    this.#hasLeft = true;
     this.#stream?.close();
     if (isBound) this.#forgetSession();
     this.#gone();
@@ -216,6 +228,7 @@ export class Device {
 
   #gone(): void {
     this.#patience?.cancel();
+    if (this.isBound) this.#thereMs = this.#setting.world.nowMs;
     this.#stream = undefined;
     this.#stage = "offline";
     this.#comeBackLater();

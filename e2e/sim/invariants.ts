@@ -28,6 +28,8 @@ export class Checks {
   /** Of each pair of sessions: the place of the last message. */
   readonly #last = new Map<string, number>();
   readonly #told = new Set<string>();
+  /** Users with several devices of which one has lost a session. */
+  readonly #unsteady = new Set<string>();
 
   constructor(cluster: SimCluster) {
     this.#cluster = cluster;
@@ -47,7 +49,8 @@ export class Checks {
 
   onMessage(device: Device, said: Said, copy: Copy): void {
     this.#checkRepeated(device, said, copy);
-    if (said.sessions.length > 1 || said.doubt !== undefined || !this.#isOnlyDevice(device)) return;
+    if (said.sessions.length > 1 || said.doubt !== undefined || !this.#isOrdered(device, said))
+      return;
     const pair = `${said.sessions[0]} ${copy.session}`;
     const last = this.#last.get(pair) ?? 0;
     // What is a repeat is not out of order as well.
@@ -107,6 +110,15 @@ export class Checks {
    */
   #isOnlyDevice({ user }: Device): boolean {
     return this.#cluster.devices.filter((one) => one.user === user).length === 1;
+  }
+
+  /** What one device did not acknowledge comes late to another, but only once its session has ended. */
+  #isOrdered({ user, full }: Device, { awaited }: Said): boolean {
+    const all = this.#cluster.devices.filter((one) => one.user === user);
+    if (all.length === 1) return true;
+    if (!all.every(({ isSteady }) => isSteady)) this.#unsteady.add(user);
+    // Who has come since it was said may be given it as well, whenever it arrives.
+    return !this.#unsteady.has(user) && awaited.some(({ device }) => device === full);
   }
 
   /** When leases and windows are over: who is there is there for everybody. */
