@@ -138,6 +138,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     931000,
     FAULT_KINDS,
   ],
+  [
+    "a node that stood still while it had no lease takes nothing for sessions that have gone on elsewhere",
+    950006,
+    FAULT_KINDS,
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

@@ -221,18 +221,28 @@ export class Shadows implements Shadow {
   /** Until it is regained others may take sessions over, and we must learn it soon. */
   leaseLost(): void {
     this.#mirror.leaseLost();
+    this.#doubtAll();
+    this.#askLater();
+  }
+
+  #doubtAll(): void {
     for (const [id, { session }] of this.#followed) {
       this.#mirror.changed(id); // So that it says something of it now.
       const settled = this.#mirror.settled(id);
       if (settled !== undefined) this.#withheld.doubt(session, settled);
     }
-    this.#doubt();
   }
 
-  #doubt(): void {
+  #askLater(): void {
+    const { clock } = this.#parts;
+    const dueMs = clock.monotonicMs() + DOUBT_MS;
     this.#doubtTimer?.cancel();
     this.#mirror.touchAll();
-    this.#doubtTimer = this.#parts.clock.after(DOUBT_MS, () => this.#doubt());
+    this.#doubtTimer = clock.after(DOUBT_MS, () => {
+      // This node has stood still: what shadows said before that is of no use.
+      if (clock.monotonicMs() - dueMs > DOUBT_MS) this.#doubtAll();
+      this.#askLater();
+    });
   }
 
   leaseRegained(): void {
