@@ -277,7 +277,7 @@ export const UNHELD_ALWAYS: readonly string[] = [
   "a session that was resumed on another node may be given again what it had acknowledged: of a " +
     "stored message while the first node has the claim, or if another device did not acknowledge it",
   "what a client sends again after its node's death comes again to a session that has begun since, if " +
-    "neither its new node nor that of the session knows that it was acknowledged",
+    "whoever knows that it was acknowledged is silent, or that session has moved",
   "an error that answers a message is lost with the session of its sender",
   "what a session was passed over for, and its user's other devices got, is lost to it with the node " +
     "that it came in at",

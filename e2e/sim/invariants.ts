@@ -75,7 +75,7 @@ export class Checks {
       this.#break("repeated", `${said.id} reaches ${copy.session} once more`);
     } else if (known > allowed && this.#isOnlyDevice(device) && !this.#isOfPaused(said)) {
       const first = before.find(({ isAcknowledged }) => isAcknowledged);
-      if (first === undefined || this.#isUnknown(said, first, copy)) return;
+      if (first === undefined || this.#isUnknown(said, first, copy, device)) return;
       const { session } = first;
       this.#break(
         "repeated",
@@ -84,15 +84,10 @@ export class Checks {
     }
   }
 
-  /**
-   * What a client sends again, because its node died before it could answer, is delivered to a session that has
-   * begun since where neither of the two nodes is the one that knows of it: see docs/architecture.md.
-   */
-  #isUnknown({ isResent, entries }: Said, first: Copy, copy: Copy): boolean {
+  /** See UNHELD_ALWAYS: who could say it is silent, or the session that it comes to has moved. */
+  #isUnknown({ isResent }: Said, first: Copy, copy: Copy, { moved }: Device): boolean {
     if (!isResent || first.session === copy.session) return false;
-    const living = new Set(this.#cluster.alive.map(({ machine }) => machine));
-    const hasDied = [...entries].some((node) => !living.has(node));
-    return hasDied && living.has(first.node) && ![...entries, copy.node].includes(first.node);
+    return this.#cluster.nodeAt(first.node)?.isPaused === true || moved.has(copy.session);
   }
 
   /**

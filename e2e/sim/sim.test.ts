@@ -143,6 +143,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     950006,
     FAULT_KINDS,
   ],
+  [
+    "what is sent again after a standstill does not come to the next session of who has had it at another node",
+    1795754302,
+    FAULT_KINDS,
+  ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
 ];
 

@@ -20,6 +20,8 @@ function bench() {
   } as unknown as ClientSession;
   const sessions = new Map([[ADDRESS, session]]);
   const copies: PromiseWithResolvers<void>[] = [];
+  const elsewhere: (Promise<boolean> | undefined)[] = [];
+  const hadBefore = () => elsewhere.shift();
   const delivered = () => {
     const copy = Promise.withResolvers<void>();
     copies.push(copy);
@@ -32,13 +34,14 @@ function bench() {
     counters: newCounters(),
     self: "here",
     shadows: () => ({ delivered, changed: () => undefined }),
+    newcomers: () => ({ hadBefore }),
   } as unknown as HandOverParts);
   const take = (more: Partial<Consignment>, full = ADDRESS) => {
     const plain = { origin: undefined, stamped: false, copy: undefined, again: false };
     const consignment = { ...plain, envelope: message("m"), rerouted: false, remembered: false };
     return handOver.take({ ...consignment, ...more }, full, full === ADDRESS ? "s" : "", "there");
   };
-  return { given, copies, take, sessions, session, handOver };
+  return { given, copies, take, sessions, session, handOver, elsewhere };
 }
 
 test("the next message is handed over while the copy of the one before is on its way", async () => {
@@ -96,6 +99,21 @@ test("who is asked whether anybody has had it says so when its copy has it, or i
   expect(ask(1)).toBe(true);
   expect(ask(2)).toBe(false);
   expect(given).toHaveLength(1);
+});
+
+test("what is sent again is given to a session that has begun since when nobody has had it elsewhere", async () => {
+  const { given, take, elsewhere, sessions } = bench();
+  const again = (count: number) =>
+    take({ origin: { session: "juliet", count }, again: true, remembered: true });
+  elsewhere.push(Promise.resolve(true), Promise.resolve(false), Promise.resolve(false));
+  expect(await again(1)).toBe(true);
+  expect(given).toHaveLength(0);
+  void again(2);
+  await turn();
+  expect(given).toHaveLength(1);
+  const late = again(3);
+  sessions.clear();
+  expect(await late).toBe(false);
 });
 
 test("of one millisecond and one sender, what waits goes before or behind a stored one as it was sent", () => {

@@ -13,6 +13,7 @@ import type { Counters } from "./counters.ts";
 import { stampFor } from "./envelopes.ts";
 import type { HeldQueue } from "./held.ts";
 import { Held } from "./held.ts";
+import type { Newcomers } from "./newcomers.ts";
 import { Passing } from "./passing.ts";
 import { Recent } from "./recent.ts";
 import { Repeats } from "./repeats.ts";
@@ -72,6 +73,7 @@ export interface HandOverParts {
   readonly self: string;
   /** Undefined for a node alone. */
   readonly shadows: () => Shadows | undefined;
+  readonly newcomers: () => Pick<Newcomers, "hadBefore">;
 }
 
 export class HandOver {
@@ -106,12 +108,14 @@ export class HandOver {
    * Whether the session took the stanza.
    * @param full with an empty resource, for what is sent again: it is only asked who has had it
    * @param sessionId the one the route named; "" for whichever has that full address
+   * @param isAsked nobody had it before that session began
    */
   take(
     consignment: Consignment,
     full: string,
     sessionId: string,
     fromNode: string,
+    isAsked = false,
   ): boolean | Promise<boolean> {
     const { envelope, copy, rerouted, again, origin } = consignment;
     if (again && origin !== undefined && full.endsWith(ANYBODY)) {
@@ -121,14 +125,14 @@ export class HandOver {
     if (component !== undefined) return this.#toComponent(consignment, component, sessionId);
     const moving = this.#parts.sessions().get(full)?.moving;
     if (moving !== undefined) {
-      return moving.then(() => this.take(consignment, full, sessionId, fromNode));
+      return moving.then(() => this.take(consignment, full, sessionId, fromNode, isAsked));
     }
     const mayWait = envelope.kind === "message" && copy === undefined && !rerouted;
     const passed = mayWait ? this.passing.ofAddress(full) : undefined;
     if (passed !== undefined) {
-      return passed.then(() => this.#now(consignment, full, sessionId, fromNode));
+      return passed.then(() => this.#now(consignment, full, sessionId, fromNode, isAsked));
     }
-    return this.#now(consignment, full, sessionId, fromNode);
+    return this.#now(consignment, full, sessionId, fromNode, isAsked);
   }
 
   /** Whether the session before this one of its address, which was here and is over, has had that. */
@@ -174,6 +178,7 @@ export class HandOver {
     full: string,
     sessionId: string,
     fromNode: string,
+    isAsked: boolean,
   ): boolean | Promise<boolean> {
     const { origin, stamped, remembered, follows } = consignment;
     const session = this.#parts.sessions().get(full);
@@ -183,6 +188,11 @@ export class HandOver {
     if (follows === true && !this.#hasAhead(origin, full, sessionId)) return false;
     // Another session of this address is another client, which may not be available yet.
     if (session === undefined || (sessionId !== "" && session.id !== sessionId)) return false;
+    const isAskable = consignment.again && !isAsked;
+    const had = isAskable && this.#parts.newcomers().hadBefore(session, consignment);
+    if (had instanceof Promise) {
+      return had.then((is) => is || this.take(consignment, full, sessionId, fromNode, true));
+    }
     if (consignment.copy !== undefined) return this.#giveCopy(consignment, session, fromNode);
     // A broadcast is for available resources (RFC 6121, 4.5.3); its route may have been a step behind.
     // The answer to a probe names no session: whoever asked gets it.

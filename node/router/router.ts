@@ -41,6 +41,7 @@ import type { Adopt, KeptAnswer } from "./keeping.ts";
 import { Lanes } from "./lanes.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Line } from "./line.ts";
+import { Newcomers } from "./newcomers.ts";
 import { PassedOver } from "./passed-over.ts";
 import { Peers } from "./peers.ts";
 import { Predecessors } from "./predecessors.ts";
@@ -99,6 +100,7 @@ export class Router implements SessionEvents {
   readonly #asks: Asks;
   readonly #wakes: Wakes;
   readonly #predecessors: Predecessors;
+  readonly #newcomers: Newcomers;
   /** Its routes may be others' by now. */
   #isWithoutLease = false;
   #made = 0;
@@ -118,7 +120,8 @@ export class Router implements SessionEvents {
     const rules = copyRules(ofKind(registrations, "copies"));
     const shadows = () => this.#succession.shadows;
     const told = { stages, copyRules: rules, sessions, components: table, counters, self };
-    this.#handOver = new HandOver({ ...told, shadows });
+    const newcomers = () => this.#newcomers;
+    this.#handOver = new HandOver({ ...told, shadows, newcomers });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
@@ -126,6 +129,7 @@ export class Router implements SessionEvents {
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const passedOver = new PassedOver({ clock, counters });
     const deliverer = new Deliverer({ routes, exits, counters, passedOver });
+    this.#newcomers = new Newcomers({ routes, deliverer, clock });
     const catchUp = new CatchUp({ self, routes, mesh, deliverer, handOver, shadows, clock, log });
     const copies = new Copies({ rules, routes, deliverer, counters, log });
     this.#line = new Line({
@@ -206,6 +210,7 @@ export class Router implements SessionEvents {
 
   onBound(session: ClientSession, replaced: Route | undefined): void {
     this.#predecessors.bound(session, replaced);
+    this.#newcomers.bound(session);
   }
 
   onClientState(session: ClientSession, isActive: boolean): void {
