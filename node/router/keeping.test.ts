@@ -21,9 +21,14 @@ import { encodeWaiting, packSession } from "./session-wire.ts";
 const USER = "juliet@capulet.example";
 
 /** That session, whole. */
-function whole(session: string, more: Partial<PackedSession> = {}, moves = 0): MirrorItem {
+function whole(
+  session: string,
+  more: Partial<PackedSession> = {},
+  moves = 0,
+  windowMs = 60_000,
+): MirrorItem {
   const route = { user: USER, resource: session, node: "owner", session, available: true, moves };
-  const counts = { windowMs: 60_000, received: 0, countedFrom: 0, acknowledged: 0 };
+  const counts = { windowMs, received: 0, countedFrom: 0, acknowledged: 0 };
   const state = {
     ...{ ...counts, route: { ...route, priority: 0 } },
     ...{ lang: undefined, mayRepeat: false, inherited: undefined },
@@ -144,6 +149,26 @@ test("who waits for a session is told when it is decided who goes on with it, or
   adopt("taken");
   await setImmediate();
   expect(answers).toEqual(["perhaps", "kept"]);
+});
+
+test("a session that has ended does not have the address before the one that came after it", async () => {
+  const adopted: string[] = [];
+  const shadow = new Keeping({
+    ...{ clock: new FakeClock(), log: silentLog },
+    adopt: async ({ state: { route } }: Incoming) => adopted.push(route.session) && "taken",
+    sessions: () => ({ ofUser: () => [] }),
+    peers: { ready: async () => true },
+    routes: {
+      nodes: new Map(),
+      renounced: async () => new Map(),
+      read: async () => ({ revision: 1, routes: [] }),
+    },
+  } as unknown as KeepingParts);
+  const items = [whole("ended", {}, 0, 0), whole("next")];
+  expect(await shadow.take("owner", { term: 1, items })).toEqual(["stored", "stored"]);
+  shadow.nodeDown("owner");
+  await shadow.adopted();
+  expect(adopted).toEqual(["next", "ended"]);
 });
 
 test("a copy counts more than a node that had its session before, stood still, and is back", async () => {

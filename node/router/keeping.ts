@@ -233,7 +233,9 @@ export class Keeping {
     if (copies.size === 0) return;
     log.info({ node: owner, sessions: copies.size }, "taking over the sessions of a dead node");
     for (const id of copies.keys()) ids.add(id);
-    const waiting = [...copies];
+    // What has ended is only passed on, and must not have the address of the next session.
+    const isOver = ({ state }: Copy) => Number(state.windowMs === 0);
+    const waiting = [...copies].toSorted(([, a], [, b]) => isOver(a.state) - isOver(b.state));
     const work = async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const [id, { state }] = next;
