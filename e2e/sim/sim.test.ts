@@ -174,7 +174,7 @@ const SEEDS_OF_DEATH = Array.from({ length: 16 }, (_, index) => 5000 + 2 * index
 /** The same while people say several things at once, which are on their way together. */
 const SEEDS_OF_BURSTS = [5100, 5102, 5104, 5106, 5101, 5103];
 /** Nodes stand still, most often for longer than their leases, and go on: one at a time, or in odd seeds several. */
-const SEEDS_OF_STANDSTILL = [20010, 20128, 20142, 21142, 810038, 810080];
+const SEEDS_OF_STANDSTILL = [20010, 20128, 20142, 21142, 810038, 810080, 810227, 810253];
 const WITHOUT_FAULTS = [3, 4, 9];
 
 describe("simulation", () => {

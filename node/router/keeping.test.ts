@@ -130,9 +130,10 @@ test("who waits for a session is told when it is decided who goes on with it, or
     },
   } as unknown as KeepingParts);
   await shadow.take("owner", { term: 1, items: [whole("hers")] });
-  expect(await shadow.decided("another")).toBe("gone");
+  const sought = { user: USER, resource: "", node: "", session: "hers" };
+  expect(await shadow.decided({ ...sought, session: "another" })).toBe("gone");
   let answers: string[] = [];
-  const ask = () => void shadow.decided("hers").then((answer) => answers.push(answer));
+  const ask = () => void shadow.decided(sought).then((answer) => answers.push(answer));
   ask();
   await setImmediate();
   expect(answers).toEqual([]);
@@ -149,6 +150,37 @@ test("who waits for a session is told when it is decided who goes on with it, or
   adopt("taken");
   await setImmediate();
   expect(answers).toEqual(["perhaps", "kept"]);
+});
+
+test("who has an address now is told of a session that had it elsewhere, until it is passed on", async () => {
+  const nodes = new Map([["owner", {}]]);
+  const { promise: adopted, resolve: adopt } = Promise.withResolvers<"taken">();
+  const clock = new FakeClock();
+  const shadow = new Keeping({
+    ...{ clock, log: silentLog, adopt: () => adopted },
+    sessions: () => ({ ofUser: () => [] }),
+    peers: { ready: async () => true },
+    routes: {
+      nodes,
+      renounced: async () => new Map(),
+      read: async () => ({ revision: 1, routes: [] }),
+    },
+  } as unknown as KeepingParts);
+  await shadow.take("owner", { term: 1, items: [whole("hers")] });
+  const sought = { user: USER, resource: "hers", node: "new", session: "" };
+  expect(await shadow.decided({ ...sought, resource: "other" })).toBe("gone");
+  expect(await shadow.decided({ ...sought, node: "owner" })).toBe("gone"); // It is that one's own.
+  const waiting = shadow.decided(sought);
+  clock.advance(2_000);
+  expect(await waiting).toBe("perhaps");
+  nodes.clear();
+  shadow.nodeDown("owner");
+  await setImmediate();
+  const answer = shadow.decided(sought);
+  adopt("taken");
+  expect(await answer).toBe("kept");
+  await shadow.adopted();
+  expect(await shadow.decided(sought)).toBe("gone");
 });
 
 test("a session that has ended does not have the address before the one that came after it", async () => {

@@ -65,11 +65,17 @@ export interface KeepingParts {
  */
 export type Adopt = (incoming: Incoming, seen: RouteSet) => Promise<"taken" | "again" | "never">;
 
+/**
+ * A session that another node may have left. Without an id it is any that had that address elsewhere than at `node`,
+ * where this is another session's by now; only who is asked to wait looks for it so.
+ */
+export type Sought = Pick<Route, "user" | "resource" | "node" | "session">;
+
 export type KeptAnswer = "kept" | "perhaps" | "gone";
 
-/** Sessions of one dead node, on their way to become ours. */
+/** Sessions of one dead node, on their way to become ours: their routes as they were there, by id. */
 interface Adoption {
-  readonly ids: Set<string>;
+  readonly ids: Map<string, Route>;
   readonly done: Promise<void>;
 }
 
@@ -123,10 +129,20 @@ export class Keeping {
   }
 
   /** The same as soon as it is decided who goes on with it, or after a while. */
-  async decided(id: string): Promise<KeptAnswer> {
+  async decided(sought: Sought): Promise<KeptAnswer> {
+    const id = sought.session === "" ? this.#leftAt(sought) : sought.session;
+    if (id === undefined) return "gone";
     const answer = this.isKept(id);
     if (answer !== "gone") await this.#decisions.wait(id, DECIDED_MS);
     return answer;
+  }
+
+  #leftAt({ user, resource, node }: Sought): string | undefined {
+    const isThat = (route: Route) =>
+      route.user === user && route.resource === resource && route.node !== node;
+    const adopted = [...this.#adoptions.values()].flatMap(({ ids }) => [...ids.values()]);
+    const copied = () => this.#keeper.find(({ state }) => isThat(state.route))?.state.route;
+    return (adopted.find(isThat) ?? copied())?.session;
   }
 
   /** This node goes soon: it takes no more copies, and what it has counts until they are elsewhere. */
@@ -185,7 +201,7 @@ export class Keeping {
   /** A node is dead, or has left: what it left here is ours, unless somebody was quicker. */
   nodeDown(owner: string): void {
     if (this.#adoptions.has(owner)) return;
-    const ids = new Set<string>();
+    const ids = new Map<string, Route>();
     const done = this.#adoptAll(owner, ids).finally(() => this.#adoptions.delete(owner));
     this.#adoptions.set(owner, { ids, done });
   }
@@ -223,7 +239,7 @@ export class Keeping {
   }
 
   /** Never rejects. */
-  async #adoptAll(owner: string, ids: Set<string>): Promise<void> {
+  async #adoptAll(owner: string, ids: Map<string, Route>): Promise<void> {
     const { routes, log } = this.#parts;
     const terms = await this.#firmly(() => this.#look());
     if (routes.nodes.has(owner)) return; // It is back.
@@ -232,7 +248,7 @@ export class Keeping {
     if (terms === undefined) return;
     if (copies.size === 0) return;
     log.info({ node: owner, sessions: copies.size }, "taking over the sessions of a dead node");
-    for (const id of copies.keys()) ids.add(id);
+    for (const [id, { state }] of copies) ids.set(id, state.state.route);
     // What has ended is only passed on, and must not have the address of the next session.
     const isOver = ({ state }: Copy) => Number(state.windowMs === 0);
     const waiting = [...copies].toSorted(([, a], [, b]) => isOver(a.state) - isOver(b.state));

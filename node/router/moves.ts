@@ -27,7 +27,7 @@ import type { MoveAnswer, MoveFrame } from "./frames.ts";
 import { decodeMoveAnswer, encodeMove } from "./frames.ts";
 import type { HandOver } from "./hand-over.ts";
 import { incomingOf } from "./incoming.ts";
-import type { KeptAnswer } from "./keeping.ts";
+import type { KeptAnswer, Sought } from "./keeping.ts";
 import { BadFrame } from "./octets.ts";
 import type { PassedOver } from "./passed-over.ts";
 import type { Peers } from "./peers.ts";
@@ -111,10 +111,10 @@ export class Moves {
    * Whether that node has this session, or a copy of it. Never rejects.
    * @param isPatient the answer may take a while, until it is decided who goes on with it
    */
-  async isAt(node: string, user: string, session: string, isPatient = false): Promise<KeptAnswer> {
+  async isAt(node: string, sought: Sought, isPatient = false): Promise<KeptAnswer> {
     const { mesh, peers, log } = this.#parts;
     if (mesh === undefined || !(await peers.ready(node))) return "gone";
-    const route = { user, resource: "", node, session, available: false, priority: 0 };
+    const route = { ...sought, available: false, priority: 0 };
     const payload = encodeMove({ route, offset: 0 });
     try {
       const question = isPatient ? FrameKind.decided : FrameKind.move;

@@ -76,6 +76,7 @@ describe("what sessions were passed over for", () => {
     const { clock, passedOver, add, of } = open();
     passedOver.begin();
     passedOver.nodeUp("a");
+    expect([passedOver.isLikely, passedOver.hasDead]).toEqual([true, false]);
     const [one, two] = [job("juliet"), job("juliet")];
     add(one);
     clock.advance(61_000);
@@ -89,7 +90,7 @@ describe("what sessions were passed over for", () => {
     passedOver.nodeLapsed("a");
     passedOver.nodeLapsed("b");
     passedOver.nodeUp("a");
-    expect(passedOver.isLikely).toBe(true);
+    expect([passedOver.isLikely, passedOver.hasDead]).toEqual([true, true]);
     passedOver.nodeDown("b");
     clock.advance(59_000);
     expect(passedOver.isLikely).toBe(true);

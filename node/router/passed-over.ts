@@ -107,6 +107,11 @@ export class PassedOver {
     return this.#nodes.size > 0;
   }
 
+  /** Whether there may be some of nodes that this one has known. */
+  get hasDead(): boolean {
+    return this.#nodes.size > (this.#nodes.has(UNSEEN) ? 1 : 0);
+  }
+
   /** Whether that node's sessions may be. */
   isHiding(node: string): boolean {
     return this.#nodes.has(node);

@@ -10,7 +10,7 @@ const ADDRESS = "romeo@localhost/orchard";
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Sessions of one address, on this node and on another, which answers when the test says. */
-function bench() {
+function bench(left?: Promise<void>) {
   const passing = new Passing();
   const answer = Promise.withResolvers<boolean>();
   const told: string[] = [];
@@ -20,7 +20,7 @@ function bench() {
     components: () => new Map(),
     handOver: { passing },
     asks: { tell: () => answer.promise },
-    succession: { passedOn: () => Promise.resolve() },
+    succession: { passedOn: () => Promise.resolve(), leftAt: () => left },
   } as unknown as PredecessorParts);
   const named = (id: string) => ({ id, jid: Jid.parse(ADDRESS) }) as ClientSession;
   const routeOf = (session: string, node: string) =>
@@ -43,6 +43,19 @@ test("a session that is back does not wait for what it was before, which passes 
   resolve();
   await turn();
   expect([told, passing.of(session)]).toEqual([["all"], undefined]);
+});
+
+test("who comes when no route says that somebody had the address waits for what a dead node left of it", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { predecessors, named, told, wait } = bench(promise);
+  const session = named("new");
+  predecessors.bound(session, undefined);
+  wait(predecessors.of(session), "passed on");
+  await turn();
+  expect(told).toEqual([]);
+  resolve();
+  await turn();
+  expect(told).toEqual(["passed on"]);
 });
 
 test("who comes waits for the session it replaced, and for one that had no route any more", async () => {

@@ -19,7 +19,7 @@ export interface PredecessorParts {
   readonly components: () => ComponentTable;
   readonly handOver: HandOver;
   readonly asks: Pick<Asks, "tell">;
-  readonly succession: Pick<Succession, "passedOn">;
+  readonly succession: Pick<Succession, "leftAt" | "passedOn">;
 }
 
 export class Predecessors {
@@ -30,11 +30,14 @@ export class Predecessors {
     this.#parts = parts;
   }
 
-  /** A session has taken the address of that one, if anybody had it. */
+  /** A session has taken the address of that one, if any route said that somebody had it. */
   bound(session: ClientSession, replaced: Route | undefined): void {
-    if (replaced === undefined || replaced.session === session.id) return;
-    const isHere = replaced.node === this.#parts.self;
-    this.#gone.set(session, isHere ? this.replace(replaced) : this.#replaceElsewhere(replaced));
+    if (replaced?.session === session.id) return;
+    const gone =
+      replaced === undefined
+        ? this.#parts.succession.leftAt(session.route)
+        : this.#replaced(replaced);
+    if (gone !== undefined) this.#gone.set(session, gone);
   }
 
   /** Settles when the session that this one replaced has passed on what its client did not get. */
@@ -55,6 +58,11 @@ export class Predecessors {
     if (component?.id === route.session) component.close("reset");
     sessionAt(sessions(), route)?.close(condition);
     await handOver.passing.ofId(route.session);
+  }
+
+  #replaced(route: Route): Promise<void> {
+    const isHere = route.node === this.#parts.self;
+    return isHere ? this.replace(route) : this.#replaceElsewhere(route);
   }
 
   /** If its node never hears of it: the route is ours, and it learns that from the routes. */

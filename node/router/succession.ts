@@ -24,6 +24,8 @@ import { Shadows } from "./shadows.ts";
 /** How often a new session asks for what a dead node left of the one before it, or a node that goes for others. */
 const LOOKS_MAX = 60;
 const PAUSE_MS = 500;
+/** Each waits two seconds for whoever has something. */
+const LEFT_LOOKS_MAX = 15;
 /** How soon this node learns that another has left. */
 const GONE_MS = 1_000;
 /** Of several answers the first of these counts. */
@@ -74,7 +76,8 @@ export class Succession {
   async isKept(user: string, sessionId: string, isPatient = false): Promise<KeptAnswer> {
     const { keeping, moves } = this;
     if (keeping === undefined) return "gone";
-    const own = isPatient ? await keeping.decided(sessionId) : keeping.isKept(sessionId);
+    const sought = { user, resource: "", node: "", session: sessionId };
+    const own = isPatient ? await keeping.decided(sought) : keeping.isKept(sessionId);
     if (own === "kept" || (isPatient && own !== "gone")) return own;
     const all = [...this.#parts.routes.nodes.values()];
     const likely = new Set(shadowsOf(sessionId, all));
@@ -82,7 +85,7 @@ export class Succession {
     const others = all.map((node) => node.incarnation).filter((node) => !likely.has(node));
     let best = own;
     for (const nodes of [[...likely], others]) {
-      const asked = nodes.map((node) => moves.isAt(node, user, sessionId, isPatient));
+      const asked = nodes.map((node) => moves.isAt(node, sought, isPatient));
       const answers = isPatient ? [await firstKept(asked)] : await Promise.all(asked);
       const found = ANSWERS.find((answer) => answers.includes(answer)) ?? best;
       // Who is taking it over may have a copy at a shadow already, which cannot know that.
@@ -93,8 +96,8 @@ export class Succession {
   }
 
   /** Another node waits for a word about a session. Never rejects. */
-  async decided({ route: { session } }: MoveFrame): Promise<MoveAnswer> {
-    return { kind: (await this.keeping?.decided(session)) ?? "gone" };
+  async decided({ route }: MoveFrame): Promise<MoveAnswer> {
+    return { kind: (await this.keeping?.decided(route)) ?? "gone" };
   }
 
   /** Settles when no node has a copy that is to be passed on yet, or much later. Never rejects. */
@@ -102,6 +105,24 @@ export class Succession {
     for (let look = 0; look < LOOKS_MAX; look += 1) {
       if ((await this.isKept(user, session)) === "gone") return;
       await pause(this.#parts.clock, PAUSE_MS);
+    }
+  }
+
+  /**
+   * The same of whatever session had that address on a node that is dead to this one, and has no route any more: its
+   * shadow may not have passed on yet what it had. Who does not answer has nothing. Undefined: no node has died lately.
+   */
+  leftAt(route: Route): Promise<void> | undefined {
+    return this.#parts.passedOver.hasDead ? this.#leftAt({ ...route, session: "" }) : undefined;
+  }
+
+  async #leftAt(sought: Route): Promise<void> {
+    const { keeping, moves } = this;
+    const { nodes } = this.#parts.routes;
+    for (let look = 0; look < LEFT_LOOKS_MAX; look += 1) {
+      const own = keeping?.decided(sought) ?? Promise.resolve("gone" as const);
+      const asked = [...nodes.keys()].map((node) => moves.isAt(node, sought, true));
+      if ((await firstKept([own, ...asked])) === "gone") return;
     }
   }
 

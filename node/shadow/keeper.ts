@@ -41,6 +41,13 @@ export class Keeper<State> {
     return [...this.#byOwner].filter(([, { byId }]) => byId.has(id)).map(([owner]) => owner);
   }
 
+  find(isThat: (state: State) => boolean): State | undefined {
+    for (const { byId } of this.#byOwner.values()) {
+      for (const { state } of byId.values()) if (isThat(state)) return state;
+    }
+    return undefined;
+  }
+
   /** @throws what `whole` and `change` throw: then the rest is not taken */
   take(owner: string, term: number, items: readonly MirrorItem[]): readonly Verdict[] {
     const copies = this.#of(owner, term);
