@@ -8,6 +8,9 @@ import type { OutboxLimits } from "./outbox.ts";
 import { Outgoing } from "./outgoing.ts";
 import { grantedSeconds } from "./resumption.ts";
 
+/** How long after its first answer a client that is back may still be sending again what it sent before. */
+const SENT_AGAIN_MS = 10_000;
+
 const boundsOf = ({ config, limits }: Door): OutboxLimits => ({
   stanzasMax: config.outboxStanzasMax,
   bytesMax: limits.outboxBytesMax,
@@ -18,6 +21,10 @@ export class Acks {
   readonly outgoing = new Outgoing();
   /** How long its client may stay away; 0: it cannot resume. */
   windowMs = 0;
+  /** See ClientSession. */
+  mayRepeat = false;
+  /** When its present stream first brought an `<a/>`. */
+  #answeredMs: number | undefined;
 
   /** From now on both ends count (section 3). @returns what to answer to `<enable/>` */
   enable(door: Door, id: string, attributes: Readonly<Record<string, unknown>>): Buffer {
@@ -33,6 +40,7 @@ export class Acks {
   /** Becomes what another node had. */
   restore(door: Door, state: SessionState): void {
     this.windowMs = state.windowMs;
+    this.mayRepeat = state.mayRepeat;
     this.inbox.restore(state.received, state.countedFrom);
     this.outgoing.restore(boundsOf(door), state);
   }
@@ -46,9 +54,26 @@ export class Acks {
 
   /** What another node needs of it. */
   get snapshot() {
-    const { inbox, outgoing, windowMs } = this;
+    const { inbox, outgoing, windowMs, mayRepeat } = this;
     const { accepted: received, countedFrom } = inbox;
-    return { windowMs, received, countedFrom, ...outgoing.snapshot };
+    return { windowMs, mayRepeat, received, countedFrom, ...outgoing.snapshot };
+  }
+
+  /** Its stream is gone. */
+  detach(): void {
+    this.outgoing.detach();
+    this.inbox.forgetRequests();
+    this.#answeredMs = undefined;
+  }
+
+  /**
+   * All that came before an `<a/>` has been taken. A client sends again what it has to at once when it is back, and
+   * answers us only then: so much later there is none of it on its way behind an answer.
+   */
+  noteAnswer(nowMs: number): void {
+    if (!this.mayRepeat) return;
+    this.#answeredMs ??= nowMs;
+    if (nowMs - this.#answeredMs >= SENT_AGAIN_MS) this.mayRepeat = false;
   }
 
   /** Takes the `h` of an `<a/>`. False when it was not valid: the stream is closed then. */

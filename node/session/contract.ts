@@ -38,7 +38,7 @@ export interface ClientSession {
    * now.
    */
   readonly isDetached?: boolean;
-  /** Its node died: what its client sends may have been accepted there before. */
+  /** Its node died: what its client sends may have been accepted there before; until it has sent all that again. */
   readonly mayRepeat?: boolean | undefined;
   /** It is on its way to or from another node: what comes for it waits until this settles. */
   readonly moving?: Promise<void> | undefined;

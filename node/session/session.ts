@@ -41,7 +41,6 @@ const FREEZE_MS = 3_000;
 export class Session implements MovableSession, StreamOwner {
   readonly jid: Jid;
   route: Route;
-  mayRepeat = false;
   /** Of the routes engine, when it committed the route: tells which of two binds came later. */
   revision: number;
   readonly #door: Door;
@@ -80,6 +79,10 @@ export class Session implements MovableSession, StreamOwner {
 
   get lang(): string | undefined {
     return this.#lang;
+  }
+
+  get mayRepeat(): boolean {
+    return this.acks.mayRepeat;
   }
 
   /** Settles when everything is handed over; undefined while the session has not ended. */
@@ -252,8 +255,7 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   snapshot(): SessionState {
-    const { route, mayRepeat } = this;
-    return { route, mayRepeat, lang: this.#lang, ...this.acks.snapshot };
+    return { route: this.route, lang: this.#lang, ...this.acks.snapshot };
   }
 
   get moving(): Promise<void> | undefined {
@@ -282,7 +284,6 @@ export class Session implements MovableSession, StreamOwner {
     this.#phase = "frozen";
     this.#moving = Promise.withResolvers();
     this.#lang = state.lang;
-    this.mayRepeat = state.mayRepeat;
     this.acks.restore(this.#door, state);
   }
 
@@ -403,8 +404,8 @@ export class Session implements MovableSession, StreamOwner {
   #takeAcknowledgement(text: string | undefined): void {
     const { outgoing } = this.acks;
     const stream = this.#stream;
-    if (!outgoing.isEnabled || stream === undefined) return;
-    if (!this.acks.takeCount(stream, text)) return;
+    if (!outgoing.isEnabled || stream === undefined || !this.acks.takeCount(stream, text)) return;
+    if (this.#backlog.isEmpty) this.acks.noteAnswer(this.#door.clock.monotonicMs());
     // Soon: should its client begin anew, what it has acknowledged must not go to the store.
     this.#shadow?.acknowledged(this);
     const isLeaving = this.#phase === "closing" || this.#phase === "leaving";
@@ -468,8 +469,7 @@ export class Session implements MovableSession, StreamOwner {
     if (this.#phase === "ended") return;
     this.#phase = "detached";
     this.#stream = undefined;
-    this.acks.outgoing.detach();
-    this.acks.inbox.forgetRequests();
+    this.acks.detach();
     const { detached, events, stats } = this.#door;
     stats.sessionsDetached += 1;
     detached.add(this, this.acks.windowMs);
