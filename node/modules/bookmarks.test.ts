@@ -4,6 +4,7 @@ import type { Client } from "./pubsub/scene.fixture.ts";
 import { bare, form, idsIn, options, outcome, Scene } from "./pubsub/scene.fixture.ts";
 
 const NODE = "urn:xmpp:bookmarks:1";
+const OLD = "storage:bookmarks";
 const ROOM = "balcony@rooms.example.org";
 
 const conference = (content = "", attributes = "") =>
@@ -32,6 +33,22 @@ const items = async (client: Client): Promise<string[]> => {
   const found = answer.getChild("pubsub")?.getChild("items")?.getChildElements() ?? [];
   return found.map(({ attrs, children }) => `${attrs.id} ${brief(children[0] as Element)}`);
 };
+
+const rooms = async (client: Client): Promise<string[]> =>
+  idsIn(await client.get(`<items node='${NODE}'/>`));
+const publishOld = (client: Client, list: readonly string[]) => {
+  const content = list.map((jid) => `<conference jid='${jid}' autojoin='1'/>`).join("");
+  return client.set(
+    `<publish node='${OLD}'><item id='current'>${storage(content)}</item></publish>`,
+  );
+};
+/** The rooms in the list at the old node: in an answer, or in an event. */
+const storageIn = (around: Element | undefined): string[] => {
+  const list = around?.getChild("items")?.getChild("item")?.getChild("storage");
+  return (list?.getChildren("conference") ?? []).map(({ attrs }) => String(attrs.jid));
+};
+const oldRooms = async (client: Client): Promise<string[]> =>
+  storageIn((await client.get(`<items node='${OLD}'/>`)).getChild("pubsub"));
 
 async function newScene() {
   const scene = new Scene({ nodes: 2 });
@@ -111,31 +128,65 @@ test("an old list that is set is taken apart: new, changed and gone, each told o
   expect(phone.events()).toEqual([]);
 });
 
-test("the node with the old list says the same, once a client has made it", async () => {
+test("the first bookmark makes the node with the old list, and both say the same from then on", async () => {
   const { romeo, phone } = await newScene();
-  await phone.wants(NODE, "storage:bookmarks");
-  await publish(romeo, ROOM, conference());
-  phone.events();
-  const list = storage("<conference jid='old@rooms.example.org' autojoin='true'/>");
-  await romeo.set(`<publish node='storage:bookmarks'><item id='current'>${list}</item></publish>`);
-  expect((await items(romeo)).map((item) => item.split(" ")[0])).toEqual(["old@rooms.example.org"]);
-  phone.events();
-  await publish(romeo, "new@rooms.example.org", conference());
-  expect(phone.events().toSorted()).toEqual([
-    "romeo storage:bookmarks: item current <storage>",
-    `romeo ${NODE}: item new@rooms.example.org <conference>`,
+  await phone.wants(NODE, OLD);
+  expect(outcome(await romeo.get(`<items node='${OLD}'/>`))).toBe("item-not-found (cancel)");
+  await publish(romeo, ROOM, conference("", "autojoin='true'"));
+  expect(phone.events()).toEqual([
+    `romeo ${NODE}: item ${ROOM} <conference>`,
+    `romeo ${OLD}: item current <storage>`,
   ]);
-  const answer = await romeo.get("<items node='storage:bookmarks'/>");
-  expect(idsIn(answer)).toEqual(["current"]);
-  const shown = answer.getChild("pubsub")?.getChild("items")?.getChild("item")?.getChild("storage");
-  expect(shown?.getChildren("conference").map(({ attrs }) => attrs.jid)).toEqual([
-    "old@rooms.example.org",
-    "new@rooms.example.org",
+  expect(await oldRooms(phone)).toEqual([ROOM]);
+  await publishOld(phone, [ROOM, "old@rooms.example.org"]);
+  expect(phone.events()).toEqual([
+    `romeo ${OLD}: item current <storage>`,
+    `romeo ${NODE}: item old@rooms.example.org <conference>`,
   ]);
+  expect((await rooms(romeo)).toSorted()).toEqual([ROOM, "old@rooms.example.org"]);
+  await publishOld(phone, ["old@rooms.example.org"]);
+  expect(await rooms(romeo)).toEqual(["old@rooms.example.org"]);
+  await romeo.set(`<retract node='${NODE}'><item id='old@rooms.example.org'/></retract>`);
+  expect(await oldRooms(phone)).toEqual([]);
   const node = form("http://jabber.org/protocol/pubsub#node_config", {});
-  expect(
-    outcome(await romeo.ownerSet(`<configure node='storage:bookmarks'>${node}</configure>`)),
-  ).toBe("result");
+  expect(outcome(await romeo.ownerSet(`<configure node='${OLD}'>${node}</configure>`))).toBe(
+    "result",
+  );
+});
+
+test("a client that found no old list removes nothing by publishing its own, and is told the rest", async () => {
+  const { scene, romeo, phone } = await newScene();
+  await phone.wants(OLD);
+  await publish(romeo, "Room@rooms.example.org", conference("", "name='As it was'"));
+  await publish(romeo, ROOM, conference("<nick>R</nick>"));
+  // What an account has that is older than the node with the old list.
+  await romeo.ownerSet(`<delete node='${OLD}'/>`);
+  phone.events();
+  await publishOld(phone, ["old@rooms.example.org"]);
+  expect((await items(romeo)).toSorted()).toEqual([
+    "Room@rooms.example.org conference name=As it was",
+    `${ROOM} conference nick:R`,
+    "old@rooms.example.org conference autojoin=true",
+  ]);
+  const late = await scene.client("romeo/late", 0);
+  const everything = ["Room@rooms.example.org", ROOM, "old@rooms.example.org"].toSorted();
+  expect((await oldRooms(late)).toSorted()).toEqual(everything);
+  // The whole list is what a client hears last.
+  const told = phone.messages().map((one) => storageIn(one.getChild("event")));
+  expect(told.map((rooms) => rooms.toSorted())).toEqual([["old@rooms.example.org"], everything]);
+  await publishOld(phone, ["room@rooms.example.org", "old@rooms.example.org"]);
+  expect((await rooms(romeo)).toSorted()).toEqual([
+    "Room@rooms.example.org",
+    "old@rooms.example.org",
+  ]);
+});
+
+test("an account says that old lists in private storage and at the old node are safe to use", async () => {
+  const { romeo } = await newScene();
+  const info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+  const found = (await romeo.ask("get", info, bare("romeo"))).getChild("query");
+  const features = found?.getChildren("feature").map(({ attrs }) => attrs.var);
+  expect(features).toEqual(expect.arrayContaining([`${NODE}#compat`, `${NODE}#compat-pep`]));
 });
 
 test("what private storage kept before there were bookmarks is shown until there are", async () => {

@@ -6,8 +6,7 @@ import { Jid, JidError } from "../stanza/jid.ts";
 import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import { child, children, localName, text } from "../xml/names.ts";
-import { serialize } from "../xml/write.ts";
-import type { PepItem, PepService } from "./contract.ts";
+import type { PepChange, PepService } from "./contract.ts";
 import { defineModule, disco } from "./contract.ts";
 
 const NODE = "urn:xmpp:bookmarks:1";
@@ -61,10 +60,20 @@ function addressOf(jid: unknown): string | undefined {
   }
 }
 
+/** Whether two old lists bookmark the same rooms in the same way. */
+function areSame(one: Element, other: Element): boolean {
+  const [rooms, others] = [roomsOf(one), roomsOf(other)];
+  return (
+    rooms.size === others.size &&
+    [...rooms].every(([room, bookmark]) => {
+      const found = others.get(room);
+      return found !== undefined && isSame(found, bookmark);
+    })
+  );
+}
+
 class Bookmarks {
   readonly #pep: PepService;
-  /** Users whose old list is being taken apart: what is published meanwhile comes from it. */
-  readonly #taking = new Set<string>();
 
   constructor(pep: PepService) {
     this.#pep = pep;
@@ -84,38 +93,43 @@ class Bookmarks {
     return el("storage", { xmlns: OLD }, conferences, others);
   }
 
-  /** Makes the bookmarks what an old list says. What they say beyond it stays. */
-  async take(user: string, storage: Element): Promise<void> {
+  /**
+   * Makes the bookmarks what an old list says. What they say beyond it stays, and so does what was
+   * not in the list that its client has read (`before`): whoever has seen no list removes nothing.
+   */
+  async take(user: string, storage: Element, before: Element | undefined): Promise<void> {
     const rooms = roomsOf(storage);
-    const items = new Map(((await this.#pep.items(user, NODE)) ?? []).map((one) => [one.id, one]));
-    this.#taking.add(user);
-    try {
-      for (const [room, bookmark] of rooms) {
-        const known = items.get(room)?.payload;
-        if (known !== undefined && isSame(read(known, NODE), bookmark)) continue;
-        const payload = conferenceOf(bookmark, known);
-        await this.#pep.publish(user, NODE, { id: room, payload });
-      }
-      const gone = [...items.keys()].filter((id) => !rooms.has(id));
-      if (gone.length > 0) await this.#pep.retract(user, NODE, gone);
-    } finally {
-      this.#taking.delete(user);
+    const found = (await this.#pep.items(user, NODE)) ?? [];
+    const items = new Map(found.map((item) => [addressOf(item.id) ?? item.id, item]));
+    for (const [room, bookmark] of rooms) {
+      const known = items.get(room);
+      if (known?.payload !== undefined && isSame(read(known.payload, NODE), bookmark)) continue;
+      const payload = conferenceOf(bookmark, known?.payload);
+      await this.#pep.publish(user, NODE, { id: known?.id ?? room, payload });
     }
+    const seen = before === undefined ? [] : [...roomsOf(before).keys()];
+    const gone = seen.filter((room) => !rooms.has(room)).flatMap((room) => items.get(room) ?? []);
+    if (gone.length === 0) return;
+    await this.#pep.retract(
+      user,
+      NODE,
+      gone.map(({ id }) => id),
+    );
   }
 
-  /** Bookmarks changed: a node with the old list, where a client has made one, says the same. */
+  /** Bookmarks changed: the node with the old list, which is made if need be, says the same. */
   async changed(user: string): Promise<void> {
-    if (this.#taking.has(user)) return;
     const kept = (await this.#pep.items(user, OLD))?.at(-1)?.payload;
-    if (kept === undefined) return;
-    const payload = await this.list(user, urlsOf(kept));
-    if (payload === undefined || serialize(payload) === serialize(kept)) return;
+    const payload = await this.list(user, kept === undefined ? [] : urlsOf(kept));
+    if (payload === undefined || (kept !== undefined && areSame(payload, kept))) return;
     await this.#pep.publish(user, OLD, { id: "current", payload });
   }
 
   /** A client published the old list at its node. */
-  async oldPublished(user: string, item: PepItem | undefined): Promise<void> {
-    if (item?.payload !== undefined) await this.take(user, item.payload);
+  async oldPublished({ user, published, before }: PepChange): Promise<void> {
+    if (published?.payload === undefined) return;
+    await this.take(user, published.payload, before?.payload);
+    await this.changed(user);
   }
 }
 
@@ -142,18 +156,19 @@ export const bookmarks = defineModule({
   ],
   setup({ pep, private: storage }) {
     const kept = new Bookmarks(pep);
-    pep.watch(NODE, ({ user }) => kept.changed(user));
-    pep.watch(OLD, ({ user, published }) => kept.oldPublished(user, published));
+    pep.watchTold(NODE, ({ user }) => kept.changed(user));
+    pep.watchTold(OLD, (change) => kept.oldPublished(change));
     storage.keepElsewhere("storage", OLD, {
       // Without bookmarks in the new form, what was kept before there were any is the list.
       read: async (user, stored) =>
         (await kept.list(user, stored === undefined ? [] : urlsOf(stored))) ?? stored,
       async write(user, element) {
-        await kept.take(user, element);
+        await kept.take(user, element, await kept.list(user, []));
         await kept.changed(user);
         return el("storage", { xmlns: OLD }, urlsOf(element));
       },
     });
-    return [disco("account", { features: [`${NODE}#compat`] })];
+    // Section 5.3: one says it of private storage, the other of the node.
+    return [disco("account", { features: [`${NODE}#compat`, `${NODE}#compat-pep`] })];
   },
 });

@@ -46,6 +46,8 @@ export interface PepChange {
   readonly user: string;
   /** The item that was published; undefined when items, or all of them, were removed. */
   readonly published: PepItem | undefined;
+  /** The item that was the node's last one before. */
+  readonly before: PepItem | undefined;
 }
 
 /** Published by pubsub/: nodes of users, in the users' own names. */
@@ -55,8 +57,13 @@ export interface PepService {
   /** Makes the node if need be, as it is by default. @throws StanzaError; Unavailable */
   publish(user: string, node: string, item: { id: string; payload: Element }): Promise<void>;
   retract(user: string, node: string, ids: readonly string[]): Promise<void>;
-  /** Called after items of a node have changed, on the node where it was. For `setup`. */
+  /**
+   * Called after a client has changed items of a node, on the node where it was, before anybody is
+   * told of it; not for what modules publish and retract. For `setup`.
+   */
   watch(node: string, watcher: (change: PepChange) => Promise<void>): void;
+  /** The same, when all have been told: what is published then comes behind it. For `setup`. */
+  watchTold(node: string, watcher: (change: PepChange) => Promise<void>): void;
   /** Called for every available session of a user, where it is, after the same. For `setup`. */
   watchSessions(node: string, watcher: (session: ClientSession) => void): void;
 }

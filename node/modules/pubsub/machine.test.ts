@@ -69,7 +69,9 @@ function newService(told: string[]): Service {
       defaults: () => PLAIN,
       isOwner: (_, bare) => bare === ADMIN,
       relation: async () => ({ seesPresence: false, groups: [] }),
-      changed: async () => {},
+      async changed(node, { event }) {
+        if (event !== undefined) await this.tell(node, event);
+      },
       ask: (node) => void told.push(`${node.name} asks`),
       tell: async (node, event) =>
         void told.push(`${node.name} ${event.getChildElements()[0]?.name}`),

@@ -1,7 +1,6 @@
 /** XEP-0060, 8.1 to 8.5: what owners do with nodes. */
 import { StanzaError } from "../../stanza/error.ts";
 import { formElement } from "../../stanza/form.ts";
-import type { PubsubNodeWithLast } from "../../stores/contract.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
 import { child } from "../../xml/names.ts";
@@ -11,11 +10,9 @@ import { encodeConfig, fieldsOf, itemsMaxOf, readChanges } from "./config.ts";
 import { refused, unsupported } from "./errors.ts";
 import { configurationEvent, deleteEvent, purgeEvent } from "./events.ts";
 import { NODE_CONFIG, OWNER, PUBSUB } from "./names.ts";
-import type { Call, Node, Service } from "./node.ts";
+import type { Call, Found, Service } from "./node.ts";
 import { askerAt, decodeNode, findNode } from "./node.ts";
 import { attributeOf, checkedName, nodeNameOf, optionsIn } from "./requests.ts";
-
-type Found = Node & { readonly stored: PubsubNodeWithLast };
 
 /** The node of a request that only its owner may make. */
 export async function ownNode(service: Service, call: Call): Promise<Found> {
@@ -107,11 +104,9 @@ export async function remove(service: Service, call: Call): Promise<undefined> {
   const node = await ownNode(service, call);
   const redirect = child(call.wish, "redirect", OWNER);
   await service.store.remove(call.owner, node.stored);
-  await service.owners.changed(node, undefined);
-  if (node.config.notifyDelete) {
-    const uri = redirect && attributeOf(redirect, "uri");
-    await service.owners.tell(node, deleteEvent(node.name, uri));
-  }
+  const uri = redirect && attributeOf(redirect, "uri");
+  const event = node.config.notifyDelete ? deleteEvent(node.name, uri) : undefined;
+  await service.owners.changed(node, { event });
   return undefined;
 }
 
@@ -120,7 +115,7 @@ export async function purge(service: Service, call: Call): Promise<undefined> {
   const node = await ownNode(service, call);
   if (!node.config.persistItems) throw unsupported("persistent-items");
   await service.store.removeItems(call.owner, node.stored, "all", undefined);
-  await service.owners.changed(node, undefined);
-  if (node.config.notifyRetract) await service.owners.tell(node, purgeEvent(node.name));
+  const event = node.config.notifyRetract ? purgeEvent(node.name) : undefined;
+  await service.owners.changed(node, { event });
   return undefined;
 }

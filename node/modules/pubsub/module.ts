@@ -148,6 +148,7 @@ export const pep = defineModule({
     const published: PepService = {
       ...ownNodes(service),
       watch: (node, watcher) => owners.watch(node, watcher),
+      watchTold: (node, watcher) => owners.watchTold(node, watcher),
       watchSessions: (node, watcher) => delivery.watchSessions(node, watcher),
     };
 

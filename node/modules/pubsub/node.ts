@@ -30,6 +30,9 @@ export interface Node {
   readonly stored: PubsubNode;
 }
 
+/** With its last item in `stored`. */
+export type Found = Node & { readonly stored: PubsubNodeWithLast };
+
 export interface Limits extends ConfigLimits {
   readonly nodesMax: number;
   readonly nameBytesMax: number;
@@ -44,6 +47,13 @@ export interface Relation {
   readonly groups: readonly string[];
 }
 
+export interface Change {
+  /** Undefined when items, or all of them, were removed. */
+  readonly published?: PublishedItem;
+  /** Undefined where nobody is to be told. */
+  readonly event: Element | undefined;
+}
+
 /** What the rules ask of whoever nodes belong to: a user, or a service with its own domain. */
 export interface Owners {
   readonly defaults: (name: string) => NodeConfig;
@@ -52,8 +62,8 @@ export interface Owners {
   readonly relation: (owner: string, bare: string) => Promise<Relation>;
   /** Tells all who may hear of it. Resolves when it is on its way, in order. Never rejects. */
   readonly tell: (node: Node, event: Element) => Promise<void>;
-  /** Called when items have changed, before anybody is told. Never rejects. */
-  readonly changed: (node: Node, published: PublishedItem | undefined) => Promise<void>;
+  /** Items have changed at a node, which is given as it was before: tells of it. Never rejects. */
+  readonly changed: (node: Found, change: Change) => Promise<void>;
   /** Asks the owner about a subscription that waits. */
   readonly ask: (node: Node, form: Element) => void;
   /** Tells one subscription, whatever it would hear of otherwise. */
@@ -104,12 +114,11 @@ function decodeOne(subid: string, value: string): Subscription {
 export const encodeOne = ({ state, jid }: { state: string; jid: string }): string =>
   `${state} ${jid}`;
 
-/** The node, with its last item in `stored`. */
 export async function findNode(
   service: Service,
   owner: string,
   name: string,
-): Promise<(Node & { readonly stored: PubsubNodeWithLast }) | undefined> {
+): Promise<Found | undefined> {
   const [stored] = await service.store.read(owner, [name]);
   return stored === undefined ? undefined : { ...decodeNode(service, owner, stored), stored };
 }

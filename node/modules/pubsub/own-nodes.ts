@@ -2,13 +2,18 @@
 import { detachedBytes } from "../../xml/detached.ts";
 import type { PepService } from "../contract.ts";
 import { createNode } from "./manage.ts";
-import type { Service } from "./node.ts";
+import type { Owners, Service } from "./node.ts";
 import { findNode } from "./node.ts";
 import { itemOf } from "./personal.ts";
 import { publishAt, retractAt } from "./publish.ts";
 
-export function ownNodes(service: Service): Pick<PepService, "items" | "publish" | "retract"> {
-  const { store, owners } = service;
+export function ownNodes(all: Service): Pick<PepService, "items" | "publish" | "retract"> {
+  const { store, owners } = all;
+  // Whoever asks for it knows of it: what a module makes of a change causes no other one.
+  const changed: Owners["changed"] = async (node, { event }) => {
+    if (event !== undefined) await owners.tell(node, event);
+  };
+  const service: Service = { ...all, owners: { ...owners, changed } };
   return {
     async items(user, name) {
       const node = await findNode(service, user, name);

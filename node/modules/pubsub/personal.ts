@@ -16,13 +16,17 @@ import type { BlockingService, Host, PepItem, PepService } from "../contract.ts"
 import { readingRefusal } from "./access.ts";
 import type { NodeConfig } from "./config.ts";
 import { SHIM } from "./names.ts";
-import type { Addressee, Limits, Node, Owners, Relation } from "./node.ts";
+import type { Addressee, Change, Found, Limits, Node, Owners, Relation } from "./node.ts";
 import { askerOf, bareOf, knownAffiliation } from "./node.ts";
 
 /** Nodes that hold what concerns nobody but the user, also when a client does not say so. */
 const PRIVATE_NODES: ReadonlySet<string> = new Set(["storage:bookmarks", "urn:xmpp:bookmarks:1"]);
 
 type Watcher = Parameters<PepService["watch"]>[1];
+interface Watching {
+  readonly node: string;
+  readonly watcher: Watcher;
+}
 
 /** An item as other modules see it. */
 export const itemOf = ({ id, payload }: Pick<PublishedItem, "id" | "payload">): PepItem => ({
@@ -37,7 +41,8 @@ type PersonalHost = Pick<Host, "rosters" | "router" | "random" | "log" | "sessio
 export class Personal implements Owners {
   readonly #host: PersonalHost;
   readonly #limits: Limits;
-  readonly #watchers: { readonly node: string; readonly watcher: Watcher }[] = [];
+  readonly #watchers: Watching[] = [];
+  readonly #listeners: Watching[] = [];
 
   constructor(host: PersonalHost, limits: Limits) {
     this.#host = host;
@@ -73,18 +78,32 @@ export class Personal implements Owners {
     this.#watchers.push({ node, watcher });
   }
 
-  readonly changed = async (node: Node, published: PublishedItem | undefined): Promise<void> => {
-    const item = published && itemOf(published);
-    for (const one of this.#watchers) {
-      if (one.node !== node.name) continue;
+  watchTold(node: string, watcher: Watcher): void {
+    this.#listeners.push({ node, watcher });
+  }
+
+  readonly changed = async (node: Found, { published, event }: Change): Promise<void> => {
+    await this.#pass(this.#watchers, node, published);
+    if (event !== undefined) await this.tell(node, event);
+    await this.#pass(this.#listeners, node, published);
+  };
+
+  async #pass(
+    watchers: readonly Watching[],
+    { name, owner: user, stored }: Found,
+    published: PublishedItem | undefined,
+  ): Promise<void> {
+    for (const one of watchers) {
+      if (one.node !== name) continue;
       try {
-        await one.watcher({ user: node.owner, published: item });
+        const before = stored.last && itemOf(stored.last);
+        await one.watcher({ user, published: published && itemOf(published), before });
       } catch (error) {
         // What was published stands, also where something made of it does not.
-        this.#host.log.warn({ err: error, node: node.name }, "cannot pass on a published item");
+        this.#host.log.warn({ err: error, node: name }, "cannot pass on a published item");
       }
     }
-  };
+  }
 
   readonly tell = async (node: Node, event: Element): Promise<void> => {
     if (!node.config.deliverNotifications) return;

@@ -1,6 +1,6 @@
 /** XEP-0060, 7: publishing items and retracting them. */
 import { StanzaError } from "../../stanza/error.ts";
-import type { PublishedItem, PubsubNodeWithLast } from "../../stores/contract.ts";
+import type { PublishedItem } from "../../stores/contract.ts";
 import { detachedBytes } from "../../xml/detached.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
@@ -12,7 +12,7 @@ import { refused, unsupported } from "./errors.ts";
 import { bareEvent, itemEvent, retractEvent } from "./events.ts";
 import { createNode } from "./manage.ts";
 import { PUBLISH_OPTIONS, PUBSUB } from "./names.ts";
-import type { Call, Node, Service } from "./node.ts";
+import type { Call, Found, Service } from "./node.ts";
 import { askerAt, bareOf, findNode } from "./node.ts";
 import {
   attributeOf,
@@ -23,8 +23,6 @@ import {
   nodeNameOf,
   optionsIn,
 } from "./requests.ts";
-
-export type Found = Node & { readonly stored: PubsubNodeWithLast };
 
 /** 7.1. Answers with the id of what was published. */
 export async function publish(service: Service, call: Call): Promise<Element> {
@@ -102,20 +100,20 @@ function readPayload(item: Element, config: NodeConfig): Buffer | undefined {
 }
 
 /** Publishes an item that is known to be right at a node that is there. */
-export async function publishAt(service: Service, node: Node, item: NewItem): Promise<void> {
+export async function publishAt(service: Service, node: Found, item: NewItem): Promise<void> {
   const publishedUs = await store(service, node, item);
-  await service.owners.changed(node, { ...item, publishedUs });
-  await service.owners.tell(node, itemEvent(node, item));
+  const published = { ...item, publishedUs };
+  await service.owners.changed(node, { published, event: itemEvent(node, item) });
 }
 
 /** Publishes in the store; what is too many makes room, the oldest first (7.1.2). */
-async function store(service: Service, node: Node, item: NewItem): Promise<number> {
+async function store(service: Service, node: Found, item: NewItem): Promise<number> {
   const { owner, name, config, stored } = node;
   const isKept = config.persistItems;
   const itemsMax = itemsMaxOf(config, service.limits);
   let removes: "all" | readonly string[] = [];
   if (isKept && itemsMax === 1) {
-    removes = (stored as PubsubNodeWithLast).last?.id === item.id ? [] : "all";
+    removes = stored.last?.id === item.id ? [] : "all";
   } else if (isKept) {
     const others = (await service.store.itemIds(owner, name)).filter(({ id }) => id !== item.id);
     removes = others.slice(0, Math.max(0, others.length + 1 - itemsMax)).map(({ id }) => id);
@@ -150,8 +148,8 @@ export async function retractAt(
   const left = all.filter(({ id }) => !ids.includes(id));
   const last = await lastOf(service, node, ids, left.at(-1));
   await service.store.removeItems(node.owner, node.stored, ids, last);
-  await service.owners.changed(node, undefined);
-  if (isToldOf) await service.owners.tell(node, retractEvent(node.name, ids));
+  const event = isToldOf ? retractEvent(node.name, ids) : undefined;
+  await service.owners.changed(node, { event });
 }
 
 /** The last item of a node once `ids` are gone and `newest` is the newest that is left. */
