@@ -104,6 +104,29 @@ test("presence of every client has the hash, whatever the client said, and chang
   expect(hashSeen(juliet, "romeo")).toBe(idOf(PNG));
   await setCard(phone, "<FN>Romeo</FN>");
   expect(take(juliet.session, "presence").map(hashIn)).toEqual(["", ""]);
+  await publish(romeo, OTHER);
+  expect(take(juliet.session, "presence").map(hashIn)).toEqual([idOf(OTHER), idOf(OTHER)]);
+});
+
+test("a client that says there is no picture is believed, until it says something else", async () => {
+  const { romeo, phone, juliet } = await newScene();
+  const none = "<x xmlns='vcard-temp:x:update'><photo/></x>";
+  await publish(romeo, PNG);
+  await romeo.send("<presence/>");
+  await phone.send(`<presence>${none}</presence>`);
+  expect(hashSeen(juliet, "romeo")).toBe("");
+  await publish(romeo, OTHER, "image/gif");
+  const renewed = take(juliet.session, "presence");
+  expect(renewed.map(({ attrs }) => String(attrs.from).split("/")[1])).toEqual(["desk"]);
+  const directed = `to='${juliet.session.jid.full}'`;
+  await phone.send(`<presence ${directed}/>`);
+  expect(hashSeen(juliet, "romeo")).toBe(idOf(OTHER));
+  await romeo.send(`<presence ${directed}>${none}</presence>`);
+  expect(hashSeen(juliet, "romeo")).toBe("");
+  await publish(romeo, PNG);
+  expect(take(juliet.session, "presence").map(hashIn)).toEqual([idOf(PNG)]);
+  await phone.send("<presence><x xmlns='vcard-temp:x:update'/></presence>");
+  expect(hashSeen(juliet, "romeo")).toBe(idOf(PNG));
 });
 
 test("a client that comes later is told the hash at once, and directed presence has it too", async () => {

@@ -24,7 +24,10 @@ const DATA = "urn:xmpp:avatar:data";
 const METADATA = "urn:xmpp:avatar:metadata";
 const VCARD = "vcard-temp";
 const UPDATE = "vcard-temp:x:update";
+/** Of a session: the hash that its presence has, or NONE_SAID; undefined before its first presence. */
 const STATE = "avatars";
+/** Its client says that there is no picture. */
+const NONE_SAID = null;
 
 interface Parts {
   readonly pep: PepService;
@@ -103,7 +106,7 @@ class Avatars {
   /** The session's user may have another picture: presence says so once. */
   refresh(session: ClientSession): void {
     const known = session.state.get(STATE);
-    if (known === undefined) return; // Its first presence is still to come.
+    if (known === undefined || known === NONE_SAID) return;
     const renew = async () => {
       const hash = await this.#parts.vcard.photoHash(session.jid.bare);
       if (session.state.get(STATE) === hash) return;
@@ -115,11 +118,22 @@ class Avatars {
     });
   }
 
-  decorate(session: ClientSession, presence: Envelope): Envelope | Promise<Envelope> {
+  /** XEP-0398, 4: the hash goes into what its client says, unless that is that there is none. */
+  decorate(
+    session: ClientSession,
+    presence: Envelope,
+    isAgain: boolean,
+  ): Envelope | Promise<Envelope> {
+    const isForAll = presence.to.full === session.jid.bare;
+    // What is told again is empty because there was no picture.
+    if (!isAgain && photosIn(presence).includes("")) {
+      if (isForAll) session.state.set(STATE, NONE_SAID);
+      return presence;
+    }
     const known = session.state.get(STATE);
     if (typeof known === "string") return withPhoto(presence, known);
     return this.#parts.vcard.photoHash(session.jid.bare).then((hash) => {
-      session.state.set(STATE, hash);
+      if (isForAll || known === undefined) session.state.set(STATE, hash);
       return withPhoto(presence, hash);
     });
   }
@@ -128,14 +142,21 @@ class Avatars {
 const metadataOf = (infos: readonly Element[]): Element =>
   el("metadata", { xmlns: METADATA }, infos);
 
-/** XEP-0398, 2.3: the hash of the account's picture, whatever the client thinks it is. */
+const isUpdate = (one: { name: string; ns: string }) => one.name === "x" && one.ns === UPDATE;
+
+/** What presence says of the picture: "" for none, undefined where it says nothing. */
+function photosIn(presence: Envelope): readonly (string | undefined)[] {
+  if (!presence.children.some(isUpdate)) return [];
+  const photos = children(presence.element(), "x", UPDATE).map((x) => child(x, "photo", UPDATE));
+  return photos.map((photo) => photo && text(photo));
+}
+
+/** With the hash of the account's picture, whatever the client thinks it is. */
 function withPhoto(presence: Envelope, hash: string): Envelope {
-  const isUpdate = (one: { name: string; ns: string }) => one.name === "x" && one.ns === UPDATE;
-  const had = presence.children.some(isUpdate);
-  if (!had && hash === "") return presence;
+  const said = photosIn(presence);
+  if (said.length === 0 && hash === "") return presence;
+  if (said.length === 1 && said[0] === hash) return presence;
   const element = presence.element();
-  const said = children(element, "x", UPDATE).map((x) => child(x, "photo", UPDATE));
-  if (said.length === 1 && said[0] !== undefined && text(said[0]) === hash) return presence;
   const update = el("x", { xmlns: UPDATE }, el("photo", {}, hash));
   const kept = element.children.filter(
     (one) => typeof one === "string" || localName(one) !== "x" || ns(one) !== UPDATE,
@@ -172,7 +193,7 @@ export const avatars = defineModule({
     pep.watch(METADATA, (change) => pictures.published(change));
     pep.watchSessions(METADATA, (session) => pictures.refresh(session));
     vcard.watch((user, photo) => pictures.cardChanged(user, photo));
-    presence.decorate((session, one) => pictures.decorate(session, one));
+    presence.decorate((...presented) => pictures.decorate(...presented));
     return [
       disco("account", { features: ["urn:xmpp:pep-vcard-conversion:0"] }),
       carried<unknown>(

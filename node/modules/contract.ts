@@ -69,6 +69,7 @@ export { announce, boundNote, command, disco, inline } from "./contract/registra
 export type {
   BlockingService,
   CapsService,
+  Decorator,
   HistoryService,
   PepChange,
   PepItem,

@@ -28,13 +28,21 @@ export interface RosterChange {
 export interface PresenceService {
   /** Called when a session has become available, with its user's roster. For `setup`. */
   watch(watcher: (session: ClientSession, roster: Pick<Roster, "items">) => void): void;
-  /** Called with each available presence of a session before anybody sees it. For `setup`. */
-  decorate(decorator: (session: ClientSession, presence: Envelope) => Decorated): void;
+  /** For `setup`. */
+  decorate(decorator: Decorator): void;
   /** Tells everybody who sees the session its last presence again, decorated anew. */
   renew(session: ClientSession): Promise<void>;
 }
 
-type Decorated = Envelope | Promise<Envelope>;
+/**
+ * Called with each available presence of a session before anybody sees it; `isAgain`: not as its
+ * client sent it, but as it was decorated last.
+ */
+export type Decorator = (
+  session: ClientSession,
+  presence: Envelope,
+  isAgain: boolean,
+) => Envelope | Promise<Envelope>;
 
 /** An item of a node of personal eventing. */
 export interface PepItem {

@@ -15,6 +15,7 @@ import { el } from "../../xml/element.ts";
 import type {
   BlockingService,
   ClientSession,
+  Decorator,
   Envelope,
   Host,
   RosterService,
@@ -36,8 +37,6 @@ export interface Limits {
 }
 
 type Contacts = Pick<Roster, "items">;
-
-type Decorator = (session: ClientSession, presence: Envelope) => Envelope | Promise<Envelope>;
 
 export class Announcer {
   readonly #host: Host;
@@ -69,13 +68,17 @@ export class Announcer {
   }
 
   /** Available presence with what others add to it. Never rejects; without a promise if it can. */
-  decorated(session: ClientSession, presence: Envelope): Envelope | Promise<Envelope> {
+  decorated(
+    session: ClientSession,
+    presence: Envelope,
+    isAgain = false,
+  ): Envelope | Promise<Envelope> {
     let decorated: Envelope | Promise<Envelope> = presence;
     for (const decorator of this.#decorators) {
       decorated =
         decorated instanceof Promise
-          ? decorated.then((late) => decorator(session, late))
-          : decorator(session, decorated);
+          ? decorated.then((late) => decorator(session, late, isAgain))
+          : decorator(session, decorated, isAgain);
     }
     if (!(decorated instanceof Promise)) return decorated;
     return decorated.catch((error: unknown) => {
@@ -88,7 +91,7 @@ export class Announcer {
   async renew(session: ClientSession): Promise<void> {
     const { last } = stateOf(session);
     if (last === undefined) return;
-    const renewed = await this.decorated(session, last);
+    const renewed = await this.decorated(session, last, true);
     const state = stateOf(session);
     // Another presence came meanwhile, or the end.
     if (state.last !== last || renewed === last) return;
