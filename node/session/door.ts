@@ -162,7 +162,8 @@ function makeDoor(options: ClientDoorOptions): Door {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const stats = newStats();
   const keys = { iterations: options.scramIterations, work: passwords };
-  const announced = `${options.announced ?? ""}${streamLimits(config.stanzaBytesMax)}`;
+  const idleSeconds = Math.ceil((limits.unansweredSweeps * limits.sweepMs) / 1_000);
+  const announced = (options.announced ?? "") + streamLimits(config.stanzaBytesMax, idleSeconds);
   return {
     config,
     limits,

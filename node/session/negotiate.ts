@@ -125,6 +125,7 @@ export class Negotiation implements StreamOwner {
         ...{ startTls, ...offer, registration, tokenMechanisms, canResume },
         inline: inlineNamespaces(this.#door),
         stanzaBytesMax: this.#door.limits.unauthenticatedStanzaBytesMax,
+        idleSeconds: this.#door.config.negotiationSeconds,
       });
     return this.#door.entryFeatures.of(offer, besides, make);
   }

@@ -19,6 +19,8 @@ export interface EntryFeatures {
   readonly registration: boolean;
   /** Of what is read before login. */
   readonly stanzaBytesMax: number;
+  /** Until then there has to be a session. */
+  readonly idleSeconds: number;
   /** Namespaces of what XEP-0386 can enable; undefined where XEP-0388 is not spoken. */
   readonly inline: readonly string[] | undefined;
   /** Mechanisms of XEP-0484 that a token can be had for; empty for none. */
@@ -29,9 +31,10 @@ export interface EntryFeatures {
 
 const ACKS = `<sm xmlns='${NS_ACKS}'/>`;
 
-/** XEP-0478: what is too large for a stream at this point. */
-export const streamLimits = (bytesMax: number): string =>
-  `<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>${bytesMax}</max-bytes></limits>`;
+/** XEP-0478: what is too large for a stream at this point, and after how long silence may end it. */
+export const streamLimits = (bytesMax: number, idleSeconds: number): string =>
+  `<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>${bytesMax}</max-bytes>` +
+  `<idle-seconds>${idleSeconds}</idle-seconds></limits>`;
 
 const wrap = (content: string): Buffer =>
   Buffer.from(`<stream:features>${content}</stream:features>`);
@@ -55,7 +58,7 @@ export function entryFeatures(offer: EntryFeatures): Buffer {
   const required = offer.startTls === "required" ? "<required/>" : "";
   const startTls =
     offer.startTls === undefined ? "" : `<starttls xmlns='${NS_TLS}'>${required}</starttls>`;
-  const limits = streamLimits(offer.stanzaBytesMax);
+  const limits = streamLimits(offer.stanzaBytesMax, offer.idleSeconds);
   if (offer.mechanisms.length === 0) return wrap(`${startTls}${limits}`);
   const mechanisms = listed(offer.mechanisms);
   const bindings = offer.channelBindings.map((type) => `<channel-binding type='${type}'/>`);
