@@ -38,6 +38,7 @@ export const carbons = defineModule({
   about: "Copies messages to the user's other resources that want them.",
   features: [CARBONS_NS, "urn:xmpp:carbons:rules:0"],
   implements: [
+    { xep: 249, version: "1.2" },
     { xep: 280, version: "1.0.1" },
     { xep: 297, version: "1.0" },
   ],
