@@ -4,6 +4,7 @@
  */
 import { flag } from "../config/options.ts";
 import { StanzaError } from "../stanza/error.ts";
+import { Jid, JidError } from "../stanza/jid.ts";
 import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import { child, text } from "../xml/names.ts";
@@ -12,6 +13,16 @@ import type { Request } from "./contract.ts";
 import { defineModule, iq } from "./contract.ts";
 
 const NS = "jabber:iq:register";
+
+/** Whether somebody means that user, however it is written. */
+function isNameOf(name: string, { local, domain }: Jid): boolean {
+  try {
+    return Jid.from(name, domain).local === local;
+  } catch (error) {
+    if (error instanceof JidError) return false;
+    throw error;
+  }
+}
 
 export const register = defineModule({
   name: "register",
@@ -44,7 +55,7 @@ export const register = defineModule({
       const password = child(query, "password", NS);
       if (username === undefined || password === undefined) throw new StanzaError("bad-request");
       // Section 3.3: only one's own.
-      if (text(username).toLowerCase() !== from.local) throw new StanzaError("not-allowed");
+      if (!isNameOf(text(username), from)) throw new StanzaError("not-allowed");
       const credentials = await preparedCredentials(credentialsFor, text(password));
       const isChanged = await accounts.setCredentials(from.bare, credentials);
       if (!isChanged) throw new StanzaError("registration-required");

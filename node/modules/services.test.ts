@@ -75,7 +75,16 @@ test("a user changes their own password and nobody else's", async () => {
   const { ask, cluster } = await online();
   expect((await ask(DOMAIN, "set", change("romeo", "new"))).attrs.type).toBe("result");
   expect(cluster.stores.users.get(ROMEO)).toEqual({ password: "new" });
-  expect(conditionOf(await ask(DOMAIN, "set", change("juliet", "new")))).toBe("not-allowed");
+  for (const [name, password] of [
+    ["Romeo", "newer"],
+    ["ｒｏｍｅｏ", "newest"],
+  ] as const) {
+    expect((await ask(DOMAIN, "set", change(name, password))).attrs.type).toBe("result");
+    expect(cluster.stores.users.get(ROMEO)).toEqual({ password });
+  }
+  for (const name of ["juliet", "ro meo", ""]) {
+    expect(conditionOf(await ask(DOMAIN, "set", change(name, "new")))).toBe("not-allowed");
+  }
   expect(cluster.stores.users.get(JULIET)).toEqual({});
   const half = `<query xmlns='${REGISTER}'><username>romeo</username></query>`;
   expect(conditionOf(await ask(DOMAIN, "set", half))).toBe("bad-request");
