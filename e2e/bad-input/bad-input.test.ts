@@ -28,6 +28,7 @@ beforeAll(async () => {
       ...[`web.port=${web}`, "web.host=127.0.0.1", "web.tls=false", "web.url=http://127.0.0.1"],
       ...[`components.port=${components}`, "components.host=127.0.0.1"],
       ...["upload.userFilesMax=1000", "c2s.sessionsPerUserMax=100"],
+      "registration.captcha=true",
     ],
     environment: {
       ZONDA_COMPONENTS_DOMAINS: JSON.stringify({

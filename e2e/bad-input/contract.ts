@@ -1,6 +1,6 @@
 /**
- * Bad input at doors that are no stream of a client: HTTP and components. What a client says on its stream is
- * told as a dialogue. docs/bad-input.md lists both.
+ * Bad input at doors that are no stream of a client (HTTP, components), and what needs another configuration or
+ * other frames. What a client says on its stream is told as a dialogue. docs/bad-input.md lists both.
  */
 export interface Doors {
   readonly c2s: number;
