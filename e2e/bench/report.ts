@@ -64,15 +64,19 @@ export function machine(): string {
   return `${os.cpus().length} × ${cpu?.model.trim()}, ${memory} GiB, ${system}, Linux ${os.release()}, Node ${process.version}`;
 }
 
-/** What else ran on the machine: figures of a busy one are to be taken as ratios, with care. */
-export function otherWork({ others }: Sheet): string {
+function percents(of: Sheet["others"]): string {
   const parts = ORDER.flatMap((name) => {
-    const shares = (others[name] ?? []).map((share) => Math.round(share * 100));
+    const shares = (of[name] ?? []).map((share) => Math.round(share * 100));
     if (shares.length === 0) return [];
     return [`${name} ${Math.min(...shares)} to ${Math.max(...shares)} %`];
   });
-  return `Share of the machine that other work used during the measurements: ${parts.join(", ")}.`;
+  return parts.join(", ");
 }
+
+/** What else ran on the machine: figures of a busy one are to be taken as ratios, with care. */
+export const otherWork = ({ others, slow }: Sheet): string =>
+  `Share of the machine that other work used during the measurements: ${percents(others)}.
+Share of the time before each start in which a processor worked at less than half its speed: ${percents(slow)}.`;
 
 export interface Run {
   readonly command: string;
@@ -80,7 +84,7 @@ export interface Run {
   readonly minutes: number;
 }
 
-interface Written extends Pick<Sheet, "figures" | "versions" | "notes" | "others"> {
+interface Written extends Pick<Sheet, "figures" | "versions" | "notes" | "others" | "slow"> {
   readonly machine: string;
   readonly runs: readonly Run[];
 }
@@ -95,7 +99,9 @@ export function keepEarlier(sheet: Sheet, text: string): readonly Run[] {
   for (const name of servers) {
     sheet.versions[name] ??= earlier.versions[name] as string;
     sheet.figures[name] = { ...earlier.figures[name], ...sheet.figures[name] };
-    sheet.others[name] = [...(earlier.others[name] ?? []), ...(sheet.others[name] ?? [])];
+    for (const which of ["others", "slow"] as const) {
+      sheet[which][name] = [...(earlier[which]?.[name] ?? []), ...(sheet[which][name] ?? [])];
+    }
   }
   sheet.notes.unshift(...earlier.notes);
   return earlier.runs;

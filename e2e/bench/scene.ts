@@ -13,6 +13,7 @@ import { population } from "./population.ts";
 import type { ServerName } from "./servers.ts";
 import { makeCertificate, SERVERS } from "./servers.ts";
 import type { Sheet } from "./sheet.ts";
+import { slowShare } from "./steadiness.ts";
 import { cpuMs, machineTicks } from "./usage.ts";
 
 export interface Settings {
@@ -116,6 +117,7 @@ export async function withScene(
   { name, sheet, settings, size, archive }: SceneOptions,
   play: (scene: Scene) => Promise<void>,
 ): Promise<void> {
+  sheet.seeSlow(name, slowShare());
   const place = await scratch(`bench-${name}`);
   const done = progress(`${name}: accounts and start${archive ? ", archive on" : ""}`);
   const certificate = await makeCertificate(place.folder);

@@ -16,12 +16,16 @@ const FIXED = {
   rateTls: row("Messages a second, closed loop, TLS", "1/s"),
   p50Plain: row("Latency p50 at the fixed rate, plain", "ms"),
   p99Plain: row("Latency p99 at the fixed rate, plain", "ms"),
+  usualPlain: row("The same, of the median quarter second", "ms"),
   p50Tls: row("Latency p50 at the fixed rate, TLS", "ms"),
   p99Tls: row("Latency p99 at the fixed rate, TLS", "ms"),
+  usualTls: row("The same, of the median quarter second", "ms"),
   p50Loaded: row("Latency p50 at 70 % of the server's own rate, plain", "ms"),
   p99Loaded: row("Latency p99 at 70 % of the server's own rate, plain", "ms"),
+  usualLoaded: row("The same, of the median quarter second", "ms"),
   p50Same: row("Latency p50 at 10,000 messages a second, plain", "ms"),
   p99Same: row("Latency p99 at 10,000 messages a second, plain", "ms"),
+  usualSame: row("The same, of the median quarter second", "ms"),
   loginPlain: row("Login, plain", "CPU ms"),
   loginTls: row("Login, TLS", "CPU ms"),
   resumption: row("Login and resumption (XEP-0198), plain", "CPU ms"),
@@ -80,6 +84,9 @@ export type GrownName = keyof typeof GROWN;
 export type Level = 1 | 4 | 16;
 export const LEVELS = [1, 4, 16] as const satisfies readonly Level[];
 
+/** Where latency is measured: `p50`, `p99` and `usual` of each have a row. */
+export type Paced = "Plain" | "Tls" | "Loaded" | "Same";
+
 export type RowName = keyof typeof FIXED | `${GrownName}${Level}`;
 
 /** In the order of the table. What is not here cannot be recorded. */
@@ -101,6 +108,8 @@ export class Sheet {
   readonly notes: string[] = [];
   /** Shares of the machine that other work used while a server was measured. */
   readonly others: Partial<Record<ServerName, number[]>> = {};
+  /** Shares of the time before it was started in which a processor was slow. */
+  readonly slow: Partial<Record<ServerName, number[]>> = {};
 
   put(server: ServerName, name: RowName, value: number): void {
     const own = this.figures[server] ?? {};
@@ -116,6 +125,10 @@ export class Sheet {
 
   seeOthers(server: ServerName, share: number): void {
     this.others[server] = [...(this.others[server] ?? []), share];
+  }
+
+  seeSlow(server: ServerName, share: number | undefined): void {
+    if (share !== undefined) this.slow[server] = [...(this.slow[server] ?? []), share];
   }
 
   note(text: string): void {

@@ -129,6 +129,8 @@ export interface Report {
    * Of "counters" during "pour": of messages, since they were told last.
    */
   readonly latenciesMs: Float64Array;
+  /** Of "pace": the 99th percentile of what arrived in each quarter of a second, of each process. */
+  readonly quartersMs: readonly number[];
   /** The process's own CPU use since it began. */
   readonly cpuMs: number;
 }

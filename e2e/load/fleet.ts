@@ -66,6 +66,7 @@ function merge(reports: readonly Report[]): Report {
     failures: reports.flatMap(({ failures }) => failures).slice(0, 5),
     counters,
     latenciesMs: Float64Array.from(latencies).sort(),
+    quartersMs: reports.flatMap(({ quartersMs }) => quartersMs),
     cpuMs: reports.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
   };
 }

@@ -322,6 +322,7 @@ process.on("message", async (order: Order) => {
     failures,
     counters: { ...drills.counters },
     latenciesMs: timesFor(order),
+    quartersMs: latencies.quarters(),
     cpuMs: (user + system) / 1_000,
   };
   process.send?.(report);
