@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { readApart } from "../../node/base/read-apart.ts";
 import { ROSTER } from "./population.ts";
 
 const HEADER =
@@ -58,6 +59,7 @@ function answer(socket: Socket, state: State, chunk: Buffer): void {
 }
 
 function serve(socket: Socket): void {
+  readApart(socket);
   const state: State = { user: "", isLoggedIn: false };
   socket.on("data", (chunk: Buffer) => answer(socket, state, chunk));
   socket.on("error", () => socket.destroy());

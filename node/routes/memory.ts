@@ -115,7 +115,8 @@ class MemoryRoutes implements Routes {
   learn(): void {}
 
   known(user: string): RouteSet | undefined {
-    return this.#byUser.has(user) ? this.#set(user) : undefined;
+    const routes = this.#byUser.get(user);
+    return routes && { revision: this.#revision, routes };
   }
 
   own(user: string): OwnRoutes {

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
+import { readApart } from "../base/read-apart.ts";
 import type { Gate, TransportLimits } from "./contract.ts";
 import { writeFailure, writeHeader } from "./header.ts";
 import { takeFromProxy } from "./proxied.ts";
@@ -60,6 +61,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       refuse(socket, contexts === undefined ? words : undefined);
       return;
     }
+    // Of one that a proxy has introduced something has been read.
+    if (contexts === undefined && trustedProxies === undefined) readApart(socket);
     const connection = new Connection(socket, flusher, limits.waitingBytesMax, origin);
     gate.onTransport(new TcpTransport(connection, limits));
     if (contexts !== undefined) connection.startTls(contexts);
