@@ -120,8 +120,7 @@ export class Router implements SessionEvents {
     const rules = copyRules(ofKind(registrations, "copies"));
     const shadows = () => this.#succession.shadows;
     const told = { stages, copyRules: rules, sessions, components: table, counters, self };
-    const newcomers = () => this.#newcomers;
-    this.#handOver = new HandOver({ ...told, shadows, newcomers });
+    this.#handOver = new HandOver({ ...told, shadows, newcomers: () => this.#newcomers });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
@@ -150,8 +149,7 @@ export class Router implements SessionEvents {
     const carried = ofKind(registrations, "carried").map(({ registration }) => registration);
     this.#succession = new Succession({
       ...{ routes, mesh, peers: this.#peers, sessions, handOver, clock, log },
-      endings: this.#endings,
-      asks: this.#asks,
+      ...{ endings: this.#endings, asks: this.#asks },
       carried: new Carried([...carried, owners], counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",
