@@ -157,7 +157,7 @@ test("who has an address now is told of a session that had it elsewhere, until i
   const { promise: adopted, resolve: adopt } = Promise.withResolvers<"taken">();
   const clock = new FakeClock();
   const shadow = new Keeping({
-    ...{ clock, log: silentLog, adopt: () => adopted },
+    ...{ clock, log: silentLog, catchUp: CAUGHT_UP, adopt: () => adopted },
     sessions: () => ({ ofUser: () => [] }),
     peers: { ready: async () => true },
     routes: {
@@ -186,7 +186,7 @@ test("who has an address now is told of a session that had it elsewhere, until i
 test("a session that has ended does not have the address before the one that came after it", async () => {
   const adopted: string[] = [];
   const shadow = new Keeping({
-    ...{ clock: new FakeClock(), log: silentLog },
+    ...{ clock: new FakeClock(), log: silentLog, catchUp: CAUGHT_UP },
     adopt: async ({ state: { route } }: Incoming) => adopted.push(route.session) && "taken",
     sessions: () => ({ ofUser: () => [] }),
     peers: { ready: async () => true },
@@ -294,6 +294,7 @@ test("what a dead node gave to a client is not given to the next one of its addr
     counters: newCounters(),
     self: "here",
     shadows: () => undefined,
+    newcomers: () => ({ hadBefore: () => undefined }),
   } as unknown as HandOverParts);
   const route = { user: USER, resource: "balcony", node: "here", session: "next" };
   const { promise: passedOn, resolve } = Promise.withResolvers<readonly Envelope[]>();
