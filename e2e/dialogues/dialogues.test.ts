@@ -11,10 +11,11 @@ import { startNodeProcess } from "../harness/node-process.ts";
 import { freePort } from "../harness/ports.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
+import { subscriptionDialogues } from "./subscription-states.ts";
 
 const NODES = 3;
 const config = (name: string) => path.join(import.meta.dirname, "..", "load", `${name}.yaml`);
-const dialogues = await readDialogues(import.meta.dirname);
+const dialogues = [...(await readDialogues(import.meta.dirname)), ...subscriptionDialogues];
 
 describe.concurrent("on one node", () => {
   let data: string;

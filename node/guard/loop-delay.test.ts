@@ -32,6 +32,19 @@ test("history is put off first, and then new connections", () => {
   expect(putOffAt(0)).toEqual([]);
 });
 
+test("what waits puts off what comes after it, though timers are on time", () => {
+  const clock = new FakeClock();
+  const waitedMs = { history: 600, connection: 90 };
+  const delay = new LoopDelay(clock, 100, (work) => waitedMs[work]);
+  const putOff = () => {
+    clock.advance(100 * 250);
+    return KINDS.filter((kind) => delay.isPutOff(kind));
+  };
+  expect(putOff()).toEqual(["history"]);
+  waitedMs.connection = 510;
+  expect(putOff()).toEqual(["history", "connection"]);
+});
+
 test("a single stall puts off history for less than two seconds, and no connection", () => {
   const clock = new FakeClock();
   const { slow, lateness } = late(clock);
