@@ -20,6 +20,7 @@ import { startEjabberd } from "../harness/peers/ejabberd.ts";
 import { startProsody } from "../harness/peers/prosody.ts";
 import { progress } from "../harness/progress.ts";
 import { scratch } from "../harness/scratch.ts";
+import { subscriptionDialogues } from "./subscription-states.ts";
 
 const PEERS = { ejabberd: startEjabberd, prosody: startProsody } as const;
 type PeerName = keyof typeof PEERS;
@@ -126,7 +127,7 @@ const brief = (report: string): string =>
 async function main(): Promise<void> {
   answerHelp(USAGE);
   const { values } = parseArgs({ options: { show: { type: "string" }, only: { type: "string" } } });
-  const all = await readDialogues(import.meta.dirname);
+  const all = [...(await readDialogues(import.meta.dirname)), ...subscriptionDialogues];
   const wanted = values.show ?? values.only;
   const dialogues = all.filter(({ file }) => wanted === undefined || file.includes(wanted));
   const found = new Map<string, string>();
