@@ -15,7 +15,7 @@ import { subscriptionDialogues } from "./subscription-states.ts";
 
 const NODES = 3;
 const config = (name: string) => path.join(import.meta.dirname, "..", "load", `${name}.yaml`);
-const dialogues = [...(await readDialogues(import.meta.dirname)), ...subscriptionDialogues];
+const dialogues = await readDialogues(import.meta.dirname);
 
 describe.concurrent("on one node", () => {
   let data: string;
@@ -38,7 +38,8 @@ describe.concurrent("on one node", () => {
     await rm(data, { recursive: true });
   });
 
-  for (const dialogue of dialogues) {
+  // How they come into a state is waited for on one node alone: a stream may end before its stanzas are everywhere.
+  for (const dialogue of [...dialogues, ...subscriptionDialogues]) {
     test(`${dialogue.file}: ${dialogue.title}`, () => runDialogue(dialogue, server));
   }
 });
