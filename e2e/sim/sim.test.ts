@@ -149,6 +149,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     FAULT_KINDS,
   ],
   ["and its sessions go on where it dies then", 961166, ["isolate", "kill", "silence", "silence"]],
+  [
+    "a node has a lease again though a takeover of an address that is bound there is in doubt",
+    970187,
+    FAULT_KINDS,
+  ],
 ];
 
 const SEEDS_OF_PAUSES = [40011, 40021];

@@ -435,7 +435,7 @@ class Engine implements EtcdRoutes {
     const { self } = this.#options;
     const key = Buffer.from(this.#keys.node(self.incarnation));
     await this.#client.kv.put({ key, value: encodeNode(self), lease: leaseId });
-    await this.#publisher.publishAll(leaseId);
+    await this.#publisher.publishAll();
   }
 
   #newest(user: string): RouteSet | undefined {

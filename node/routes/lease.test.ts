@@ -8,7 +8,7 @@ import { LeaseKeeper } from "./lease.ts";
 const away = new Unavailable("routes-timeout", "Cannot write routes: no answer");
 
 /** Leases that etcd grants, and of which it says nothing more. */
-function bench(isPublished: (leaseId: string) => boolean) {
+function bench(isPublished: (leaseId: string) => boolean | Promise<boolean>) {
   const clock = new FakeClock();
   const said: string[] = [];
   let granted = 0;
@@ -27,7 +27,7 @@ function bench(isPublished: (leaseId: string) => boolean) {
     log: silentLog,
     async publish(leaseId) {
       said.push(`publish on ${leaseId}`);
-      if (!isPublished(leaseId)) throw away;
+      if (!(await isPublished(leaseId))) throw away;
     },
     onUnproven: () => void said.push("unproven"),
     onLost: () => void said.push("lost"),
@@ -51,5 +51,23 @@ test("what was put on a lease that lapsed while publishing is put on the next on
   const third = said.indexOf("publish on 3");
   expect(said.slice(said.indexOf("publish on 2"), third)).toContain("unproven");
   expect(said.slice(third - 1, third + 2)).toEqual(["unproven", "publish on 3", "regained"]);
+  await keeper.stop();
+});
+
+test("what waits for a lease while it is published on one that lapses is published on the next one", async () => {
+  const stuck = Promise.withResolvers<boolean>();
+  const { keeper, said, pass } = bench((leaseId) => (leaseId === "2" ? stuck.promise : true));
+  await keeper.start();
+  expect(keeper.provenId).toBe("1");
+  await pass(6_000);
+  expect(keeper.provenId).toBe("2");
+  expect(() => keeper.id).toThrow("this node has no lease");
+  await pass(6_000);
+  expect(said.slice(said.indexOf("publish on 2"))).toEqual([
+    ...["publish on 2", "unproven", "unproven", "publish on 3", "regained"],
+  ]);
+  stuck.resolve(true);
+  await pass(100);
+  expect(said.filter((line) => line === "regained")).toHaveLength(1);
   await keeper.stop();
 });

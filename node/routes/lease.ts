@@ -31,6 +31,11 @@ const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 5_000;
 const MARGIN_MIN_MS = 250;
 
+const lostLease = () =>
+  new Unavailable("routes-lost-lease", "Cannot write to etcd: this node has no lease");
+const lostMeanwhile = () =>
+  new Unavailable("routes-lost-lease", "Cannot publish: the lease was lost meanwhile");
+
 export class LeaseKeeper {
   readonly #options: LeaseOptions;
   #leaseId: string | undefined;
@@ -38,6 +43,8 @@ export class LeaseKeeper {
   #previous: string | undefined;
   #provenUntilMs = 0;
   #isHeld = false;
+  /** Ends the wait for what is being published, which may itself wait for a lease. */
+  #stopPublishing: (reason: Unavailable) => void = () => {};
   #isStopped = false;
   #ttlMs: number;
   #stream: Stream | undefined;
@@ -64,9 +71,16 @@ export class LeaseKeeper {
 
   /** @throws Unavailable "routes-lost-lease" */
   get id(): string {
-    if (!this.isHeld || this.#leaseId === undefined) {
-      throw new Unavailable("routes-lost-lease", "Cannot write to etcd: this node has no lease");
-    }
+    if (!this.isHeld) throw lostLease();
+    return this.provenId;
+  }
+
+  /**
+   * What can be written to already, be everything published or not: for what others may wait for to be published.
+   * @throws Unavailable "routes-lost-lease"
+   */
+  get provenId(): string {
+    if (this.#leaseId === undefined || !this.isCurrent(this.#leaseId)) throw lostLease();
     return this.#leaseId;
   }
 
@@ -85,6 +99,7 @@ export class LeaseKeeper {
   #doubt(): void {
     this.#provenUntilMs = 0;
     this.#options.onUnproven();
+    this.#stopPublishing(lostMeanwhile());
   }
 
   /** Gives the lease back: everything on it vanishes at once. */
@@ -119,11 +134,11 @@ export class LeaseKeeper {
   async #publish(): Promise<void> {
     const { publish, log } = this.#options;
     const leaseId = this.#leaseId ?? "";
-    await publish(leaseId);
+    const { promise: unproven, reject } = Promise.withResolvers<never>();
+    this.#stopPublishing = reject;
+    await Promise.race([publish(leaseId), unproven]);
     if (this.#isStopped) return;
-    if (!this.isCurrent(leaseId)) {
-      throw new Unavailable("routes-lost-lease", "Cannot publish: the lease was lost meanwhile");
-    }
+    if (!this.isCurrent(leaseId)) throw lostMeanwhile();
     this.#isHeld = true;
     this.#backoffMs = BACKOFF_MIN_MS;
     log.info({ lease: leaseId, ttlMs: this.#ttlMs }, "lease held");

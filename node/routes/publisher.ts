@@ -163,7 +163,7 @@ export class Publisher {
 
   /**
    * Whoever gives a session away takes it for ours from the moment it is written, so what is in doubt is tried
-   * until etcd answers.
+   * until etcd answers. A lease need not be held for that: it is once all is published, which may wait for this.
    */
   async #swap(route: Route, since: Since, copy: CopyOrigin | undefined): Promise<Swapped> {
     const { keys, lease, noteLease, writes, clock } = this.#parts;
@@ -172,7 +172,8 @@ export class Publisher {
     const key = keys.route(route);
     for (let wasInDoubt = false; ; ) {
       try {
-        const [leaseId, noteLeaseId] = [lease.id, await noteLease.id()];
+        const leaseId = wasInDoubt ? lease.provenId : lease.id;
+        const noteLeaseId = await noteLease.id();
         const own = [put(key, encodeRoute(route), leaseId), ...step.take(noteLeaseId)];
         const what = { writes: own, besides: [...valid, ...step.isFree], otherwise: step.whoTook };
         const request = unlessWrittenSince(key, since, what);
@@ -237,25 +238,25 @@ export class Publisher {
     });
   }
 
-  /** Puts every own route on a new lease, where nobody else has taken it meanwhile. */
-  async publishAll(leaseId: string): Promise<void> {
+  /** Puts every own route on the proven lease, where nobody else has taken it meanwhile. */
+  async publishAll(): Promise<void> {
     const all = [...this.#parts.book.all()].filter(({ isPublished }) => !isPublished);
     for (let at = 0; at < all.length; at += PUBLISHED_AT_ONCE) {
       const some = all.slice(at, at + PUBLISHED_AT_ONCE);
-      await Promise.all(some.map((own) => this.#publish(own, () => leaseId)));
+      await Promise.all(some.map((own) => this.#publish(own)));
     }
   }
 
   #publishLater(own: OwnRoute): void {
-    const { chores, keys, lease } = this.#parts;
-    chores.add(`publish ${keys.route(own.route)}`, () => this.#publish(own, () => lease.id));
+    const { chores, keys } = this.#parts;
+    chores.add(`publish ${keys.route(own.route)}`, () => this.#publish(own));
   }
 
-  #publish(own: OwnRoute, leaseId: () => string): Promise<void> {
-    const { keys, locks, book, learn, lose, tell } = this.#parts;
+  #publish(own: OwnRoute): Promise<void> {
+    const { keys, lease, locks, book, learn, lose, tell } = this.#parts;
     return locks.run(keys.route(own.route), async () => {
       if (own.isPublished || book.find(own.route) !== own) return;
-      const { outcome, isOurs, holder } = await this.#write(own, leaseId(), true);
+      const { outcome, isOurs, holder } = await this.#write(own, lease.provenId, true);
       if (!isOurs) lose(own.route, holder);
       tell(own.route.user, learn(own.route.user, outcome.set));
     });
