@@ -269,6 +269,30 @@ test("etcd paused: a takeover in doubt is decided when it answers, though all le
   });
 });
 
+test("etcd paused: a takeover in doubt of an address that is bound here keeps nothing from a new lease", async () => {
+  const cluster = startCluster();
+  const options = { requestTimeoutMs: SHORT_MS };
+  const { routes, diary } = await recovered(() => cluster.start("one", options));
+  const route = makeRoute({ node: "one" });
+  const nobody = await recovered(() => routes.read(route.user));
+  await recovered(() => routes.bind(route));
+  etcd.pause();
+  const earlier = { ...route, session: "earlier" };
+  const taken = routes.takeOver(earlier, nobody).catch((error: unknown) => error);
+  try {
+    await until(() => diary.lines.includes("lease lost"));
+  } finally {
+    etcd.resume();
+  }
+  await until(() => diary.lines.includes("lease regained"));
+  await taken;
+  // Whether the key lapsed in between is up to etcd: one of both has the address.
+  const { routes: found } = await recovered(() => routes.read(route.user));
+  expect(found).toHaveLength(1);
+  expect([route, earlier]).toContainEqual(found[0]);
+  expect(routes.own(route.user)).toEqual({ routes: found, isPublished: true });
+});
+
 test("a lease that somebody revoked is replaced, and everything published again", async () => {
   const cluster = startCluster();
   const one = await cluster.start("one");
