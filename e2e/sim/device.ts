@@ -217,6 +217,7 @@ export class Device {
     wire.open(node.isServing ? (accepted) => node.accept(accepted) : undefined);
     this.#patience = world.after(PATIENCE_MS, () => {
       if (stream !== this.#stream || this.#stage === "bound") return;
+      world.say(`${this.full} has waited for ${node.machine} in vain`);
       stream.drop();
       this.#gone();
     });
@@ -262,14 +263,17 @@ export class Device {
     if (stanza.name === "error") return; // The end of the stream follows.
     const { heard, say } = this.#talk?.hear(stanza) ?? { heard: "refused" };
     if (say !== undefined) this.#stream?.send(say);
-    if (heard === "refused") this.#giveUp();
+    if (heard === "refused") this.#giveUp(stanza);
     if (heard !== "logged in") return;
     this.#stream?.restart();
     this.#stream?.send(header(DOMAIN));
     this.#stage = "session";
   }
 
-  #giveUp(): void {
+  #giveUp(refusal: ParsedStanza): void {
+    const error = refusal.element().getChild("error") ?? refusal.element();
+    const [why] = error.getChildElements();
+    this.#setting.world.say(`${this.full} is refused by ${this.#node?.machine}: ${why?.name}`);
     this.#stream?.drop();
     this.#gone();
   }
@@ -292,7 +296,7 @@ export class Device {
       this.#bind();
     } else if (stanza.name === "iq" && stanza.attributes.id === "bind") {
       if (stanza.attributes.type === "result") this.#bound();
-      else this.#giveUp();
+      else this.#giveUp(stanza);
     }
   }
 

@@ -21,6 +21,7 @@ export const APART = ["cut-mesh", "cut-mesh-one-way", "slow-mesh", "pause", "dra
 export const KEPT_BACK = [
   ...APART.filter((kind) => kind !== "drain"),
   "isolate",
+  "cut-off",
   "cut-etcd",
   "cut-etcd-one-way",
   "slow-etcd",
@@ -28,7 +29,12 @@ export const KEPT_BACK = [
   "etcd-replies",
   "lose-lease",
   "pause-etcd",
+  "etcd-gone",
 ];
+/** What keeps a node from all others, until it ends. */
+export const ALONE = ["isolate", "cut-off"];
+/** How long etcd is gone. */
+export const GONE_MS = 120_000;
 
 type Fault = (cluster: SimCluster) => void;
 
@@ -56,32 +62,63 @@ function cutNodes(cluster: SimCluster, isOneWay: boolean): void {
   cut(cluster, one.machine, other.machine, isOneWay);
 }
 
-/** A node and all others. */
-function isolate({ world, network, alive }: SimCluster, node: SimNode | undefined): void {
-  if (node === undefined) return;
+/** A node and all others. @param besides what it does not reach either */
+function isolate(
+  cluster: SimCluster,
+  kind: string,
+  besides: readonly string[],
+): SimNode | undefined {
+  const { world, network, alive } = cluster;
+  const node = anyNode(cluster);
+  if (node === undefined) return undefined;
   const forMs = world.between(500, 15_000);
-  world.fault("isolate", `${node.machine} for ${Math.round(forMs)} ms`, forMs);
-  const ways = alive
-    .filter((one) => one !== node)
-    .flatMap(({ machine }) => [[node.machine, machine] as const, [machine, node.machine] as const]);
+  world.fault(kind, `${node.machine} for ${Math.round(forMs)} ms`, forMs);
+  const others = alive.filter((one) => one !== node).map(({ machine }) => machine);
+  const ways = [...others, ...besides].flatMap((machine) => [
+    [node.machine, machine] as const,
+    [machine, node.machine] as const,
+  ]);
   for (const [from, to] of ways) network.cut(from, to);
   world.after(forMs, () => {
     for (const [from, to] of ways) network.heal(from, to);
   });
+  return node;
+}
+
+/** Only clients reach it. */
+function cutOff(cluster: SimCluster): void {
+  const node = isolate(cluster, "cut-off", [ETCD, STORE]);
+  if (node !== undefined) breakSilent(cluster, node, [node.machine, ETCD]);
 }
 
 function cutEtcd(cluster: SimCluster, isOneWay: boolean): void {
   const node = anyNode(cluster);
   if (node === undefined) return;
-  const { world, network } = cluster;
+  const { world } = cluster;
   const ends = [node.machine, ETCD] as const;
   const [one, other] = isOneWay && world.isSo(0.5) ? ([ends[1], ends[0]] as const) : ends;
   const kind = isOneWay ? "cut-etcd-one-way" : "cut-etcd";
   world.fault(kind, `${one} ${isOneWay ? "->" : "<->"} ${other}`);
   cut(cluster, one, other, isOneWay);
+  breakSilent(cluster, node, [one, other]);
+}
+
+/** Its streams to etcd end, if nothing passes that way by then. */
+function breakSilent(
+  { world, network }: SimCluster,
+  { etcd }: SimNode,
+  [from, to]: readonly [string, string],
+): void {
   world.after(STREAM_DEAD_MS, () => {
-    if (network.isCut(one, other)) node.etcd.breakStreams();
+    if (network.isCut(from, to)) etcd.breakStreams();
   });
+}
+
+function cutStore(cluster: SimCluster): void {
+  const node = anyNode(cluster);
+  if (node === undefined) return;
+  cluster.world.fault("cut-store", `${node.machine} <-> ${STORE}`);
+  cut(cluster, node.machine, STORE, false);
 }
 
 /** Something is wrong with a shared part for a while. */
@@ -131,12 +168,10 @@ function reachLate({ world, network }: SimCluster, machine: string): void {
   world.after(world.between(0, 5_000), () => network.heal(machine, ETCD));
 }
 
-/** etcd stands still until all nodes have lost their leases; soon after it goes on, one of them dies. */
-function pauseEtcd(cluster: SimCluster): void {
+/** etcd stands still for longer than leases last, and nodes reach it one after the other when it goes on. */
+function standStill(cluster: SimCluster, kind: string, forMs: number, onOver: () => void): void {
   const { world, etcdHealth, model } = cluster;
-  if (world.hadFault(["pause-etcd"], SHADOWED_AFTER_MS)) return; // What came of it is not over.
-  const forMs = LEASE_SECONDS * 1_000 + world.between(500, 6_000);
-  world.fault("pause-etcd", `for ${Math.round(forMs)} ms`, forMs);
+  world.fault(kind, `for ${Math.round(forMs)} ms`, forMs);
   etcdHealth.isAway = true;
   model.pause();
   world.after(forMs, () => {
@@ -144,9 +179,27 @@ function pauseEtcd(cluster: SimCluster): void {
     model.goOn();
     world.say("etcd goes on");
     for (const { machine } of cluster.alive) reachLate(cluster, machine);
+    onOver();
+  });
+}
+
+/** etcd stands still until all nodes have lost their leases; soon after it goes on, one of them dies. */
+function pauseEtcd(cluster: SimCluster): void {
+  const { world } = cluster;
+  // What came of it is not over.
+  if (world.hadFault(["pause-etcd", "etcd-gone"], SHADOWED_AFTER_MS)) return;
+  const forMs = LEASE_SECONDS * 1_000 + world.between(500, 6_000);
+  standStill(cluster, "pause-etcd", forMs, () => {
     const kind = world.isSo(0.5) ? "kill" : "power-off";
     world.after(world.between(0, 8_000), () => FAULTS[kind](cluster));
   });
+}
+
+/** Once a story: it is a long one. */
+function loseEtcd(cluster: SimCluster): void {
+  const { world } = cluster;
+  if (world.faults.has("etcd-gone") || world.hadFault(["pause-etcd"], SHADOWED_AFTER_MS)) return;
+  standStill(cluster, "etcd-gone", GONE_MS, () => {});
 }
 
 function jump(cluster: SimCluster): void {
@@ -211,7 +264,7 @@ export const FAULTS = {
     world.fault("etcd-away", "for a while");
     etcdHealth.isAway = true;
     world.after(world.between(300, 9_000), () => {
-      etcdHealth.isAway = false;
+      etcdHealth.isAway = world.hadFault(["etcd-gone"], 0);
     });
   },
   "etcd-replies": (cluster) =>
@@ -258,11 +311,30 @@ export const FAULTS = {
       node.vanish();
       restartLater(cluster, node);
     }),
-  isolate: (cluster) => isolate(cluster, anyNode(cluster)),
+  isolate: (cluster) => void isolate(cluster, "isolate", []),
   "pause-etcd": pauseEtcd,
+  "etcd-gone": loseEtcd,
+  "cut-store": cutStore,
+  "store-away": (cluster) => {
+    const { world, store } = cluster;
+    world.fault("store-away", "for a while");
+    store.health.isAway = true;
+    world.after(world.between(300, 9_000), () => {
+      store.health.isAway = false;
+    });
+  },
+  "cut-off": cutOff,
 } as const satisfies Record<string, Fault>;
 export type FaultKind = keyof typeof FAULTS;
-export const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[];
+/** Drawn only where they are asked for: otherwise the seeds that there are would tell other stories. */
+export const ASKED_KINDS: readonly FaultKind[] = [
+  "etcd-gone",
+  "cut-store",
+  "store-away",
+  "cut-off",
+];
+const ALL_KINDS = Object.keys(FAULTS) as FaultKind[];
+export const FAULT_KINDS = ALL_KINDS.filter((kind) => !ASKED_KINDS.includes(kind));
 
 export interface Unheld {
   readonly invariant: Invariant;
@@ -315,6 +387,7 @@ export const UNHELD: Readonly<Partial<Record<FaultKind, readonly Unheld[]>>> = {
   "cut-mesh-one-way": MESH,
   "slow-mesh": MESH,
   isolate: MESH,
+  "cut-off": MESH,
   pause: STANDSTILL,
   "lose-lease": [
     {

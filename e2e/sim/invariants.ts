@@ -15,6 +15,7 @@ export const INVARIANTS = {
   routes: "each full address has one route, and every route leads to the session it names",
   claims: "a claim has one holder at any time",
   ghosts: "contacts see who is there, and nobody who is not, once leases and windows are over",
+  back: "whoever wants to is there, when nothing has been wrong for a while",
   bounded: "nothing waits any more when nobody does anything",
   counts: "nobody is told that more was accepted than was sent, or less than before",
   errors: "no code fails in a way nobody thought of",
@@ -125,7 +126,10 @@ export class Checks {
 
   /** When everybody is there and has had time. */
   atEnd(): void {
-    const { ledger, store, users } = this.#cluster;
+    const { devices, ledger, store, users } = this.#cluster;
+    for (const { full, isBound } of devices) {
+      if (!isBound) this.#break("back", `${full} is not there`);
+    }
     for (const said of ledger.said.values()) {
       const { id, isAccepted, isReturned, doubt, copies, toUser } = said;
       if (!isAccepted || isReturned || doubt !== undefined || copies.length > 0) continue;

@@ -158,6 +158,13 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
 
 const SEEDS_OF_PAUSES = [40011, 40021];
 
+/** etcd is gone for two minutes while clients lose their connections. */
+const ETCD_GONE: readonly FaultKind[] = ["etcd-gone", "drop", "silence", "stall"];
+const SEED_OF_GONE = 3;
+/** A node is cut off from the others, etcd and the store at once, or from the store alone, or that is away. */
+const STORE_AWAY: readonly FaultKind[] = ["cut-off", "cut-store", "store-away", "silence"];
+const SEEDS_OF_STORE = [974000, 974004, 974005];
+
 /** Stories in which messages overtook those that were stored because routes could not be read. */
 const ONCE_OVERTAKEN: readonly number[] = [7019, 7082];
 const WITHOUT_ETCD: readonly FaultKind[] = ["cut-etcd", "etcd-away", "lose-lease"];
@@ -214,6 +221,26 @@ describe("simulation", () => {
   test.each(SEEDS_OF_PAUSES)("seed %i: etcd stands still, and copies count", async (seed) => {
     expect((await tell(seed, ETCD_PAUSED, true)).broken).toEqual([]);
   });
+
+  test("etcd is gone for two minutes: who is there goes on, nobody else gets in, and then all do", async () => {
+    const { broken, lines } = await tell(SEED_OF_GONE, ETCD_GONE, true);
+    expect(broken).toEqual([]);
+    const goneAt = lines.findIndex((line) => line.includes("** etcd-gone"));
+    const backAt = lines.findIndex((line) => line.includes("etcd goes on"));
+    const meanwhile = lines.slice(goneAt, backAt);
+    const count = (what: string) => meanwhile.filter((line) => line.includes(what)).length;
+    expect(count(" reaches ")).toBeGreaterThan(150);
+    expect(count(" resumes on ")).toBeGreaterThan(10);
+    expect(count(" is refused by ")).toBeGreaterThan(10);
+    expect(count(" is bound on ")).toBe(0);
+  });
+
+  test.each(SEEDS_OF_STORE)(
+    "seed %i: no store, or nothing but clients, and all holds",
+    async (seed) => {
+      expect((await tell(seed, STORE_AWAY)).broken).toEqual([]);
+    },
+  );
 
   test.each(SEEDS_OF_STANDSTILL)("seed %i: nodes stand still, and order holds", async (seed) => {
     expect((await tell(seed, ["pause"], true, undefined, 6)).broken).toEqual([]);

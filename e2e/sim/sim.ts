@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { nextRelease } from "../next/sim-node.ts";
 import type { FaultKind } from "./faults.ts";
-import { FAULT_KINDS, UNHELD, UNHELD_ALWAYS } from "./faults.ts";
+import { ASKED_KINDS, FAULT_KINDS, UNHELD, UNHELD_ALWAYS } from "./faults.ts";
 import { INVARIANTS } from "./invariants.ts";
 import { SimNode } from "./node.ts";
 import type { Told } from "./story.ts";
@@ -29,7 +29,8 @@ checked after every event. The same seed tells the same story.
   --seeds N         how many stories (200)
   --from SEED       the first seed (1)
   --seconds S       begin no story after so many seconds
-  --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
+  --faults A,B,...  only these: ${FAULT_KINDS.join(", ")};
+                    also, but only if asked for: ${ASKED_KINDS.join(", ")}
   --mixed           each life of a node is of this release or of the next one
   --bursts          people say up to ${BURST_MAX} things to somebody at once
   --verbose         print every story
@@ -75,7 +76,7 @@ function readWish() {
     throw new Error(`Cannot use --${name} ${values[name]}: give a number from ${least} to ${most}`);
   };
   const faults = values.faults === "" ? [] : (values.faults.split(",") as FaultKind[]);
-  const unknown = faults.find((kind) => !FAULT_KINDS.includes(kind));
+  const unknown = faults.find((kind) => ![...FAULT_KINDS, ...ASKED_KINDS].includes(kind));
   if (unknown !== undefined) throw new Error(`Cannot use --faults ${unknown}: see --help`);
   return {
     seeds: number("seeds", 1, 10_000_000),

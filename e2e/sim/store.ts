@@ -19,6 +19,8 @@ export interface StoreHealth {
   failures: number;
   /** Chance that a call is done, and nobody hears of it. */
   lostReplies: number;
+  /** It answers nothing. */
+  isAway: boolean;
 }
 
 /** Of a message. */
@@ -43,7 +45,7 @@ export class SimStore {
   readonly memory: MemoryStores;
   /** Some call has failed in this story. */
   hasFailed = false;
-  readonly health: StoreHealth = { failures: 0, lostReplies: 0 };
+  readonly health: StoreHealth = { failures: 0, lostReplies: 0, isAway: false };
   readonly #world: World;
   readonly #network: Network;
 
@@ -105,10 +107,14 @@ export class SimStore {
       pipe.close();
       place.enter(how);
     };
-    this.#world.after(TIMEOUT_MS, () =>
-      settle(() => reject(new Unavailable("store-timeout", "Cannot ask the store: no answer"))),
-    );
-    if (!isLost) pipe.send(() => settle(resolve));
+    this.#world.after(TIMEOUT_MS, () => {
+      if (!isOver) this.hasFailed = true;
+      settle(() => reject(new Unavailable("store-timeout", "Cannot ask the store: no answer")));
+    });
+    const arrive = () => {
+      if (!this.health.isAway) settle(resolve);
+    };
+    if (!isLost) pipe.send(arrive);
     return promise;
   }
 }

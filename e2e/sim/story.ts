@@ -4,7 +4,16 @@ import type { Broken, Release } from "./cluster.ts";
 import { SimCluster } from "./cluster.ts";
 import type { Device } from "./device.ts";
 import type { FaultKind } from "./faults.ts";
-import { APART, FAULTS, KEPT_BACK, SHADOWED_AFTER_MS, SHADOWED_SOON_MS, UNHELD } from "./faults.ts";
+import {
+  ALONE,
+  APART,
+  FAULTS,
+  GONE_MS,
+  KEPT_BACK,
+  SHADOWED_AFTER_MS,
+  SHADOWED_SOON_MS,
+  UNHELD,
+} from "./faults.ts";
 import { Checks } from "./invariants.ts";
 import type { Session } from "./ledger.ts";
 import { Ledger } from "./ledger.ts";
@@ -25,6 +34,8 @@ const TROUBLE_MS = 45_000;
 /** Leases lapse, windows close, and clients that were silent are found out. */
 const REST_MS = (LEASE_SECONDS + RESUME_SECONDS) * 1_000 + 130_000;
 const END_MS = 60_000;
+/** While nobody who leaves can come back: people stay, or nobody would be left to speak. */
+const STAYS = 0.998;
 
 /**
  * @param kinds what may go wrong
@@ -62,7 +73,7 @@ export async function tell(
       const { length: serving } = cluster.alive.filter(({ isServing }) => isServing);
       // One death loses nothing, where another node can have been a shadow.
       const isApart =
-        world.hadFault(APART, SHADOWED_AFTER_MS) || world.hadFault(["isolate"], SHADOWED_SOON_MS);
+        world.hadFault(APART, SHADOWED_AFTER_MS) || world.hadFault(ALONE, SHADOWED_SOON_MS);
       if (isFirst && serving >= 2 && !isApart) return;
       doubt(`${node.machine} died`);
       linger(cluster, node);
@@ -75,10 +86,12 @@ export async function tell(
   });
   await world.run(START_MS, check);
   cluster.isOneAtATime = seed % 2 === 0;
-  startTalking(cluster, seed, atOnceMax);
-  startTrouble(cluster, kinds);
+  // What lasts that long is to begin and to end in it.
+  const untilMs = START_MS + TROUBLE_MS + (kinds.includes("etcd-gone") ? GONE_MS : 0);
+  startTalking(cluster, seed, atOnceMax, untilMs);
+  startTrouble(cluster, kinds, untilMs);
   if (isStrict) cluster.unheld = new Set();
-  await world.run(START_MS + TROUBLE_MS, check);
+  await world.run(untilMs, check);
   await putRight(cluster, check);
   checks.atRest();
   world.say("everybody comes");
@@ -133,9 +146,8 @@ const sizesOf = (seed: number) => ({
 });
 
 /** Until trouble is over, everybody comes and goes, and says something now and then. */
-function startTalking(cluster: SimCluster, seed: number, atOnceMax: number): void {
+function startTalking(cluster: SimCluster, seed: number, atOnceMax: number, untilMs: number): void {
   const { world, devices, users } = cluster;
-  const untilMs = START_MS + TROUBLE_MS;
   const speak = (device: Device, user: string) => {
     const count = atOnceMax === 1 ? 1 : world.integer(1, atOnceMax);
     for (let left = count; left > 0; left -= 1) device.speak(user, nameFor(cluster, seed));
@@ -147,14 +159,14 @@ function startTalking(cluster: SimCluster, seed: number, atOnceMax: number): voi
       const dice = world.fraction();
       if (device.isBound && dice < 0.85) speak(device, world.pick(others) ?? device.user);
       else if (!device.isWanted) device.come();
-      else if (dice > 0.97) device.leave();
+      else if (dice > (world.hadFault(["etcd-gone"], 0) ? STAYS : 0.97)) device.leave();
       world.after(world.between(20, 2_000), act);
     };
     world.after(world.between(0, 3_000), act);
   }
 }
 
-function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[]): void {
+function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[], untilMs: number): void {
   const { world } = cluster;
   if (kinds.length === 0) return;
   // Few kinds a story, so that stories differ, and some are about one thing only.
@@ -165,7 +177,7 @@ function startTrouble(cluster: SimCluster, kinds: readonly FaultKind[]): void {
   const unheld = all.filter(({ isOfSeveral }) => !isOfSeveral || !cluster.isOneAtATime);
   cluster.unheld = new Set(unheld.map(({ invariant }) => invariant));
   const strike = () => {
-    if (world.nowMs >= START_MS + TROUBLE_MS) return;
+    if (world.nowMs >= untilMs) return;
     FAULTS[world.pick(chosen) as FaultKind](cluster);
     world.after(world.between(200, 6_000), strike);
   };
@@ -181,6 +193,7 @@ async function putRight(cluster: SimCluster, check: () => void): Promise<void> {
   etcdHealth.lostReplies = 0;
   store.health.failures = 0;
   store.health.lostReplies = 0;
+  store.health.isAway = false;
   for (const node of cluster.alive) {
     node.goOn();
     node.clock.skewMs = 0;
