@@ -1,6 +1,7 @@
 /** This node's own routes, and the exact set of every user who has one. Bounded by its sessions. */
 import { isNews, together, withoutNode } from "./cache.ts";
 import type { Route, RouteSet } from "./contract.ts";
+import { isHolder } from "./contract.ts";
 
 export interface OwnRoute {
   /** As it should be in etcd. */
@@ -77,6 +78,14 @@ export class Book {
       if (!isOurs && (isPublished || holder !== undefined)) lost.push(route);
     }
     return lost;
+  }
+
+  /** Whether a set lacks a route of ours that should be in it, and nobody has its address: our lease may be gone. */
+  lacks(user: string, { revision, routes }: RouteSet): boolean {
+    const own = [...(this.#pages.get(user)?.own.values() ?? [])];
+    return own.some(({ route, writtenAt, isPublished }) => {
+      return isPublished && writtenAt <= revision && !routes.some(isHolder(route));
+    });
   }
 
   /** Everything was on a lease that we lost. */

@@ -329,6 +329,24 @@ test("a bind on a lease that has just vanished is refused, and the lease is know
   expect(one.diary.lines).toEqual(["lease lost"]);
 });
 
+test("who reads that nobody has its routes asks whether its lease has vanished, and loses no session by that", async () => {
+  const cluster = startCluster();
+  const one = await cluster.start("one", {}, new FakeClock());
+  const two = await cluster.start("two", {}, new FakeClock());
+  const [first, second] = [makeRoute({ node: "one" }), makeRoute({ node: "two", user: "b@c" })];
+  await one.routes.bind(first);
+  const { set } = await two.routes.bind(second);
+  await cluster.lapse("one");
+  await one.routes.read(first.user);
+  expect(one.diary.lines).not.toContain("lost session-1");
+  expect(one.diary.lines).toContain("lease lost");
+  expect(one.routes.known(first.user)?.routes).toEqual([first]);
+  await cluster.lapse("two");
+  two.routes.learn(second.user, { revision: set.revision + 1, routes: [] });
+  await until(() => two.diary.lines.includes("lease lost"));
+  expect(two.routes.known(second.user)?.routes).toEqual([second]);
+});
+
 test("etcd killed, restarted and compacted: nodes still see who comes and goes", async () => {
   const cluster = startCluster();
   const one = await cluster.start("one", { leaseSeconds: 60 });

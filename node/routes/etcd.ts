@@ -236,11 +236,11 @@ class Engine implements EtcdRoutes {
   }
 
   async bind(route: Route): Promise<BindResult> {
-    const { user } = route;
-    const before = this.#newest(user);
+    const before = this.#newest(route.user);
     const { replaced: inEtcd, set } = await this.#publisher.bind(route);
     const replaced = inEtcd ?? (await this.#members.holder(route, before));
-    await this.#tell(user, set, [...(before?.routes ?? []), ...(replaced ? [replaced] : [])]);
+    const others = [...(before?.routes ?? []), ...(replaced ? [replaced] : [])];
+    await this.#tell(route.user, set, others);
     // It may have been lost meanwhile, when nobody knew the session yet.
     if (this.#book.find(route) === undefined) {
       throw new Unavailable("routes-lost", "Cannot bind: the route was lost meanwhile");
@@ -289,6 +289,7 @@ class Engine implements EtcdRoutes {
         continue;
       }
       const whole = await this.#members.complete(user, set, this.#newest(user));
+      if (this.#book.lacks(user, whole)) await this.#lease.check();
       if (this.#members.returns === returns) return this.#learn(user, whole, true);
     }
   }
@@ -299,7 +300,8 @@ class Engine implements EtcdRoutes {
   }
 
   learn(user: string, set: RouteSet): void {
-    this.#learn(user, set);
+    if (this.#book.lacks(user, set)) this.#noticed(user);
+    else this.#learn(user, set);
   }
 
   known(user: string): RouteSet | undefined {
@@ -390,11 +392,9 @@ class Engine implements EtcdRoutes {
   }
 
   async #catchUp(): Promise<void> {
-    try {
-      await this.#watch.catchUp();
-    } catch (error) {
+    await this.#watch.catchUp().catch((error: unknown) => {
       throw unavailable("learn which nodes there are", error);
-    }
+    });
   }
 
   /** The routes of a user, from etcd or failing that from the nodes. */

@@ -96,6 +96,14 @@ export class LeaseKeeper {
     else this.#doubt(); // While publishing again: the next attempt takes a new one.
   }
 
+  /** Asks etcd whether it knows the lease still; if not, this node knows that from then on. Never rejects. */
+  async check(): Promise<void> {
+    const leaseId = this.#leaseId;
+    const asked = this.#options.leases.leaseTimeToLive({ ID: leaseId ?? "0" });
+    const isGone = await asked.then(({ TTL }) => Number(TTL) <= 0).catch(() => false);
+    if (isGone && leaseId === this.#leaseId && !this.#isStopped) this.onGone();
+  }
+
   #doubt(): void {
     this.#provenUntilMs = 0;
     this.#options.onUnproven();
