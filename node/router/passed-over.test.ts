@@ -72,6 +72,20 @@ describe("what sessions were passed over for", () => {
     expect(of("juliet", "s2", "a")).toEqual([two]);
   });
 
+  test("nor when it was taken for dead, is back, and others may still be taking its sessions over", () => {
+    const { clock, passedOver, add, of } = open();
+    const [one, two] = [job("juliet"), job("juliet")];
+    passedOver.nodeDown("a");
+    add(one);
+    passedOver.nodeBack("a");
+    clock.advance(1_000);
+    expect(of("juliet", "s1", "a")).toEqual([one]);
+    passedOver.nodeLapsed("a");
+    add(two);
+    passedOver.nodeDown("a");
+    expect(of("juliet", "s2", "a")).toEqual([two]);
+  });
+
   test("is also for those of nodes that died before this one was there, for a minute", () => {
     const { clock, passedOver, add, of } = open();
     passedOver.begin();

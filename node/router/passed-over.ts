@@ -76,6 +76,8 @@ export class PassedOver {
   readonly #timers = new Map<string, Timer>();
   /** Nodes that are back, and whose routes may not be yet. */
   readonly #publishing = new Set<string>();
+  /** Nodes that are back with their routes, while others may still be taking over what they had before. */
+  readonly #returned = new Set<string>();
   /** Nodes that this one has known; of those that were dead before, it has none. */
   readonly #seen = new LRUCache<string, true>({ max: NODES_MAX });
   /** Nodes whose sessions may be in no route. Never changed, but replaced. */
@@ -124,7 +126,7 @@ export class PassedOver {
 
   nodeLapsed(node: string): void {
     // It was there since: what was passed over before that is nothing to the sessions it has now.
-    if (!this.#nodes.has(node)) this.#forget(node);
+    if (this.#returned.delete(node) || !this.#nodes.has(node)) this.#forget(node);
     this.#seen.set(node, true);
     this.#stopTimer(node);
     this.#publishing.delete(node);
@@ -143,6 +145,7 @@ export class PassedOver {
   nodeUp(node: string): void {
     this.#seen.set(node, true);
     this.#stopTimer(node);
+    this.#returned.delete(node);
     if (this.#nodes.has(node)) this.#nodes = without(this.#nodes, node);
   }
 
@@ -175,8 +178,9 @@ export class PassedOver {
     // If it was down, others may still be taking its sessions over.
     const isOrphaned = this.#timers.has(node);
     const timer = this.#parts.clock.after(PUBLISHED_MS, () => {
-      this.#publishing.delete(node);
+      const isStillBack = this.#publishing.delete(node);
       if (!isOrphaned) this.nodeUp(node);
+      else if (isStillBack) this.#returned.add(node);
       this.#back(node, hidden);
     });
     if (!isOrphaned) this.#timers.set(node, timer);
