@@ -3,6 +3,7 @@
  * filters can tell whose packets they are: partitions one-way and both, by nftables.
  */
 import { readdir } from "node:fs/promises";
+import type { ClusterNode } from "../harness/cluster-node.ts";
 import { run } from "../harness/run.ts";
 import { requireTools } from "../harness/tools.ts";
 
@@ -46,9 +47,21 @@ export interface Cut {
   readonly ports: readonly number[];
 }
 
-/** Inside the namespace: makes the table of rules, empty. */
+/** The node and all others of these no longer reach each other, over the mesh. */
+export function meshCuts(node: ClusterNode, nodes: readonly ClusterNode[]): readonly Cut[] {
+  const others = nodes.filter((one) => one !== node);
+  return [
+    { uid: node.uid, ports: others.map(({ mesh }) => mesh) },
+    ...others.map(({ uid }) => ({ uid, ports: [node.mesh] })),
+  ];
+}
+
+/** Makes the table of rules, empty, in the network that this process is in. */
 export async function openFilters(): Promise<void> {
+  await requireTools([NFT]);
   await nft(
+    `add table ${TABLE}`,
+    `delete table ${TABLE}`, // Outside of a namespace, one may be left of who was killed.
     `add table ${TABLE}`,
     `add chain ${TABLE} output { type filter hook output priority 0; }`,
   );
@@ -69,6 +82,11 @@ export async function cut(cuts: readonly Cut[]): Promise<void> {
 /** Everything passes again. */
 export async function mend(): Promise<void> {
   await nft(`flush chain ${TABLE} output`);
+}
+
+/** Takes the table away, where no namespace goes with it. */
+export async function closeFilters(): Promise<void> {
+  await nft(`delete table ${TABLE}`);
 }
 
 async function nft(...lines: readonly string[]): Promise<void> {

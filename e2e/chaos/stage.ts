@@ -5,7 +5,7 @@ import type { Cluster } from "../harness/start-cluster.ts";
 import { isListening, waitFor } from "../harness/wait.ts";
 import type { Disk } from "./disk.ts";
 import type { Cut } from "./network.ts";
-import { cut, mend } from "./network.ts";
+import { cut, mend, meshCuts } from "./network.ts";
 import type { Fault } from "./plan.ts";
 
 const REFILL_MS = 250;
@@ -58,7 +58,7 @@ export class Stage {
       case "cut-store":
         return this.#apart(node, [{ uid: node.uid, ports: [cassandra.cqlPort] }], forMs);
       case "cut-mesh":
-        return this.#apart(node, this.#meshCuts(node), forMs);
+        return this.#apart(node, meshCuts(node, this.running), forMs);
       case "pause-etcd":
         etcd.pause();
         await sleep(forMs);
@@ -106,13 +106,5 @@ export class Stage {
       await mend();
     }
     return node.name;
-  }
-
-  #meshCuts(node: ClusterNode): readonly Cut[] {
-    const others = this.running.filter((one) => one !== node);
-    return [
-      { uid: node.uid, ports: others.map(({ mesh }) => mesh) },
-      ...others.map(({ uid }) => ({ uid, ports: [node.mesh] })),
-    ];
   }
 }
