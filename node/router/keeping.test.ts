@@ -57,6 +57,27 @@ function shadowWith(ids: readonly string[], isOwnerAlive = true): Keeping {
   } as unknown as KeepingParts);
 }
 
+/** One that takes over what it has copies of; its routes, clock and sessions are what is handed in. */
+function adopting({
+  clock = new FakeClock(),
+  nodes = new Map(),
+  routes = [],
+  here = [],
+  ...parts
+}: Readonly<Record<string, unknown>>): Keeping {
+  return new Keeping({
+    ...{ clock, log: silentLog, catchUp: CAUGHT_UP },
+    sessions: () => ({ ofUser: () => here }),
+    peers: { ready: async () => true },
+    routes: {
+      nodes,
+      renounced: async () => new Map(),
+      read: async () => ({ revision: 1, routes }),
+    },
+    ...parts,
+  } as unknown as KeepingParts);
+}
+
 test("a session that goes on here is kept, and no copy of it is", async () => {
   const shadow = shadowWith(["hers"]);
   const frame = { term: 1, items: [whole("hers"), whole("another")] };
@@ -69,18 +90,11 @@ test("a node that has a session as it was before it went on elsewhere does not s
   const held = { id: "hers", moving: undefined, route: { session: "hers", moves: 1 } };
   const movable = { ...held, freeze: () => undefined, forget: () => [] };
   const displaced: unknown[] = [];
-  const shadow = new Keeping({
-    ...{ clock: new FakeClock(), log: silentLog, catchUp: CAUGHT_UP },
+  const shadow = adopting({
+    here: [movable],
     adopt: async ({ state }: Incoming) => displaced.push(state.route.moves) && "taken",
     endings: { displaced: (session: unknown) => displaced.push(session) },
-    sessions: () => ({ ofUser: () => [movable] }),
-    peers: { ready: async () => true },
-    routes: {
-      nodes: new Map(),
-      renounced: async () => new Map(),
-      read: async () => ({ revision: 1, routes: [] }),
-    },
-  } as unknown as KeepingParts);
+  });
   expect(await shadow.take("owner", { term: 1, items: [whole("hers", {}, 1)] })).toEqual(["kept"]);
   const frame = { term: 2, items: [whole("hers", {}, 2)] };
   expect(await shadow.take("owner", frame)).toEqual(["stored"]);
@@ -119,16 +133,7 @@ test("who waits for a session is told when it is decided who goes on with it, or
   const clock = new FakeClock();
   const nodes = new Map([["owner", {}]]);
   const { promise: adopted, resolve: adopt } = Promise.withResolvers<"taken">();
-  const shadow = new Keeping({
-    ...{ clock, log: silentLog, catchUp: CAUGHT_UP, adopt: () => adopted },
-    sessions: () => ({ ofUser: () => [] }),
-    peers: { ready: async () => true },
-    routes: {
-      nodes,
-      renounced: async () => new Map(),
-      read: async () => ({ revision: 1, routes: [] }),
-    },
-  } as unknown as KeepingParts);
+  const shadow = adopting({ clock, nodes, adopt: () => adopted });
   await shadow.take("owner", { term: 1, items: [whole("hers")] });
   const sought = { user: USER, resource: "", node: "", session: "hers" };
   expect(await shadow.decided({ ...sought, session: "another" })).toBe("gone");
@@ -156,16 +161,7 @@ test("who has an address now is told of a session that had it elsewhere, until i
   const nodes = new Map([["owner", {}]]);
   const { promise: adopted, resolve: adopt } = Promise.withResolvers<"taken">();
   const clock = new FakeClock();
-  const shadow = new Keeping({
-    ...{ clock, log: silentLog, catchUp: CAUGHT_UP, adopt: () => adopted },
-    sessions: () => ({ ofUser: () => [] }),
-    peers: { ready: async () => true },
-    routes: {
-      nodes,
-      renounced: async () => new Map(),
-      read: async () => ({ revision: 1, routes: [] }),
-    },
-  } as unknown as KeepingParts);
+  const shadow = adopting({ clock, nodes, adopt: () => adopted });
   await shadow.take("owner", { term: 1, items: [whole("hers")] });
   const sought = { user: USER, resource: "hers", node: "new", session: "" };
   expect(await shadow.decided({ ...sought, resource: "other" })).toBe("gone");
@@ -185,17 +181,9 @@ test("who has an address now is told of a session that had it elsewhere, until i
 
 test("a session that has ended does not have the address before the one that came after it", async () => {
   const adopted: string[] = [];
-  const shadow = new Keeping({
-    ...{ clock: new FakeClock(), log: silentLog, catchUp: CAUGHT_UP },
+  const shadow = adopting({
     adopt: async ({ state: { route } }: Incoming) => adopted.push(route.session) && "taken",
-    sessions: () => ({ ofUser: () => [] }),
-    peers: { ready: async () => true },
-    routes: {
-      nodes: new Map(),
-      renounced: async () => new Map(),
-      read: async () => ({ revision: 1, routes: [] }),
-    },
-  } as unknown as KeepingParts);
+  });
   const items = [whole("ended", {}, 0, 0), whole("next")];
   expect(await shadow.take("owner", { term: 1, items })).toEqual(["stored", "stored"]);
   shadow.nodeDown("owner");
@@ -213,17 +201,11 @@ test("a copy counts more than a node that had its session before, stood still, a
   };
   const adopted: unknown[] = [];
   const takenOverFrom = async (holder: Route) => {
-    const shadow = new Keeping({
-      ...{ clock: new FakeClock(), log: silentLog, catchUp: CAUGHT_UP },
+    const shadow = adopting({
+      nodes: new Map([["other", {}]]),
+      routes: [holder],
       adopt: async ({ state: { route } }: Incoming) => adopted.push(route.moves) && "taken",
-      sessions: () => ({ ofUser: () => [] }),
-      peers: { ready: async () => true },
-      routes: {
-        nodes: new Map([["other", {}]]),
-        renounced: async () => new Map(),
-        read: async () => ({ revision: 1, routes: [holder] }),
-      },
-    } as unknown as KeepingParts);
+    });
     await shadow.take("owner", { term: 1, items: [whole("hers", { state })] });
     shadow.nodeDown("owner");
     await shadow.adopted();
@@ -242,10 +224,10 @@ test("what a dead node may have passed on of a session that was over is asked fo
   const rest = { lang: undefined, mayRepeat: false, inherited: undefined };
   const doubted: string[] = [];
   const takenOver = async (windowMs: number, routes: readonly unknown[]) => {
-    const shadow = new Keeping({
-      ...{ clock: new FakeClock(), log: silentLog, carried: { import() {} } },
+    const shadow = adopting({
+      routes,
+      carried: { import() {} },
       handOver: { restoreRecent() {}, restoreRecentLeft() {} },
-      catchUp: CAUGHT_UP,
       endings: {
         doubt: ({ id }: { id: string }, only = "all") => doubted.push(`${id} ${only}`),
         ended: async () => {},
@@ -254,14 +236,7 @@ test("what a dead node may have passed on of a session that was over is asked fo
         install({ id: "adopted" } as unknown as Parameters<typeof install>[0]);
         return "taken";
       },
-      sessions: () => ({ ofUser: () => [] }),
-      peers: { ready: async () => true },
-      routes: {
-        nodes: new Map(),
-        renounced: async () => new Map(),
-        read: async () => ({ revision: 1, routes }),
-      },
-    } as unknown as KeepingParts);
+    });
     const state = { ...counts, ...rest, windowMs };
     const copy = whole("hers", {
       state: { ...state, route: { ...route, available: true, priority: 0 } },
@@ -301,16 +276,7 @@ test("what a dead node gave to a client is not given to the next one of its addr
   const doubt = () => undefined;
   const ended: Endings["ended"] = async (session, left) =>
     resolve(handOver.takeLeft(session, left));
-  const shadow = new Keeping({
-    ...{ handOver, endings: { ended, doubt }, clock: new FakeClock(), log: silentLog },
-    sessions: () => ({ ofUser: () => [] }),
-    peers: { ready: async () => true },
-    routes: {
-      nodes: new Map(),
-      renounced: async () => new Map(),
-      read: async () => ({ revision: 1, routes: [route] }),
-    },
-  } as unknown as KeepingParts);
+  const shadow = adopting({ routes: [route], handOver, endings: { ended, doubt } });
   const origin = (count: number) => ({ session: "romeo", count });
   const about = { origin: origin(2), isStored: false, copy: undefined };
   const waiting = [encodeWaiting({ stanza: message("two"), about })];
