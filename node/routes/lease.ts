@@ -99,9 +99,14 @@ export class LeaseKeeper {
   /** Asks etcd whether it knows the lease still; if not, this node knows that from then on. Never rejects. */
   async check(): Promise<void> {
     const leaseId = this.#leaseId;
-    const asked = this.#options.leases.leaseTimeToLive({ ID: leaseId ?? "0" });
-    const isGone = await asked.then(({ TTL }) => Number(TTL) <= 0).catch(() => false);
+    const isGone = await this.#isUnknown(leaseId).catch(() => false);
     if (isGone && leaseId === this.#leaseId && !this.#isStopped) this.onGone();
+  }
+
+  /** Whether etcd knows no such lease. @throws what keeps it from saying so */
+  async #isUnknown(leaseId: string | undefined): Promise<boolean> {
+    const { TTL } = await this.#options.leases.leaseTimeToLive({ ID: leaseId ?? "0" });
+    return Number(TTL) <= 0;
   }
 
   #doubt(): void {
@@ -226,9 +231,9 @@ export class LeaseKeeper {
     const leaseId = this.#leaseId;
     try {
       // Only a plain call renews an expired login, and it tells at once whether the lease is alive.
-      const { TTL } = await leases.leaseTimeToLive({ ID: leaseId ?? "0" });
+      const isUnknown = await this.#isUnknown(leaseId);
       if (leaseId !== this.#leaseId || this.#isStopped || this.#stream !== undefined) return;
-      if (Number(TTL) <= 0) {
+      if (isUnknown) {
         this.onGone();
         return;
       }
