@@ -10,6 +10,7 @@ import { answerHelp } from "../harness/help.ts";
 import { runProgram } from "../harness/lifetime.ts";
 import type { Counters, Order, Report } from "../load/contract.ts";
 import { startFleet } from "../load/fleet.ts";
+import { median } from "../load/latencies.ts";
 import type { Panel } from "./plot.ts";
 import { svg } from "./plot.ts";
 import { machine } from "./report.ts";
@@ -141,13 +142,13 @@ const beyond = (rows: readonly Second[], able: Rates): readonly Second[] =>
 
 /** What the overload did, in figures. */
 function figures(over: readonly Second[]): string {
-  const logins = over.map(({ done }) => done.logins).sort((a, b) => a - b);
+  const logins = over.map(({ done }) => done.logins);
   const p99 = over.map(({ p99Ms }) => p99Ms).filter(Number.isFinite);
   const messages = over.reduce((sum, { done }) => sum + done.messages, 0) / over.length;
   const none = logins.filter((rate) => rate === 0).length;
   return (
     `${messages.toFixed(0)} messages a second, p99 at most ${Math.max(...p99).toFixed(0)} ms; logins a second: ` +
-    `median ${logins[Math.floor(logins.length / 2)]?.toFixed(0)}, none in ${none} of ${over.length} seconds`
+    `median ${median(logins).toFixed(0)}, none in ${none} of ${over.length} seconds`
   );
 }
 

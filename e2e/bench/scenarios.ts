@@ -1,7 +1,7 @@
 /** The figures, each from the load it stands for. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Chore, Group, Order } from "../load/contract.ts";
-import { quantile } from "../load/latencies.ts";
+import { median, quantile } from "../load/latencies.ts";
 import { CLIQUE_USERS } from "./population.ts";
 import type { Scene, Stretch } from "./scene.ts";
 import type { Paced } from "./sheet.ts";
@@ -64,7 +64,7 @@ async function pace(
   const used = cpuMs(peer) - before;
   sheet.put(name, `p50${where}`, quantile(latenciesMs, 0.5));
   sheet.put(name, `p99${where}`, quantile(latenciesMs, 0.99));
-  sheet.put(name, `usual${where}`, quantile(Float64Array.from(quartersMs).sort(), 0.5));
+  sheet.put(name, `usual${where}`, median(quartersMs));
   return (used * 1_000) / (perSecond * seconds);
 }
 

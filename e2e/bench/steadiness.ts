@@ -2,7 +2,7 @@
  * How steadily the machine works. Some hosts slow the processors of their guests down to a tenth, for a
  * tenth of a second at a time: the guest counts that as work, and whoever answers meanwhile is late.
  */
-import { quantile } from "../load/latencies.ts";
+import { median } from "../load/latencies.ts";
 
 const WATCHED_MS = 3_000;
 const UNIT_MS = 20;
@@ -37,6 +37,6 @@ export function slowShare(): number | undefined {
     if (one !== undefined) speeds.push(one);
   }
   if (speeds.length < WATCHED_MS / UNIT_MS / 2) return undefined;
-  const usual = quantile(Float64Array.from(speeds).sort(), 0.5);
+  const usual = median(speeds);
   return speeds.filter((one) => one < usual / 2).length / speeds.length;
 }

@@ -15,6 +15,9 @@ export const timedId = (): string => `${MARK}${nowMs().toFixed(3)}`;
 export const quantile = (sorted: Float64Array, part: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 
+export const median = (values: Iterable<number>): number =>
+  quantile(Float64Array.from(values).sort(), 0.5);
+
 export class Latencies {
   #samples = new Float64Array(1_024);
   #count = 0;
