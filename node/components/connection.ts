@@ -4,7 +4,7 @@ import { randomId } from "../base/random.ts";
 import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { isStanzaKind } from "../stanza/envelope.ts";
-import { Jid, JidError } from "../stanza/jid.ts";
+import { Jid } from "../stanza/jid.ts";
 import { END_TAG, writeFailure } from "../stream/header.ts";
 import { NS_CLIENT } from "../stream/namespaces.ts";
 import type { Connection, ConnectionOwner } from "../stream/tcp.ts";
@@ -196,7 +196,7 @@ export class ComponentStream implements ComponentConnection, ConnectionOwner, Fr
 
   #take(stanza: ParsedStanza): void {
     const isStanza = isStanzaKind(stanza.name) && stanza.ns === NS_CLIENT;
-    const from = addressOf(stanza.attributes.from);
+    const from = Jid.parseOrNone(stanza.attributes.from);
     if (!isStanza) this.close("unsupported-stanza-type");
     else if (from?.domain !== this.route.user) this.close("invalid-from");
     else this.#pass(from, stanza);
@@ -236,14 +236,5 @@ export class ComponentStream implements ComponentConnection, ConnectionOwner, Fr
     this.#parts.onOver(this, [...unsent.map(({ envelope }) => envelope), ...this.#held]);
     this.#unsent = [];
     this.#held = [];
-  }
-}
-
-function addressOf(written: string | undefined): Jid | undefined {
-  try {
-    return written === undefined ? undefined : Jid.parse(written);
-  } catch (error) {
-    if (error instanceof JidError) return undefined;
-    throw error;
   }
 }

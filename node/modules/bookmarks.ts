@@ -2,7 +2,7 @@
  * XEP-0402 bookmarks are the bookmarks: what older clients keep as one list (XEP-0048), in private
  * storage (XEP-0049) or at a node of their own, is made of them and taken apart into them.
  */
-import { Jid, JidError } from "../stanza/jid.ts";
+import { Jid } from "../stanza/jid.ts";
 import type { Element } from "../xml/element.ts";
 import { el } from "../xml/element.ts";
 import { child, children, localName, text } from "../xml/names.ts";
@@ -51,14 +51,7 @@ function roomsOf(storage: Element): ReadonlyMap<string, Bookmark> {
   return rooms;
 }
 
-function addressOf(jid: unknown): string | undefined {
-  try {
-    return Jid.parse(String(jid)).bare;
-  } catch (error) {
-    if (error instanceof JidError) return undefined;
-    throw error;
-  }
-}
+const addressOf = (jid: unknown): string | undefined => Jid.parseOrNone(String(jid))?.bare;
 
 /** Whether two old lists bookmark the same rooms in the same way. */
 function areSame(one: Element, other: Element): boolean {

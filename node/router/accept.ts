@@ -4,7 +4,7 @@ import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import { isStanzaKind, makeEnvelope } from "../stanza/envelope.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
-import { Jid, JidError } from "../stanza/jid.ts";
+import { Jid } from "../stanza/jid.ts";
 import { priorityIn } from "../stanza/priority.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 
@@ -69,7 +69,7 @@ export class Acceptance {
   acceptFrom(from: Jid, parsed: ParsedStanza): Accepted | undefined {
     if (!isStanzaKind(parsed.name)) return undefined;
     const written = parsed.attributes.to;
-    const to = addressOf(written);
+    const to = Jid.parseOrNone(written);
     const itself = Jid.from("", from.domain);
     const envelope = makeEnvelope(parsed, { from, to: to ?? itself, receivedMs: this.nowMs() });
     if (to !== undefined) return verdictOn(envelope, fault(envelope, parsed));
@@ -82,20 +82,11 @@ const verdictOn = (envelope: Envelope, condition: StanzaCondition | undefined): 
     ? { kind: "accepted", envelope }
     : { kind: "refused", envelope, condition };
 
-function addressOf(text: string | undefined): Jid | undefined {
-  try {
-    return text === undefined ? undefined : Jid.parse(text);
-  } catch (error) {
-    if (error instanceof JidError) return undefined;
-    throw error;
-  }
-}
-
 function recipient(session: ClientSession, to: string | undefined, peer?: Peer): Jid | undefined {
   if (to === undefined) return session.jid.toBare();
-  if (peer === undefined) return addressOf(to);
+  if (peer === undefined) return Jid.parseOrNone(to);
   if (peer.jid !== undefined && peer.written === to) return peer.jid;
-  const jid = addressOf(to);
+  const jid = Jid.parseOrNone(to);
   // What is long is rare, and would be kept for each session.
   if (jid !== undefined && to.length <= PEER_LENGTH_MAX) {
     peer.written = to;

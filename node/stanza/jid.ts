@@ -72,6 +72,16 @@ export class Jid {
     return jid;
   }
 
+  /** The same; undefined for nothing, and for what is no address. */
+  static parseOrNone(text: string | undefined): Jid | undefined {
+    try {
+      return text === undefined ? undefined : Jid.parse(text);
+    } catch (error) {
+      if (error instanceof JidError) return undefined;
+      throw error;
+    }
+  }
+
   static #prepare(text: string): Jid {
     const parts = split(text);
     return new Jid(

@@ -1,6 +1,6 @@
 /** XEP-0359: the server's own names on messages, which nobody else can give. */
 import { withChildOf, withoutChildrenOf } from "../../router/envelopes.ts";
-import { Jid, JidError } from "../../stanza/jid.ts";
+import { Jid } from "../../stanza/jid.ts";
 import { Element, el } from "../../xml/element.ts";
 import { CHILDREN_MAX } from "../../xml/limits.ts";
 import type { Envelope } from "../contract.ts";
@@ -18,14 +18,8 @@ function namers(envelope: Envelope): readonly (string | undefined)[] {
   );
 }
 
-function addressIn(by: unknown): string | undefined {
-  try {
-    return typeof by === "string" ? Jid.parse(by).full : undefined;
-  } catch (error) {
-    if (error instanceof JidError) return undefined;
-    throw error;
-  }
-}
+const addressIn = (by: unknown): string | undefined =>
+  Jid.parseOrNone(typeof by === "string" ? by : undefined)?.full;
 
 /** The message without names in the account's own name: they are not the account's. */
 export function withoutOwnIds(envelope: Envelope, account: string): Envelope {

@@ -1,6 +1,6 @@
 /** A roster item on the wire (RFC 6121, 2.1), both ways. */
 import { StanzaError } from "../../stanza/error.ts";
-import { Jid, JidError } from "../../stanza/jid.ts";
+import { Jid } from "../../stanza/jid.ts";
 import type { RosterItem } from "../../stores/contract.ts";
 import type { Element } from "../../xml/element.ts";
 import { el } from "../../xml/element.ts";
@@ -68,11 +68,8 @@ export function readSet(query: Element, limits: ItemLimits): RosterSet {
 }
 
 function readContact(jid: unknown): Jid {
-  try {
-    if (typeof jid === "string") return Jid.parse(jid).toBare();
-  } catch (error) {
-    if (!(error instanceof JidError)) throw error;
-  }
+  const contact = Jid.parseOrNone(typeof jid === "string" ? jid : undefined);
+  if (contact !== undefined) return contact.toBare();
   throw new StanzaError("bad-request", "Cannot change roster: the item has no valid address");
 }
 
