@@ -7,7 +7,9 @@ import { appendFileSync, createWriteStream, mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { seeded } from "../../node/modules/testing/weather.ts";
+import { cassandraJars } from "../harness/cassandra.ts";
 import { commandLine } from "../harness/command-line.ts";
+import { etcdProgram } from "../harness/etcd.ts";
 import { runProgram, untilStopped } from "../harness/lifetime.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
@@ -99,6 +101,7 @@ function readWish(): Wish | undefined {
 
 /** Runs this program again, inside a network of its own. */
 async function enterNetwork(): Promise<number> {
+  await Promise.all([etcdProgram(), cassandraJars()]); // Inside there is nowhere to fetch them from.
   const name = await makeNetwork();
   const remove = untilStopped(() => removeNetwork(name));
   const [command = "", ...args] = commandLine({
