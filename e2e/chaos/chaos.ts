@@ -13,12 +13,13 @@ import { etcdProgram } from "../harness/etcd.ts";
 import { runProgram, untilStopped } from "../harness/lifetime.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
+import { Burdens } from "./burdens.ts";
 import type { Disk } from "./disk.ts";
 import { makeDisk } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
 import { FIRST_UID, makeNetwork, openFilters, removeNetwork } from "./network.ts";
-import type { FaultKind } from "./plan.ts";
-import { FAULT_KINDS, planFaults } from "./plan.ts";
+import type { Fault, FaultKind } from "./plan.ts";
+import { ASKED_KINDS, FAULT_KINDS, planSeries } from "./plan.ts";
 import type { Findings } from "./report.ts";
 import { isClean, json, table } from "./report.ts";
 import { Stage } from "./stage.ts";
@@ -35,7 +36,11 @@ clients chat, breaks things, and says what became of every message.
   --clients N       clients (2000), of people in pairs
   --devices N       clients of one person (1)
   --rate N          messages a second, all together (200)
-  --faults A,B,...  only these: ${FAULT_KINDS.join(", ")}
+  --faults A,B,...  only these: ${FAULT_KINDS.join(", ")};
+                    also, but only if asked for: ${ASKED_KINDS.join(", ")} (for two minutes)
+  --at-once N       so many things go wrong at once at most (1); what contradicts another is left out
+  --gone-at-once N  so many nodes are dead, stopped or about to leave at once at most (1): more of them
+                    take sessions along (docs/architecture.md)
   --logs DIR        what the nodes log and what the clients see is written there
 `;
 
@@ -60,6 +65,8 @@ interface Wish {
   readonly devices: number;
   readonly rate: number;
   readonly faults: readonly FaultKind[];
+  readonly atOnce: number;
+  readonly goneAtOnce: number;
   readonly logs: string | undefined;
 }
 
@@ -73,19 +80,22 @@ function readWish(): Wish | undefined {
       devices: { type: "string", default: "1" },
       rate: { type: "string", default: "200" },
       faults: { type: "string", default: FAULT_KINDS.join(",") },
+      "at-once": { type: "string", default: "1" },
+      "gone-at-once": { type: "string", default: "1" },
       logs: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return undefined;
-  type Counted = "minutes" | "nodes" | "clients" | "devices" | "rate";
+  type Counted = "minutes" | "nodes" | "clients" | "devices" | "rate" | "at-once" | "gone-at-once";
   const number = (name: Counted, least: number, most: number) => {
     const value = Number(values[name]);
     if (value >= least && value <= most) return value;
     throw new Error(`Cannot use --${name} ${values[name]}: give a number from ${least} to ${most}`);
   };
   const faults = values.faults.split(",") as FaultKind[];
-  const unknown = faults.find((kind) => !FAULT_KINDS.includes(kind));
+  const known: readonly FaultKind[] = [...FAULT_KINDS, ...ASKED_KINDS];
+  const unknown = faults.find((kind) => !known.includes(kind));
   if (unknown !== undefined) throw new Error(`Cannot use --faults ${unknown}: see --help`);
   return {
     seed: values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed),
@@ -95,6 +105,8 @@ function readWish(): Wish | undefined {
     devices: number("devices", 1, 8),
     rate: number("rate", 0, 20_000),
     faults,
+    atOnce: number("at-once", 1, 8),
+    goneAtOnce: number("gone-at-once", 1, 8),
     logs: values.logs,
   };
 }
@@ -156,19 +168,27 @@ function notes({ logs }: Wish): (name: string, what: string) => void {
   return (name, what) => void file.write(`${new Date().toISOString()} ${name} ${what}\n`);
 }
 
-async function trouble(stage: Stage, { seed, minutes, faults }: Wish): Promise<string[]> {
+async function trouble(stage: Stage, wish: Wish): Promise<string[]> {
   const begun = performance.now();
   const done: string[] = [];
-  const untilMs = minutes * 60_000;
-  for (const fault of planFaults(seed, untilMs, faults)) {
-    if (performance.now() - begun > untilMs) break; // A slow machine is late with all of them.
-    const waitMs = fault.atMs - (performance.now() - begun);
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    const about = await stage.suffer(fault);
-    const words = `${fault.kind} ${about} ${(fault.forMs / 1_000).toFixed(1)} s`;
-    done.push(words);
+  const untilMs = wish.minutes * 60_000;
+  const tell = (words: string) =>
     say(`${((performance.now() - begun) / 1_000).toFixed(0).padStart(5)} s  ${words}`);
-  }
+  const suffer = async (series: readonly Fault[]) => {
+    for (const fault of series) {
+      if (performance.now() - begun > untilMs) break; // A slow machine is late with all of them.
+      const waitMs = fault.atMs - (performance.now() - begun);
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const taken = stage.take(fault);
+      if (taken === undefined) continue;
+      const words = `${fault.kind} ${taken.about} ${(fault.forMs / 1_000).toFixed(1)} s`;
+      if (wish.atOnce > 1) tell(`${words} begins`);
+      await taken.suffer();
+      done.push(words);
+      tell(words);
+    }
+  };
+  await Promise.all(planSeries(wish.seed, untilMs, wish.faults, wish.atOnce).map(suffer));
   return done;
 }
 
@@ -177,7 +197,8 @@ async function play(wish: Wish): Promise<Findings> {
   await openFilters();
   const disk = wish.faults.includes("fill-store") ? await makeDisk(DISK_MB) : undefined;
   const cluster = await raise(wish, disk);
-  const stage = new Stage(cluster, disk);
+  const burdens = new Burdens(wish.goneAtOnce, () => performance.now());
+  const stage = new Stage(cluster, burdens, disk);
   const ledger = new Ledger(wish.devices);
   const town = new Town(wish.clients, wish.devices, {
     ledger,

@@ -63,25 +63,24 @@ export async function openFilters(): Promise<void> {
     `add table ${TABLE}`,
     `delete table ${TABLE}`, // Outside of a namespace, one may be left of who was killed.
     `add table ${TABLE}`,
-    `add chain ${TABLE} output { type filter hook output priority 0; }`,
   );
 }
 
-/** Drops these packets from now on, established connections included. */
-export async function cut(cuts: readonly Cut[]): Promise<void> {
+let chains = 0;
+
+/** Drops these packets from now on, established connections included. @returns lets them pass again */
+export async function cut(cuts: readonly Cut[]): Promise<() => Promise<void>> {
+  chains += 1;
+  const chain = `${TABLE} cut-${chains}`; // Of its own: others may have cut something else.
   const rules = cuts
     .filter(({ ports }) => ports.length > 0)
     .flatMap(({ uid, ports }) => {
       const set = `{ ${ports.join(", ")} }`;
-      const whose = `add rule ${TABLE} output meta skuid ${uid}`;
+      const whose = `add rule ${chain} meta skuid ${uid}`;
       return [`${whose} tcp dport ${set} drop`, `${whose} tcp sport ${set} drop`];
     });
-  if (rules.length > 0) await nft(...rules);
-}
-
-/** Everything passes again. */
-export async function mend(): Promise<void> {
-  await nft(`flush chain ${TABLE} output`);
+  await nft(`add chain ${chain} { type filter hook output priority 0; }`, ...rules);
+  return () => nft(`flush chain ${chain}`, `delete chain ${chain}`);
 }
 
 /** Takes the table away, where no namespace goes with it. */

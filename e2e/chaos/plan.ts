@@ -13,8 +13,10 @@ export const FAULT_KINDS = [
   "lose-etcd-leader",
   "fill-store",
 ] as const;
+/** Drawn only where they are asked for: otherwise the seeds that there are would tell other series. */
+export const ASKED_KINDS = ["etcd-gone"] as const;
 
-export type FaultKind = (typeof FAULT_KINDS)[number];
+export type FaultKind = (typeof FAULT_KINDS | typeof ASKED_KINDS)[number];
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -25,8 +27,8 @@ export interface Fault {
   readonly node: number;
 }
 
-/** Between two faults everything is whole for this long, so that each is seen by itself. */
-const CALM_MS = { least: 3_000, most: 9_000 };
+/** Between two faults of a series everything is whole for this long, so that each is seen by itself. */
+export const CALM_MS = { least: 3_000, most: 9_000 };
 /** Longer than a lease for some of them, shorter for others. */
 const TROUBLE_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   kill: [1_000, 4_000],
@@ -39,9 +41,22 @@ const TROUBLE_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   "pause-store": [1_000, 8_000],
   "lose-etcd-leader": [1_000, 8_000],
   "fill-store": [3_000, 10_000],
+  "etcd-gone": [120_000, 120_000],
 };
 
-/** The faults of one run, one after another, for `forMs` milliseconds. */
+/** So that the series of one run are not those of the next seeds. */
+const SEED_STEP = 1_000_003;
+
+/** So many series at the same time, of which the first is that of the seed alone. */
+export const planSeries = (
+  seed: number,
+  forMs: number,
+  kinds: readonly FaultKind[],
+  atOnce: number,
+): readonly (readonly Fault[])[] =>
+  Array.from({ length: atOnce }, (_, index) => planFaults(seed + index * SEED_STEP, forMs, kinds));
+
+/** The faults of one series, one after another, for `forMs` milliseconds. */
 export function planFaults(
   seed: number,
   forMs: number,

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RawClient } from "../../node/session/testing/raw-client.ts";
-import { closeFilters, cut, FIRST_UID, mend, meshCuts, openFilters } from "../chaos/network.ts";
+import { closeFilters, cut, FIRST_UID, meshCuts, openFilters } from "../chaos/network.ts";
 import { Client, type Library } from "../clients/client.ts";
 import { Writers } from "../clients/writers.ts";
 import type { Balancer } from "../harness/balancer.ts";
@@ -179,7 +179,13 @@ test.runIf(canCut)(
   "all resume elsewhere while their node is cut off alive, and it goes on without them",
   async () => {
     const fromEtcd = ({ uid }: ClusterNode) => ({ uid, ports: cluster.etcd.clientPorts });
-    await unharmedWhileAway((node) => cut([fromEtcd(node), ...meshCuts(node, serving())]), mend);
+    let mend = async () => {};
+    await unharmedWhileAway(
+      async (node) => {
+        mend = await cut([fromEtcd(node), ...meshCuts(node, serving())]);
+      },
+      () => mend(),
+    );
   },
   300_000,
 );
