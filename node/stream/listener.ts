@@ -3,7 +3,7 @@
  * or of proxies on their behalf.
  */
 
-import type { AddressInfo, BlockList, Socket } from "node:net";
+import type { AddressInfo, BlockList, Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
@@ -20,6 +20,12 @@ import type { TlsContexts } from "./tls.ts";
 import type { Turns } from "./turns.ts";
 
 const BACKLOG = 4_096;
+/**
+ * That share one port, where the system spreads connections over them. The event loop accepts a single
+ * connection of each in a round: of one alone a busy node would let in so few that they had given up by then,
+ * and who came back would stand behind all who had.
+ */
+const SOCKETS = process.platform === "linux" ? 8 : 1;
 const KEEPALIVE_MS = 60_000;
 /** Between two words about proxies: a flood of connections must not become a flood of log lines. */
 const COMPLAINT_MS = 1_000;
@@ -99,6 +105,8 @@ export interface ConnectionsOptions {
   onAcceptError(error: Error): void;
 }
 
+type SocketOptions = Pick<ConnectionsOptions, "host" | "port" | "whom" | "onAcceptError">;
+
 /** For peers whose streams are not those of clients. @throws ConfigError as `listen` does */
 export async function listenForConnections(options: ConnectionsOptions): Promise<Listener> {
   const flusher = new Flusher();
@@ -108,14 +116,30 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
 }
 
 async function openSocket(
-  {
-    host,
-    port,
-    whom,
-    onAcceptError,
-  }: Pick<ConnectionsOptions, "host" | "port" | "whom" | "onAcceptError">,
+  options: SocketOptions,
   onSocket: (socket: Socket) => void,
 ): Promise<Listener> {
+  const { port } = options;
+  // Only ours share it: whoever has it otherwise says so now.
+  if (SOCKETS > 1 && port !== 0) await closed(await openOne(options, port, false, onSocket));
+  const first = await openOne(options, port, SOCKETS > 1, onSocket);
+  const { port: own } = first.address() as AddressInfo;
+  const others = Array.from({ length: SOCKETS - 1 }, () => openOne(options, own, true, onSocket));
+  const all = [first, ...(await Promise.all(others))];
+  return {
+    port: own,
+    close: () => {
+      for (const server of all) server.close();
+    },
+  };
+}
+
+async function openOne(
+  { host, whom, onAcceptError }: SocketOptions,
+  port: number,
+  reusePort: boolean,
+  onSocket: (socket: Socket) => void,
+): Promise<Server> {
   const server = createServer(
     { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS },
     onSocket,
@@ -125,15 +149,15 @@ async function openSocket(
       const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
       reject(new ConfigError(`Cannot listen for ${whom} on ${host}:${port}: ${why}`, { cause }));
     });
-    server.listen({ host, port, backlog: BACKLOG }, resolve);
+    server.listen({ host, port, backlog: BACKLOG, reusePort }, resolve);
   });
   server.removeAllListeners("error");
   server.on("error", onAcceptError);
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => void server.close(),
-  };
+  return server;
 }
+
+const closed = (server: Server): Promise<void> =>
+  new Promise((resolve) => server.close(() => resolve()));
 
 /** Says no without giving the peer a connection to hold. */
 function refuse(socket: Socket, words: Buffer | undefined): void {
