@@ -8,6 +8,7 @@ const NODE_FLOORS: Readonly<Record<string, number>> = {
   xml: 1,
   stanza: 2,
   config: 3,
+  sockets: 3,
   observe: 4,
   guard: 4,
   stores: 4,
@@ -38,7 +39,7 @@ const OUTSIDE: readonly { readonly modules: RegExp; readonly allowed: RegExp }[]
     modules: /^(node:(net|tls|http|https|dgram|dns)|undici)$/,
     // stanza/domain.ts only asks node:net whether a text is an IP address.
     allowed:
-      /^(node\/stanza\/domain\.ts$|node\/(stores|routes|mesh|stream|s2s|http|observe)\/|operator\/(kube|main|health))/,
+      /^(node\/stanza\/domain\.ts$|node\/(sockets|stores|routes|mesh|stream|http|observe)\/|operator\/(kube|main|health))/,
   },
   { modules: /^node:sqlite$/, allowed: /^node\/stores\/sqlite\// },
   { modules: /^cassandra-driver$/, allowed: /^node\/stores\/cassandra\// },

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { createServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { readApart } from "../../node/base/read-apart.ts";
+import { readApart } from "../../node/sockets/read-apart.ts";
 import { ROSTER } from "./population.ts";
 
 const HEADER =

@@ -4,13 +4,13 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createHttpServer } from "node:http";
-import type { AddressInfo, BlockList, Server as NetServer, Socket } from "node:net";
-import { createServer, isIP } from "node:net";
+import type { BlockList, Socket } from "node:net";
+import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocketOptions } from "node:tls";
 import { TLSSocket } from "node:tls";
-import { ConfigError } from "../base/errors.ts";
-import { readApart } from "../base/read-apart.ts";
+import { listenTogether } from "../sockets/listening.ts";
+import { readApart } from "../sockets/read-apart.ts";
 import { isTrusted, proxyList } from "./proxies.ts";
 
 /** Who is at the other end, behind all proxies that are trusted. */
@@ -62,7 +62,7 @@ export interface WebOptions {
   /** Counts an address in; false when it has too many connections. Not asked about proxies. */
   admit(address: string): boolean;
   release(address: string): void;
-  /** A bug of ours came up in a handler. */
+  /** A bug of ours came up in a handler, or the system could not hand over a connection. */
   onFault(error: unknown): void;
 }
 
@@ -84,7 +84,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
   const http = openHandlers(options, proxies);
   const sockets = new Set<Socket>();
   let refused = 0;
-  const listener = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+  const onSocket = (socket: Socket): void => {
     const address = socket.remoteAddress ?? "";
     socket.on("error", () => socket.destroy());
     const isProxy = isTrusted(proxies, address);
@@ -99,10 +99,11 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
       if (!isProxy) options.release(address);
     });
     http.emit("connection", options.tls === undefined ? socket : secured(socket, options.tls));
-  });
-  await listen(listener, options);
+  };
+  const { host, port, onFault: onAcceptError } = options;
+  const listening = await listenTogether({ host, port, whom: "web", onSocket, onAcceptError });
   return {
-    port: (listener.address() as AddressInfo).port,
+    port: listening.port,
     get connections() {
       return sockets.size;
     },
@@ -110,7 +111,7 @@ export async function openWeb(options: WebOptions): Promise<WebServer> {
       return refused;
     },
     async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => listener.close(resolve));
+      const closed = listening.close();
       http.close();
       for (const socket of sockets) socket.destroy();
       await closed;
@@ -224,14 +225,4 @@ function peerOf(request: IncomingMessage, proxies: BlockList): WebPeer {
   const address = hops.findLast((hop) => !isTrusted(proxies, hop)) ?? hops[0] ?? own;
   const proto = headerOf(request, "x-forwarded-proto").split(",").at(-1)?.trim();
   return { address, isSecure: proto === undefined || proto === "" ? isTls : proto === "https" };
-}
-
-function listen(server: NetServer, { host, port }: WebOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
-      reject(new ConfigError(`Cannot listen for web on ${host}:${port}: ${why}`, { cause }));
-    });
-    server.listen({ host, port }, resolve);
-  });
 }

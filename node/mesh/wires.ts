@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { checkServerIdentity, connect, createServer } from "node:tls";
 import { ConfigError } from "../base/errors.ts";
-import { readApart } from "../base/read-apart.ts";
+import { readApart } from "../sockets/read-apart.ts";
 import type { MeshPeer } from "./contract.ts";
 import type { MeshSettings } from "./settings.ts";
 

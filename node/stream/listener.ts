@@ -3,13 +3,13 @@
  * or of proxies on their behalf.
  */
 
-import type { AddressInfo, BlockList, Server, Socket } from "node:net";
-import { createServer } from "node:net";
+import type { BlockList, Socket } from "node:net";
 import type { Clock } from "../base/clock.ts";
-import { ConfigError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random.ts";
-import { readApart } from "../base/read-apart.ts";
+import type { ListeningOptions } from "../sockets/listening.ts";
+import { listenTogether } from "../sockets/listening.ts";
+import { readApart } from "../sockets/read-apart.ts";
 import type { Gate, TransportLimits } from "./contract.ts";
 import { writeFailure, writeHeader } from "./header.ts";
 import { takeFromProxy } from "./proxied.ts";
@@ -19,14 +19,6 @@ import { TcpTransport } from "./tcp-transport.ts";
 import type { TlsContexts } from "./tls.ts";
 import type { Turns } from "./turns.ts";
 
-const BACKLOG = 4_096;
-/**
- * That share one port, where the system spreads connections over them. The event loop accepts a single
- * connection of each in a round: of one alone a busy node would let in so few that they had given up by then,
- * and who came back would stand behind all who had.
- */
-const SOCKETS = process.platform === "linux" ? 8 : 1;
-const KEEPALIVE_MS = 60_000;
 /** Between two words about proxies: a flood of connections must not become a flood of log lines. */
 const COMPLAINT_MS = 1_000;
 
@@ -87,77 +79,32 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       options.onAcceptError(error as Error);
     }
   };
-  return await openSocket({ ...options, whom: "clients" }, (socket) => {
+  const onSocket = (socket: Socket): void => {
     if (trustedProxies === undefined) begin(socket, originOf(socket), directTls);
     else void fromProxy(socket, trustedProxies);
-  });
+  };
+  return await open({ ...options, onSocket, whom: "clients" });
 }
 
-export interface ConnectionsOptions {
-  readonly host: string;
-  readonly port: number;
-  /** Who is listened for, in the plural. */
-  readonly whom: string;
+export interface ConnectionsOptions extends Omit<ListeningOptions, "onSocket"> {
   /** Bytes that may wait for a slow peer before it is dropped. */
   readonly waitingBytesMax: number;
   /** Must give the connection an owner. */
   onConnection(connection: Connection): void;
-  onAcceptError(error: Error): void;
 }
-
-type SocketOptions = Pick<ConnectionsOptions, "host" | "port" | "whom" | "onAcceptError">;
 
 /** For peers whose streams are not those of clients. @throws ConfigError as `listen` does */
 export async function listenForConnections(options: ConnectionsOptions): Promise<Listener> {
   const flusher = new Flusher();
-  return await openSocket(options, (socket) => {
+  const onSocket = (socket: Socket): void =>
     options.onConnection(new Connection(socket, flusher, options.waitingBytesMax));
-  });
+  return await open({ ...options, onSocket });
 }
 
-async function openSocket(
-  options: SocketOptions,
-  onSocket: (socket: Socket) => void,
-): Promise<Listener> {
-  const { port } = options;
-  // Only ours share it: whoever has it otherwise says so now.
-  if (SOCKETS > 1 && port !== 0) await closed(await openOne(options, port, false, onSocket));
-  const first = await openOne(options, port, SOCKETS > 1, onSocket);
-  const { port: own } = first.address() as AddressInfo;
-  const others = Array.from({ length: SOCKETS - 1 }, () => openOne(options, own, true, onSocket));
-  const all = [first, ...(await Promise.all(others))];
-  return {
-    port: own,
-    close: () => {
-      for (const server of all) server.close();
-    },
-  };
+async function open(options: ListeningOptions): Promise<Listener> {
+  const { port, close } = await listenTogether(options);
+  return { port, close: () => void close() };
 }
-
-async function openOne(
-  { host, whom, onAcceptError }: SocketOptions,
-  port: number,
-  reusePort: boolean,
-  onSocket: (socket: Socket) => void,
-): Promise<Server> {
-  const server = createServer(
-    { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS },
-    onSocket,
-  );
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => {
-      const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
-      reject(new ConfigError(`Cannot listen for ${whom} on ${host}:${port}: ${why}`, { cause }));
-    });
-    server.listen({ host, port, backlog: BACKLOG, reusePort }, resolve);
-  });
-  server.removeAllListeners("error");
-  server.on("error", onAcceptError);
-  return server;
-}
-
-const closed = (server: Server): Promise<void> =>
-  new Promise((resolve) => server.close(() => resolve()));
 
 /** Says no without giving the peer a connection to hold. */
 function refuse(socket: Socket, words: Buffer | undefined): void {

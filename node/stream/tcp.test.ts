@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
-import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
@@ -181,64 +180,20 @@ test("a reset is told once", async () => {
   expect(pair.owner.closed).toBe(1);
 });
 
-function openListener(port: number, onTransport: () => void = () => {}) {
-  return listen({
+test("a port that is taken is a configuration error that names it", async () => {
+  using pair = await openPair();
+  const { port } = pair.listener.address() as AddressInfo;
+  const again = listen({
     host: "127.0.0.1",
     port,
     directTls: undefined,
     limits: { unauthenticatedStanzaBytesMax: 1, stanzaBytesMax: 1, waitingBytesMax: 1 },
-    gate: { admit: () => undefined, release() {}, onTransport },
+    gate: { admit: () => undefined, release() {}, onTransport() {} },
     random: systemRandom,
     clock: systemClock,
     domain: () => "localhost",
     onAcceptError() {},
   });
-}
-
-test("a port that is taken is a configuration error that names it", async () => {
-  using pair = await openPair();
-  const { port } = pair.listener.address() as AddressInfo;
-  const again = openListener(port);
   await expect(again).rejects.toThrow(ConfigError);
   await expect(again).rejects.toThrow(new RegExp(`127.0.0.1:${port}: EADDRINUSE`));
 });
-
-test("two nodes do not share a port", async () => {
-  const listener = await openListener(0);
-  await expect(openListener(listener.port)).rejects.toThrow(/EADDRINUSE/);
-  listener.close();
-});
-
-/** Makes connections from another thread, while this one stands still. */
-function crowd(port: number, count: number): Worker {
-  const connected = new Int32Array(new SharedArrayBuffer(4));
-  const connectAll = `
-    const { workerData: { port, count, connected } } = require("node:worker_threads");
-    const { connect } = require("node:net");
-    for (let left = count; left > 0; left -= 1) {
-      connect(port, "127.0.0.1", () => {
-        if (Atomics.add(connected, 0, 1) + 1 === count) Atomics.notify(connected, 0);
-      });
-    }`;
-  const worker = new Worker(connectAll, { eval: true, workerData: { port, count, connected } });
-  for (let there = 0; there < count; there = Atomics.load(connected, 0)) {
-    Atomics.wait(connected, 0, there, 10);
-  }
-  return worker;
-}
-
-test.runIf(process.platform === "linux")(
-  "several of those who wait are let in each time round, however long a busy loop takes",
-  async () => {
-    let accepted = 0;
-    const listener = await openListener(0, () => {
-      accepted += 1;
-    });
-    const worker = crowd(listener.port, 128);
-    let rounds = 0;
-    for (; accepted < 128; rounds += 1) await turn();
-    expect(rounds).toBeLessThan(64);
-    await worker.terminate();
-    listener.close();
-  },
-);

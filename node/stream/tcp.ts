@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { readApart } from "../base/read-apart.ts";
+import { readApart } from "../sockets/read-apart.ts";
 import type { ChannelBindingType } from "./channel-binding.ts";
 import { channelBindingsOf } from "./channel-binding.ts";
 import { certifiedAddresses } from "./client-certificate.ts";
