@@ -92,7 +92,8 @@ export class Keeping {
 
   constructor(parts: KeepingParts) {
     this.#parts = parts;
-    this.#keeper = new Keeper({ whole: copyOf, change: changeCopy });
+    const userOf = ({ state }: Copy) => state.route.user;
+    this.#keeper = new Keeper({ userOf, whole: copyOf, change: changeCopy });
     this.#decisions = new Signals(parts.clock);
     this.#lookedMs = parts.clock.monotonicMs();
     this.#lookLater();
@@ -138,11 +139,11 @@ export class Keeping {
   }
 
   #leftAt({ user, resource, node }: Sought): string | undefined {
+    const adopted = [...this.#adoptions.values()].flatMap(({ ids }) => [...ids.values()]);
+    const copied = this.#keeper.ofUser(user).map(({ state }) => state.route);
     const isThat = (route: Route) =>
       route.user === user && route.resource === resource && route.node !== node;
-    const adopted = [...this.#adoptions.values()].flatMap(({ ids }) => [...ids.values()]);
-    const copied = () => this.#keeper.find(({ state }) => isThat(state.route))?.state.route;
-    return (adopted.find(isThat) ?? copied())?.session;
+    return [...adopted, ...copied].find(isThat)?.session;
   }
 
   /** This node goes soon: it takes no more copies, and what it has counts until they are elsewhere. */

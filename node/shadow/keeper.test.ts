@@ -11,6 +11,8 @@ const item = (kind: MirrorKind, sequence: number, text = "", id = "s"): MirrorIt
 
 const newKeeper = () =>
   new Keeper<string>({
+    // Each copy begins with its user's name.
+    userOf: ([name = ""]) => name,
     whole: (payload) => payload.toString(),
     change(state, payload) {
       if (payload.toString() === "bad") throw new Error("it does not fit");
@@ -102,6 +104,29 @@ test("what is known to be renounced goes at once, and what comes late of it is r
   expect(keeper.take("one", 2, [item("whole", 3, "new")])).toEqual(["stored"]);
   expect(statesOf(keeper, "one", 1)).toEqual(["new"]);
   expect(statesOf(keeper, "two")).toEqual(["b"]);
+});
+
+test("copies are found by their user, whoever sent them, as long as they are there", () => {
+  const keeper = newKeeper();
+  const items = [item("whole", 1, "j1", "s"), item("whole", 1, "r1", "t")];
+  keeper.take("one", 1, items);
+  keeper.take("two", 1, [item("whole", 1, "j2", "u")]);
+  expect(keeper.ofUser("j")).toEqual(["j1", "j2"]);
+  expect(keeper.ofUser("r")).toEqual(["r1"]);
+  keeper.take("one", 1, [item("change", 2, "+", "s"), item("drop", 0, "", "t")]);
+  expect(keeper.ofUser("j")).toEqual(["j1+", "j2"]);
+  expect(keeper.ofUser("r")).toEqual([]);
+  keeper.take("one", 1, [item("whole", 3, "j3", "s")]);
+  keeper.takeAll("two", 0);
+  expect(keeper.ofUser("j")).toEqual(["j3"]);
+  expect(() => keeper.take("one", 1, [item("change", 4, "bad", "s")])).toThrow();
+  expect(keeper.ofUser("j")).toEqual([]);
+  keeper.take("one", 1, items);
+  keeper.take("one", 2, [item("whole", 1, "j4", "t")]);
+  expect(keeper.ofUser("j")).toEqual(["j4"]);
+  expect(keeper.ofUser("r")).toEqual([]);
+  keeper.forgetAll();
+  expect([keeper.ofUser("j"), keeper.size]).toEqual([[], 0]);
 });
 
 test("a keeper that does not know any more what is void has no copies", () => {

@@ -5,6 +5,7 @@
 import type { MirrorItem, Verdict } from "./mirror.ts";
 
 interface Copy<State> {
+  readonly user: string;
   sequence: number;
   state: State;
 }
@@ -17,6 +18,7 @@ interface Copies<State> {
 }
 
 export interface KeeperParts<State> {
+  userOf(state: State): string;
   whole(payload: Buffer): State;
   /** @throws Error when it does not fit: then there is no copy */
   change(state: State, payload: Buffer): State;
@@ -25,6 +27,8 @@ export interface KeeperParts<State> {
 export class Keeper<State> {
   readonly #parts: KeeperParts<State>;
   readonly #byOwner = new Map<string, Copies<State>>();
+  /** The same: each login asks for those of one user where a node has died. */
+  readonly #byUser = new Map<string, readonly Copy<State>[]>();
   #size = 0;
 
   constructor(parts: KeeperParts<State>) {
@@ -41,11 +45,8 @@ export class Keeper<State> {
     return [...this.#byOwner].filter(([, { byId }]) => byId.has(id)).map(([owner]) => owner);
   }
 
-  find(isThat: (state: State) => boolean): State | undefined {
-    for (const { byId } of this.#byOwner.values()) {
-      for (const { state } of byId.values()) if (isThat(state)) return state;
-    }
-    return undefined;
+  ofUser(user: string): readonly State[] {
+    return (this.#byUser.get(user) ?? []).map(({ state }) => state);
   }
 
   /** @throws what `whole` and `change` throw: then the rest is not taken */
@@ -53,12 +54,7 @@ export class Keeper<State> {
     const copies = this.#of(owner, term);
     // Late, over a connection that is over.
     if (copies.term > term) return items.map(() => "unknown");
-    const before = copies.byId.size;
-    try {
-      return items.map((item) => this.#takeOne(copies.byId, item));
-    } finally {
-      this.#size += copies.byId.size - before;
-    }
+    return items.map((item) => this.#takeOne(copies.byId, item));
   }
 
   /** The copies of a node's sessions. @param voidTerm the last one that the owner renounced here */
@@ -70,7 +66,7 @@ export class Keeper<State> {
   /** The copies of a node that is dead; they are the caller's now. */
   takeAll(owner: string, voidTerm: number): KeptCopies<State> {
     const copies = this.copiesOf(owner, voidTerm);
-    this.#size -= this.#byOwner.get(owner)?.byId.size ?? 0;
+    this.#unlist(this.#byOwner.get(owner));
     this.#byOwner.delete(owner);
     return copies;
   }
@@ -86,13 +82,14 @@ export class Keeper<State> {
   /** What was renounced here is not known any more. */
   forgetAll(): void {
     this.#byOwner.clear();
+    this.#byUser.clear();
     this.#size = 0;
   }
 
   #of(owner: string, term: number): Copies<State> {
     const known = this.#byOwner.get(owner);
     if (known !== undefined && known.term >= term) return known;
-    this.#size -= known?.byId.size ?? 0;
+    this.#unlist(known);
     const copies = { term, byId: new Map<string, Copy<State>>() };
     this.#byOwner.set(owner, copies);
     return copies;
@@ -102,21 +99,50 @@ export class Keeper<State> {
     const copy = copies.get(id);
     switch (kind) {
       case "drop":
-        copies.delete(id);
+        this.#remove(copies, id);
         return "stored";
       case "whole":
-        copies.set(id, { sequence, state: this.#parts.whole(payload) });
+        this.#add(copies, id, sequence, this.#parts.whole(payload));
         return "stored";
       case "change":
         if (copy === undefined || copy.sequence + 1 !== sequence) return "unknown";
-        copies.delete(id); // Unless it fits.
-        copy.state = this.#parts.change(copy.state, payload);
+        try {
+          copy.state = this.#parts.change(copy.state, payload);
+        } catch (error) {
+          this.#remove(copies, id);
+          throw error;
+        }
         copy.sequence = sequence;
-        copies.set(id, copy);
         return "stored";
       default:
         return kind satisfies never;
     }
+  }
+
+  #add(copies: Map<string, Copy<State>>, id: string, sequence: number, state: State): void {
+    this.#remove(copies, id);
+    const copy = { user: this.#parts.userOf(state), sequence, state };
+    copies.set(id, copy);
+    this.#byUser.set(copy.user, [...(this.#byUser.get(copy.user) ?? []), copy]);
+    this.#size += 1;
+  }
+
+  #remove(copies: Map<string, Copy<State>>, id: string): void {
+    const copy = copies.get(id);
+    if (copy === undefined) return;
+    copies.delete(id);
+    this.#unlistOne(copy);
+  }
+
+  #unlist(copies: Copies<State> | undefined): void {
+    for (const copy of copies?.byId.values() ?? []) this.#unlistOne(copy);
+  }
+
+  #unlistOne(copy: Copy<State>): void {
+    const others = (this.#byUser.get(copy.user) ?? []).filter((one) => one !== copy);
+    if (others.length > 0) this.#byUser.set(copy.user, others);
+    else this.#byUser.delete(copy.user);
+    this.#size -= 1;
   }
 }
 

@@ -62,7 +62,7 @@ export class Weather {
     this.keepers = ["here", "there", "there"].map((zone, index) => ({
       name: `k${index}`,
       zone,
-      keeper: new Keeper<Piece>({ whole: decode, change: join }),
+      keeper: new Keeper<Piece>({ userOf: () => "", whole: decode, change: join }),
       isLive: true,
       hasLease: true,
     }));
