@@ -27,20 +27,15 @@ export interface NewcomerParts {
 
 export class Newcomers {
   readonly #parts: NewcomerParts;
-  /** Two generations: those of LATELY_MS at least, and of twice as long at most. */
-  #young = new WeakSet<ClientSession>();
-  #old = new WeakSet<ClientSession>();
-  #sinceMs: number;
+  readonly #boundMs = new WeakMap<ClientSession, number>();
   #silentUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: NewcomerParts) {
     this.#parts = parts;
-    this.#sinceMs = parts.clock.monotonicMs();
   }
 
   bound(session: ClientSession): void {
-    this.#age();
-    this.#young.add(session);
+    this.#boundMs.set(session, this.#parts.clock.monotonicMs());
   }
 
   /**
@@ -70,15 +65,7 @@ export class Newcomers {
   }
 
   #isYoung(session: ClientSession): boolean {
-    this.#age();
-    return this.#young.has(session) || this.#old.has(session);
-  }
-
-  #age(): void {
-    const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - this.#sinceMs < LATELY_MS) return;
-    this.#old = nowMs - this.#sinceMs < 2 * LATELY_MS ? this.#young : new WeakSet();
-    this.#young = new WeakSet();
-    this.#sinceMs = nowMs;
+    const boundMs = this.#boundMs.get(session) ?? Number.NEGATIVE_INFINITY;
+    return this.#parts.clock.monotonicMs() - boundMs < LATELY_MS;
   }
 }
