@@ -79,6 +79,26 @@ test("while anything is late nobody waits, and what comes is archived in its tur
   expect(counts.archived).toBe(4);
 });
 
+test("what is late is written during half of the time", async () => {
+  const { writer, clock, counts, attempts, state } = writerTo(away, 10_000);
+  for (let id = 0; id < 40; id += 1) await writer.write(USER, message(String(id)));
+  attempts.length = 0;
+  state.add = () => new Promise((resolve) => void clock.after(100, resolve));
+  const passes = async (ms: number) => {
+    clock.advance(ms);
+    await turns();
+  };
+  await passes(1_000);
+  expect(attempts).toHaveLength(16);
+  await passes(100);
+  await passes(99);
+  expect(attempts).toHaveLength(16);
+  await passes(1);
+  expect(attempts).toHaveLength(32);
+  for (let tenths = 0; tenths < 3; tenths += 1) await passes(100);
+  expect(counts).toEqual({ late: 0, archived: 40, lost: 0 });
+});
+
 test("there is room for so many bytes, the rest is lost and counted", async () => {
   const { writer, clock, counts, state } = writerTo(away, 250);
   for (const id of ["a", "b", "c", "d"]) await writer.write(USER, message(id));

@@ -5,13 +5,14 @@
  * its recipient gets it all the same.
  */
 import type { Timer } from "../../base/clock.ts";
+import { pause } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
 import type { ArchivedMessage } from "../../stores/contract.ts";
 import type { Host } from "../contract.ts";
 
 const RETRY_MS = 1_000;
 /** Late writes under way at a time. */
-const RETRIES_AT_ONCE = 32;
+const RETRIES_AT_ONCE = 16;
 
 export interface WriterLimits {
   /** How long the acceptance of a message waits for its archive. */
@@ -132,18 +133,24 @@ export class Writer {
     });
   }
 
-  /** The oldest first; stops when the archive still does not answer. */
+  /**
+   * The oldest first, during half of the time: who comes back with the store wants to log in. Stops when the
+   * archive still does not answer.
+   */
   async #retry(): Promise<void> {
+    const { clock, log } = this.#host;
     while (this.isBehind) {
+      const begunMs = clock.monotonicMs();
       const some = firstOf(this.#late, RETRIES_AT_ONCE);
       const outcomes = await Promise.all(some.map((late) => this.#attempt(late)));
       some.forEach((late, index) => {
         if (outcomes[index] === "done") this.#remove(late);
       });
       if (outcomes.includes("again")) return;
+      if (this.isBehind) await pause(clock, clock.monotonicMs() - begunMs);
     }
     this.#isLosing = false;
-    this.#host.log.info({}, "the archive has caught up");
+    log.info({}, "the archive has caught up");
   }
 
   #remove(late: Late): void {
