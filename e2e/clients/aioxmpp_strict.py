@@ -1,7 +1,7 @@
 """What clients do, by aioxmpp, which reads every payload with the type that is made for it.
 
-Reads its configuration (accounts, host, port, authority) as JSON from the first argument and says
-what each step came to, one JSON line for each. What the library complains of in its log are faults.
+Reads its configuration (two accounts that are new, host, port, authority) as JSON from the first
+argument and says what each step came to, one JSON line for each. What the library complains of in its log are faults.
 """
 import asyncio
 import json
@@ -197,8 +197,9 @@ async def resumption(config, line, romeo, juliet):
 
 async def talk(config, faults):
     line = await Line.to(config["host"], config["port"])
-    romeo = Person(config, "paris", line.port)
-    desk, juliet = (Person(config, name) for name in ("paris", "rosaline"))
+    names = config["names"]
+    romeo = Person(config, names[0], line.port)
+    desk, juliet = (Person(config, name) for name in names)
     async with romeo.client.connected(), desk.client.connected(), juliet.client.connected():
         own, hers = romeo.client.local_jid, juliet.client.local_jid
         say("roster", len(romeo.roster.items))

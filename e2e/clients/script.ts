@@ -11,6 +11,8 @@ export interface ScriptConfig {
   readonly password: string;
   readonly host: string;
   readonly port: number;
+  /** Accounts that have been made for it, where it takes no fixed ones. */
+  readonly names?: readonly string[];
   /** PEM file that the clients trust. */
   readonly authority: string;
   /** Before it breaks a connection it says its step "faults", and waits until `onStep` has seen to that. */
@@ -36,6 +38,14 @@ export async function runScript(
   const library = name.startsWith("aioxmpp") ? "aioxmpp" : "slixmpp";
   const words = [path.join(import.meta.dirname, name)];
   return stepsOf(await pythonWith(library), words, config, onStep);
+}
+
+let pairs = 0;
+
+/** For aioxmpp_strict.py, which begins with empty rosters: others each time, so that it can be run once more. */
+export function newNames(): readonly string[] {
+  pairs += 1;
+  return ["paris", "rosaline"].map((name) => `${name}-${pairs}`);
 }
 
 /** What aioxmpp_strict.py says where all is as its specification has it. */

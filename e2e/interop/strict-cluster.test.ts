@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RawClient } from "../../node/session/testing/raw-client.ts";
-import { AIOXMPP_AT_EASE, runScript } from "../clients/script.ts";
+import { AIOXMPP_AT_EASE, newNames, runScript } from "../clients/script.ts";
 import { startBalancer } from "../harness/balancer.ts";
 import type { ClusterNode } from "../harness/cluster-node.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
@@ -17,7 +17,6 @@ const serving = () => cluster.nodes.filter((node) => node.isRunning());
 
 beforeAll(async () => {
   cluster = await startCluster({ nodes: 4 });
-  for (const name of ["paris", "rosaline"]) await register(name);
 });
 afterAll(() => cluster.stop());
 
@@ -32,12 +31,14 @@ async function register(name: string): Promise<void> {
 
 /** What is said of each step when the node of whoever logs in first is killed. */
 async function killed(script: string): Promise<unknown> {
+  const names = newNames();
+  for (const name of names) await register(name);
   const ports = () => serving().map(({ c2s }) => c2s);
   await using balancer = await startBalancer(ports);
   const first = serving()[1] as ClusterNode; // Its turn begins there.
   const config = {
     ...{ domain: "localhost", password: PASSWORD, host: "127.0.0.1", port: balancer.port },
-    ...{ authority: cluster.authority as string, waits: true },
+    ...{ authority: cluster.authority as string, names, waits: true },
   };
   return await runScript(script, config, async (step) => {
     if (step === "faults") await first.kill("SIGKILL");
