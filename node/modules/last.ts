@@ -79,7 +79,8 @@ export const last = defineModule({
     }
     return [
       iq.get("server", NS, "query", () => answer(clock.monotonicMs() - startedMs)),
-      iq.get("account", NS, "query", whenThere),
+      iq.get("self", NS, "query", whenThere),
+      iq.get("another", NS, "query", whenThere),
       stage("outbound", FIRST, announced),
       carriedFlag(STATE),
       on("ended", (session) => (session.state.delete(STATE) ? keep(session, "") : undefined)),

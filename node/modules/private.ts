@@ -95,8 +95,8 @@ export const privateStorage = defineModule({
       service("private", storage),
       iq.get("self", NS, "query", get),
       iq.set("self", NS, "query", set),
-      iq.get("account", NS, "query", refuse),
-      iq.set("account", NS, "query", refuse),
+      iq.get("another", NS, "query", refuse),
+      iq.set("another", NS, "query", refuse),
     ];
   },
 });

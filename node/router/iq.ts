@@ -11,10 +11,20 @@ import { errorOf } from "./bounce.ts";
 import type { Owned } from "./stages.ts";
 
 /**
- * Whom a request is for: the server's own domain, the sender's own account, or any account (the
- * sender's own included, unless it has a handler for "self").
+ * Whom a request is for: the server's own domain; the sender's own account; anybody else's, also where there
+ * is none; or any account that there is (unless there is a handler for "self" or "another").
  */
-export type IqTarget = "server" | "self" | "account";
+export type IqTarget = "server" | "self" | "another" | "account";
+
+/** Who is asked, and whose handlers answer. */
+const TARGETS = {
+  server: ["server"],
+  self: ["self", "account"],
+  another: ["another", "account"],
+  nobody: ["another"],
+} as const satisfies Readonly<Record<string, readonly IqTarget[]>>;
+
+export type Asked = keyof typeof TARGETS;
 
 export interface IqRequest {
   readonly from: Jid;
@@ -72,14 +82,14 @@ export class IqTable {
   /** The answer to the sender, as bytes; at once where its handler can. Never fails with a StanzaError. */
   answer(
     envelope: Envelope,
-    target: IqTarget,
+    asked: Asked,
     session: ClientSession | undefined,
   ): Buffer | undefined | Promise<Buffer | undefined> {
     try {
       const { from, to } = envelope;
       const payload = envelope.element().children.find((child) => child instanceof Element);
       if (payload === undefined) throw new StanzaError("bad-request");
-      const run = this.#find(envelope, target);
+      const run = this.#find(envelope, asked);
       const answer = run({ from, to, payload, envelope, session });
       return answer instanceof Promise
         ? replyLater(envelope, answer)
@@ -89,12 +99,13 @@ export class IqTable {
     }
   }
 
-  #find({ type, children }: Envelope, target: IqTarget): IqHandler {
+  #find({ type, children }: Envelope, asked: Asked): IqHandler {
     const { name, ns } = children[0] ?? { name: "", ns: "" };
-    const find = (asked: IqTarget) => this.#handlers.get(keyOf(asked, type, ns, name));
-    const handler = find(target) ?? (target === "self" ? find("account") : undefined);
-    if (handler === undefined) throw new StanzaError("service-unavailable");
-    return handler;
+    for (const target of TARGETS[asked]) {
+      const handler = this.#handlers.get(keyOf(target, type, ns, name));
+      if (handler !== undefined) return handler;
+    }
+    throw new StanzaError("service-unavailable");
   }
 }
 

@@ -18,7 +18,7 @@ import type { Counters } from "./counters.ts";
 import type { Audience, Deliverer, Followed, Job, Outcome } from "./deliver.ts";
 import { ADDRESSED } from "./deliver.ts";
 import { envelopeOf } from "./envelopes.ts";
-import type { IqTable } from "./iq.ts";
+import type { Asked, IqTable } from "./iq.ts";
 import type { Follower, Lanes, Way } from "./lanes.ts";
 import type { Otherwise } from "./rules.ts";
 import { noSuchAccount, otherwise } from "./rules.ts";
@@ -280,16 +280,15 @@ export class Line {
 
   async #answerOfAccount(passage: Passage): Promise<void> {
     const { envelope } = passage;
-    if (!(await this.#exists(envelope.to.bare))) {
-      return this.#otherwise(passage, noSuchAccount(about(envelope)));
-    }
+    // RFC 6120, 13.11: nobody can tell by the answer whether there is such an account.
+    if (!(await this.#exists(envelope.to.bare))) return this.#answerIq(passage, "nobody");
     const verdict = await this.#parts.stages.inbound(envelope, passage.origin);
     if (verdict.kind !== "pass") return this.#settle(passage, verdict);
-    return this.#answerIq(passage, "account");
+    return this.#answerIq(passage, "another");
   }
 
-  #answerIq(passage: Passage, target: "server" | "self" | "account"): Done {
-    const answer = this.#parts.iqs.answer(passage.envelope, target, passage.session);
+  #answerIq(passage: Passage, asked: Asked): Done {
+    const answer = this.#parts.iqs.answer(passage.envelope, asked, passage.session);
     if (answer instanceof Promise) return answer.then((late) => this.#give(passage, late));
     this.#give(passage, answer);
   }

@@ -255,11 +255,11 @@ export const archive = defineModule({
       iq.get("self", MAM_NS, "metadata", (request) => answerer.metadata(request)),
       iq.get("self", MAM_NS, "prefs", readPrefs),
       iq.set("self", MAM_NS, "prefs", writePrefs),
-      iq.set("account", MAM_NS, "query", refuse),
-      iq.get("account", MAM_NS, "query", refuse),
-      iq.get("account", MAM_NS, "metadata", refuse),
-      iq.get("account", MAM_NS, "prefs", refuse),
-      iq.set("account", MAM_NS, "prefs", refuse),
+      iq.set("another", MAM_NS, "query", refuse),
+      iq.get("another", MAM_NS, "query", refuse),
+      iq.get("another", MAM_NS, "metadata", refuse),
+      iq.get("another", MAM_NS, "prefs", refuse),
+      iq.set("another", MAM_NS, "prefs", refuse),
     ];
   },
 });

@@ -68,8 +68,8 @@ export const carbons = defineModule({
     return [
       iq.set("self", CARBONS_NS, "enable", enable),
       iq.set("self", CARBONS_NS, "disable", disable),
-      iq.set("account", CARBONS_NS, "enable", refuse),
-      iq.set("account", CARBONS_NS, "disable", refuse),
+      iq.set("another", CARBONS_NS, "enable", refuse),
+      iq.set("another", CARBONS_NS, "disable", refuse),
       stage("inbound", LATE, withoutPrivate),
       // XEP-0386: along with the binding of the resource.
       inline(CARBONS_NS, (session, request) => {

@@ -156,10 +156,12 @@ export const pep = defineModule({
     return [
       provide("pep", published),
       carriedWishes,
-      iq.get("account", PUBSUB, "pubsub", answer("get")),
-      iq.set("account", PUBSUB, "pubsub", answer("set")),
-      iq.get("account", OWNER, "pubsub", answer("get")),
-      iq.set("account", OWNER, "pubsub", answer("set")),
+      ...[PUBSUB, OWNER].flatMap((ns) =>
+        (["self", "another"] as const).flatMap((target) => [
+          iq.get(target, ns, "pubsub", answer("get")),
+          iq.set(target, ns, "pubsub", answer("set")),
+        ]),
+      ),
       stage("inbound", MIDDLE, (envelope) => approval(service, envelope)),
       stage("delivery", LATE, (envelope, session) => delivery.deliver(envelope, session)),
       disco("account", {

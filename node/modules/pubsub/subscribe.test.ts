@@ -88,5 +88,5 @@ test.each([
 
 test("an account that does not exist has no nodes", async () => {
   const answer = await romeo.get("<items node='n'/>", bare("nobody"));
-  expect(outcome(answer)).toBe("service-unavailable (cancel)");
+  expect(outcome(answer)).toBe("item-not-found (cancel)");
 });

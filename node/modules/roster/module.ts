@@ -187,8 +187,8 @@ export const roster = defineModule({
       carriedFlag(STATE),
       iq.get("self", ROSTER_NS, "query", (request) => rosters.get(request)),
       iq.set("self", ROSTER_NS, "query", (request) => rosters.set(request)),
-      iq.get("account", ROSTER_NS, "query", refuse),
-      iq.set("account", ROSTER_NS, "query", refuse),
+      iq.get("another", ROSTER_NS, "query", refuse),
+      iq.set("another", ROSTER_NS, "query", refuse),
       stage("delivery", MIDDLE, (envelope, session) => rosters.filter(envelope, session)),
     ];
   },

@@ -97,7 +97,7 @@ export const vcard = defineModule({
       iq.get("self", VCARD_NS, "vCard", own),
       iq.get("account", VCARD_NS, "vCard", another),
       iq.set("self", VCARD_NS, "vCard", set),
-      iq.set("account", VCARD_NS, "vCard", refuse),
+      iq.set("another", VCARD_NS, "vCard", refuse),
     ];
   },
 });
