@@ -4,10 +4,14 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { IRequestOp } from "etcd3";
+import { GRPCDeadlineExceededError } from "etcd3";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Etcd } from "../../e2e/harness/etcd.ts";
 import { startEtcd } from "../../e2e/harness/etcd.ts";
 import { FakeClock } from "../base/fake-clock.ts";
+import type { EtcdClientOptions } from "./client.ts";
+import { openClient } from "./client.ts";
 import type { AskOwnRoutes } from "./members.ts";
 import type { TestNode } from "./testing/etcd.ts";
 import { LEASE_SECONDS, recovered, TestCluster, until } from "./testing/etcd.ts";
@@ -29,6 +33,8 @@ afterAll(async () => {
 
 /** For what etcd is not to answer. */
 const SHORT_MS = 1_500;
+
+const isConditional = ({ request_txn }: IRequestOp): boolean => request_txn !== undefined;
 
 const restart = async () => {
   const { clientPort } = etcd;
@@ -267,6 +273,46 @@ test("etcd paused: a takeover in doubt is decided when it answers, though all le
     const { kvs } = await cluster.client.getAll().prefix(cluster.prefix).exec();
     return kvs.filter((kv) => kv.lease === lease).length === 2;
   });
+});
+
+test("a takeover that was written unknown to its node, and has gone with its lease, is written again", async () => {
+  const cluster = startCluster();
+  const gone = await cluster.start("gone", {}, new FakeClock());
+  const route = makeRoute({ node: "gone" });
+  await gone.routes.bind(route);
+  const asked = Promise.withResolvers<void>();
+  const isAnswered = Promise.withResolvers<void>();
+  let takeovers = 0;
+  const connect = (options: EtcdClientOptions) => {
+    const client = openClient(options);
+    const txn = client.kv.txn.bind(client.kv);
+    const leaseGrant = client.leaseClient.leaseGrant.bind(client.leaseClient);
+    client.kv.txn = async (request) => {
+      if (request.success?.some(isConditional) !== true) return await txn(request);
+      takeovers += 1;
+      if (takeovers === 2) {
+        asked.resolve();
+        await until(() => taker.diary.lines.includes("lease lost"));
+        setImmediate(isAnswered.resolve);
+      }
+      const answer = await txn(request);
+      if (takeovers === 1) throw new GRPCDeadlineExceededError("The answer was lost");
+      return answer;
+    };
+    client.leaseClient.leaseGrant = async (request) => {
+      if (takeovers > 0) await isAnswered.promise;
+      return await leaseGrant(request);
+    };
+    return client;
+  };
+  const taker = await cluster.start("taker", { connect });
+  const { routes } = taker;
+  const seen = await routes.read(route.user);
+  const taken = routes.takeOver({ ...route, node: "taker", moves: 1 }, seen);
+  await asked.promise;
+  await cluster.lapse("taker");
+  // Whoever had it before was told that it was taken: it is nobody's if not ours.
+  expect(await taken).toMatchObject({ routes: [{ ...route, node: "taker", moves: 2 }] });
 });
 
 test("etcd paused: a takeover in doubt of an address that is bound here keeps nothing from a new lease", async () => {

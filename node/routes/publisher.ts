@@ -145,8 +145,9 @@ export class Publisher {
     const firstId = this.#parts.lease.id;
     let route = next;
     let since: Since = { revision: seen.revision, isThere: seen.routes.some(isHolder(route)) };
-    for (;;) {
-      const { outcome, leaseId, wasInDoubt } = await this.#swap(route, since, copy);
+    for (let mayBeOurs = false; ; ) {
+      const { outcome, leaseId, wasInDoubt } = await this.#swap(route, since, copy, mayBeOurs);
+      mayBeOurs ||= wasInDoubt;
       if (wasDone(outcome)) return { outcome, leaseId, route };
       const taker = takerIn(outcome);
       const isHeld = outcome.set.routes.some(isHolder(route));
@@ -164,15 +165,21 @@ export class Publisher {
   /**
    * Whoever gives a session away takes it for ours from the moment it is written, so what is in doubt is tried
    * until etcd answers. A lease need not be held for that: it is once all is published, which may wait for this.
+   * @param mayBeOurs an earlier step was in doubt: whoever gave the session away may have let it go
    */
-  async #swap(route: Route, since: Since, copy: CopyOrigin | undefined): Promise<Swapped> {
+  async #swap(
+    route: Route,
+    since: Since,
+    copy: CopyOrigin | undefined,
+    mayBeOurs: boolean,
+  ): Promise<Swapped> {
     const { keys, lease, noteLease, writes, clock } = this.#parts;
     const valid = copy === undefined ? [] : [stillValid(keys, route.node, copy)];
     const step = stepTo(keys, route);
     const key = keys.route(route);
     for (let wasInDoubt = false; ; ) {
       try {
-        const leaseId = wasInDoubt ? lease.provenId : lease.id;
+        const leaseId = mayBeOurs || wasInDoubt ? lease.provenId : lease.id;
         const noteLeaseId = await noteLease.id();
         const own = [put(key, encodeRoute(route), leaseId), ...step.take(noteLeaseId)];
         const what = { writes: own, besides: [...valid, ...step.isFree], otherwise: step.whoTook };
@@ -181,7 +188,7 @@ export class Publisher {
         return { outcome, leaseId, wasInDoubt };
       } catch (error) {
         const hasNoLease = error instanceof Unavailable && error.code === "routes-lost-lease";
-        if (writes.isClosed || (hasNoLease && !wasInDoubt)) throw error;
+        if (writes.isClosed || (hasNoLease && !mayBeOurs && !wasInDoubt)) throw error;
         wasInDoubt ||= !hasNoLease;
         await pause(clock, TAKE_OVER_PAUSE_MS);
       }
