@@ -154,13 +154,18 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     970187,
     FAULT_KINDS,
   ],
+  [
+    "who is taken over while a message finds nobody has it before what comes since",
+    970088,
+    FAULT_KINDS,
+  ],
 ];
 
 const SEEDS_OF_PAUSES = [40011, 40021];
 
 /** etcd is gone for two minutes while clients lose their connections. */
 const ETCD_GONE: readonly FaultKind[] = ["etcd-gone", "drop", "silence", "stall"];
-const SEED_OF_GONE = 3;
+const SEED_OF_GONE = 15;
 /** A node is cut off from the others, etcd and the store at once, or from the store alone, or that is away. */
 const STORE_AWAY: readonly FaultKind[] = ["cut-off", "cut-store", "store-away", "silence"];
 const SEEDS_OF_STORE = [974000, 974004, 974005];

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Route, RouteSet } from "../routes/contract.ts";
 import { message } from "../session/testing/door-kit.ts";
+import { newCounters } from "./counters.ts";
 import type { DeliverParts, Job } from "./deliver.ts";
 import { ADDRESSED, Deliverer } from "./deliver.ts";
 import type { Consignment } from "./hand-over.ts";
@@ -35,6 +36,30 @@ test("who has come since its user was looked up is given it, too, though all ses
     stamped: false,
   };
   expect(deliverer.deliver(job, old, false)).toBe("taken");
+  expect(given).toEqual(["phone", "desk"]);
+});
+
+test("who was taken over after its user was looked up is given it, though it has asked what it missed before", async () => {
+  const nobody: RouteSet = { revision: 1, routes: [] };
+  const given: string[] = [];
+  const deliverer = new Deliverer({
+    routes: {
+      known: () => undefined,
+      find: async () => ({ revision: 2, routes: [route("phone"), route("desk")] }),
+    },
+    exits: {
+      isLocal: () => false,
+      send: async (_: unknown, { resource }: Route) => {
+        given.push(resource);
+        return { kind: "delivered" };
+      },
+    },
+    counters: newCounters(),
+    passedOver: { isLikely: true, isOwing: () => false, add() {} },
+  } as unknown as DeliverParts);
+  const plain = { user: ROMEO, origin: undefined, stamped: false };
+  const job: Job = { ...plain, envelope: message("m"), audience: ADDRESSED };
+  expect(await deliverer.deliver(job, nobody, true)).toBe("taken");
   expect(given).toEqual(["phone", "desk"]);
 });
 

@@ -231,12 +231,14 @@ class Rounds {
   #mustRead = false;
   /** The set in use was read, not remembered or learnt. */
   #isFresh = false;
+  /** Whoever takes a session over from now on asks for it; who did before may be in no set that was read before. */
+  readonly #isPassed: boolean;
 
   constructor(job: Job, parts: DeliverParts) {
     this.#job = job;
     this.#parts = parts;
     this.#took = tookOf(job);
-    if (parts.passedOver.isLikely) passOver(job, this.#took, parts);
+    this.#isPassed = parts.passedOver.isLikely && passOver(job, this.#took, parts);
   }
 
   isDone(targets: number): boolean {
@@ -276,7 +278,7 @@ class Rounds {
   }
 
   async run(first: RouteSet, fresh: boolean): Promise<Outcome> {
-    this.#isFresh = fresh;
+    this.#isFresh = fresh && !this.#isPassed;
     try {
       await this.#rounds(first);
     } catch (error) {
@@ -398,15 +400,18 @@ const isRerouted = ({ audience: { kind } }: Job): boolean =>
 
 const tookOf = ({ took = new Set() }: Job): Set<string> => took;
 
+/** @returns whether it is remembered: it is for all of the user's sessions, or for one alone */
 function passOver(
   job: Job,
   took: Set<string>,
   { passedOver }: DeliverParts,
   routes: readonly Route[] = [],
-): void {
+): boolean {
   const { envelope, stamped, audience } = job;
   const isShared = audience.kind === "addressed" || audience.kind === "copied";
-  if (isShared && envelope.kind === "message" && !stamped) passedOver.add(job, took, routes);
+  if (!isShared || envelope.kind !== "message" || stamped) return false;
+  passedOver.add(job, took, routes);
+  return true;
 }
 
 /**
