@@ -212,6 +212,24 @@ test("who comes online at a node that is back sees and is seen where that is kno
   expect(await heard(nurse.client)).toContain(`available ${romeo.address}`);
 });
 
+test("whoever saw a session go does not see it again when others are told at last", async () => {
+  const { cluster, clock, juliet, heard } = await romeoAndJuliet();
+  await using _ = cluster;
+  const phone = await cluster.online(2, "romeo", "phone");
+  await phone.client.read(/<presence[^>]*from='juliet@localhost\/device'[^>]*>/);
+  await heard();
+  const { router } = cluster.node(1);
+  router.onNodeDown(record("node-3"));
+  juliet.client.send("</stream:stream>");
+  await juliet.client.read("</stream:stream>");
+  await cluster.settle();
+  expect(await heard()).toEqual([`unavailable ${JULIET}`]);
+  router.onNodeUp(record("node-3"));
+  await passTime(cluster, clock, UNTOLD_MS);
+  expect(await heard(phone.client)).toContain(`unavailable ${JULIET}`);
+  expect(await heard()).toEqual([]);
+});
+
 test("each of two devices sees a session go that one of them does not know the place of", async () => {
   const { cluster, juliet, heard } = await romeoAndJuliet();
   await using _ = cluster;

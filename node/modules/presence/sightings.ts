@@ -83,10 +83,13 @@ export class Sightings {
       return CONSUME;
     }
     this.#looks.get(from.bare)?.heard.add(sightOf(session, from.full));
-    const isKnown = where !== undefined;
     if (isNews(envelope)) {
+      // It may have been shown more than is remembered.
+      const isKnown = where !== undefined || (!isThere && this.#isFull(session));
+      // What is shown comes here once more, as a word of this node.
+      if (!isThere) this.#note(envelope, session, fromNode);
       if (isKnown !== isThere) this.#host.router.show(session, withoutMark(envelope));
-      this.#note(envelope, session, fromNode);
+      if (isThere) this.#note(envelope, session, fromNode);
       return CONSUME;
     }
     // One of two nodes says it late, and nobody knows which.
@@ -103,9 +106,12 @@ export class Sightings {
     }
     // Alone, the node knows of each end itself, and nobody else will ever go on with a session.
     if (router.isAlone) return;
-    const seen = knownState(session)?.seen;
-    if (seen !== undefined && seen.size >= this.#limits.seenMax && !seen.has(from.full)) return;
-    setSeen(router, session, from.full, fromNode);
+    const isKnown = knownState(session)?.seen?.has(from.full) === true;
+    if (isKnown || !this.#isFull(session)) setSeen(router, session, from.full, fromNode);
+  }
+
+  #isFull(session: ClientSession): boolean {
+    return (knownState(session)?.seen?.size ?? 0) >= this.#limits.seenMax;
   }
 
   /**
