@@ -34,6 +34,8 @@ const MORE_MODULES: Readonly<Record<string, string>> = {
   mod_time: "{}",
   mod_private: "{}",
   mod_vcard: "{}",
+  mod_vcard_xupdate: "{}",
+  mod_avatar: "{}",
   mod_last: "{}",
   mod_client_state: "{}",
   mod_adhoc: "{}",

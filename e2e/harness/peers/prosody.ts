@@ -15,7 +15,15 @@ const MODULES = [
   ...["offline", "presence", "message", "iq", "c2s"],
 ];
 const MORE_MODULES = [
-  ...["register_ibr", "user_account_management", "version", "time", "private", "vcard", "uptime"],
+  ...[
+    "register_ibr",
+    "user_account_management",
+    "version",
+    "time",
+    "private",
+    "vcard_legacy",
+    "uptime",
+  ],
   ...["csi", "csi_simple", "lastactivity", "pep", "bookmarks", "adhoc"],
 ];
 
