@@ -101,9 +101,9 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   const passwords = new PasswordWork();
   const turns = new Turns(clock);
   const { loopDelayMs } = configuration.overload;
-  // Who logs in sends little; the messages that go before history come from those who send much, too.
+  // Everything goes before history; what has been accepted before new connections.
   const loopDelay = new LoopDelay(clock, loopDelayMs, (work) =>
-    Math.max(turns.waitedMs("little"), work === "history" ? turns.waitedMs("much") : 0),
+    turns.waitedMs(work === "history" ? undefined : "new"),
   );
   starting.defer(() => loopDelay.stop());
   const openUploadsOnce = () => openNodeUploads(configuration, stores, log);

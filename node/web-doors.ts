@@ -16,6 +16,7 @@ import type { BoshDoor, BoshStats } from "./stream/bosh/door.ts";
 import { openBoshDoor } from "./stream/bosh/door.ts";
 import { Origins } from "./stream/origins.ts";
 import type { TlsContexts } from "./stream/tls.ts";
+import type { Turns } from "./stream/turns.ts";
 import { openWebSocketDoor } from "./stream/websocket.ts";
 
 const WEBSOCKET_PATH = "/xmpp-websocket";
@@ -52,6 +53,7 @@ export interface WebParts {
   readonly door: ClientDoor;
   readonly tls: TlsContexts;
   readonly incarnation: string;
+  readonly turns: Turns;
   /** Undefined where the node takes no files. */
   readonly uploads: Uploads | undefined;
   readonly log: Logger;
@@ -95,12 +97,12 @@ interface Mounted {
 
 /** @param port where all of it is, once it is open */
 function mount(
-  { configuration, door, incarnation, uploads }: WebParts,
+  { configuration, door, incarnation, turns, uploads }: WebParts,
   port: () => number,
 ): Mounted {
   const { websocket, bosh: options, ...web } = configuration.web;
   const origins = new Origins(web.origins);
-  const shared = { gate: door.gate, limits: door.limits, origins };
+  const shared = { gate: door.gate, limits: door.limits, origins, turns };
   const bosh = options.enabled
     ? openBoshDoor({ ...shared, ...options, clock, random, incarnation })
     : undefined;

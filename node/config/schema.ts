@@ -317,7 +317,7 @@ const nodeOptions = {
     loopDelayMs: integer({
       about:
         "From this delay on history is refused for now, of the event loop or of what clients send; from five " +
-        "times as much, of the loop or of who sends little, most new connections are. 0: nothing is.",
+        "times as much, of the loop or of who is new, most new connections are. 0: nothing is.",
       default: 200,
       min: 0,
       max: 60_000,

@@ -9,8 +9,8 @@ import type { ChannelBindingType } from "./channel-binding.ts";
 import { channelBindingsOf } from "./channel-binding.ts";
 import { certifiedAddresses } from "./client-certificate.ts";
 import type { Certificates, TlsContexts } from "./tls.ts";
-import type { InLine, Turns } from "./turns.ts";
-import { PIECE_BYTES } from "./turns.ts";
+import type { Turns } from "./turns.ts";
+import { PIECE_BYTES, Place } from "./turns.ts";
 
 /** Whom a connection tells what happens to it. */
 export interface ConnectionOwner {
@@ -81,7 +81,7 @@ export class Flusher {
   }
 }
 
-export class Connection implements InLine {
+export class Connection {
   readonly remoteAddress: string;
   readonly #isTlsAtProxy: boolean;
   #socket: OwnedSocket;
@@ -101,8 +101,7 @@ export class Connection implements InLine {
   #isStopped = false;
   /** What came meanwhile. */
   #early: Buffer | undefined;
-  /** It is in the line of those who have had their turn. */
-  #isInLine = false;
+  readonly #place: Place;
   #isOver = false;
   #isEnding = false;
   /** TLS begins as soon as everything before it is written, or has begun. */
@@ -116,6 +115,7 @@ export class Connection implements InLine {
   ) {
     this.#socket = socket;
     this.#flusher = flusher;
+    this.#place = new Place(this, flusher.turns);
     this.#waitingBytesMax = waitingBytesMax;
     this.remoteAddress = origin.address;
     this.#isTlsAtProxy = origin.isTls;
@@ -240,9 +240,9 @@ export class Connection implements InLine {
   goOn(): void {
     if (this.#isPaused || !this.#isStopped || this.#isOver) return;
     const early = this.#early;
-    if (early !== undefined && this.#mustWait(early.length)) return;
+    if (early !== undefined && this.#place.mustWait(early.length)) return;
     this.#early = undefined;
-    if (early !== undefined) this.#owner?.onBytes(early);
+    if (early !== undefined) this.#hand(early);
     if (this.#isPaused || !this.#isStopped || this.#isOver) return;
     this.#isStopped = false;
     this.#socket.resume();
@@ -250,14 +250,13 @@ export class Connection implements InLine {
 
   /** Has a piece of what came handled, and waits again or reads on. */
   takeTurn(): void {
-    this.#isInLine = false;
     if (this.#isPaused || !this.#isStopped || this.#isOver) return;
     const early = this.#early;
     this.#early =
       early === undefined || early.length <= PIECE_BYTES ? undefined : early.subarray(PIECE_BYTES);
-    if (early !== undefined) this.#owner?.onBytes(early.subarray(0, PIECE_BYTES));
+    if (early !== undefined) this.#hand(early.subarray(0, PIECE_BYTES));
     if (this.#early === undefined) this.goOn();
-    else this.#wait(this.#early.length);
+    else this.#place.wait(this.#early.length);
   }
 
   /** Sends what is queued, then ends our side. Reading goes on until the peer ends its own. */
@@ -275,8 +274,8 @@ export class Connection implements InLine {
 
   received(chunk: Buffer): void {
     if (this.#isOver) return;
-    if (!this.#isPaused && this.#early === undefined && !this.#mustWait(chunk.length)) {
-      this.#owner?.onBytes(chunk);
+    if (!this.#isPaused && this.#early === undefined && !this.#place.mustWait(chunk.length)) {
+      this.#hand(chunk);
       return;
     }
     this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
@@ -284,17 +283,9 @@ export class Connection implements InLine {
     this.#socket.pause();
   }
 
-  /** Whether others have their turn before so much of this one; it is in line then. */
-  #mustWait(bytes: number): boolean {
-    if (this.#flusher.turns?.hasTime(bytes) !== false) return false;
-    this.#wait(bytes);
-    return true;
-  }
-
-  #wait(bytes: number): void {
-    if (this.#isInLine) return;
-    this.#isInLine = true;
-    this.#flusher.turns?.wait(this, bytes);
+  #hand(bytes: Buffer): void {
+    this.#place.passed(bytes.length);
+    this.#owner?.onBytes(bytes);
   }
 
   closed(): void {

@@ -1,7 +1,7 @@
 /** One stream over WebSocket (RFC 7395): each message is one element that stands alone. */
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import type { RawData, WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import type { WebPeer } from "../http/web.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { XmlError } from "../xml/errors.ts";
@@ -19,6 +19,8 @@ import type {
 } from "./contract.ts";
 import { standingAlone, writeError } from "./header.ts";
 import { NS_FRAMING } from "./namespaces.ts";
+import type { Turns } from "./turns.ts";
+import { PIECE_BYTES, Place } from "./turns.ts";
 
 const CLOSE = Buffer.from(`<close xmlns='${NS_FRAMING}'/>`);
 const TEXT = { binary: false } as const;
@@ -31,6 +33,11 @@ const CONTROL_BYTES = 6;
 /** Silent sweeps before the peer is pinged, and before it is taken for dead. */
 const PING_SWEEPS = 4;
 const DEAD_SWEEPS = 8;
+
+interface Message {
+  readonly data: Buffer;
+  readonly isBinary: boolean;
+}
 
 export class WebSocketTransport implements Transport {
   owner: TransportOwner | undefined;
@@ -45,6 +52,11 @@ export class WebSocketTransport implements Transport {
   #stanzaBytesMax: number;
   /** Bytes since the last whole message. */
   #piecesBytes = 0;
+  readonly #place: Place;
+  /** Came when others had their turn, in order: no more than was read at once. */
+  #early: Message[] = [];
+  #earlyBytes = 0;
+  #isPaused = false;
   #expectsHeader = true;
   #isStopped = false;
   #isEnding = false;
@@ -55,16 +67,26 @@ export class WebSocketTransport implements Transport {
   #isWriting = false;
   #writes = 0;
 
-  /** @param socket what the WebSocket runs over */
-  constructor(websocket: WebSocket, socket: Duplex, limits: TransportLimits, peer: WebPeer) {
+  /**
+   * @param socket what the WebSocket runs over
+   * @param turns what it shares with other connections
+   */
+  constructor(
+    websocket: WebSocket,
+    socket: Duplex,
+    limits: TransportLimits,
+    peer: WebPeer,
+    turns?: Turns,
+  ) {
     this.#websocket = websocket;
+    this.#place = new Place(this, turns);
     this.#socket = socket;
     this.#waitingBytesMax = limits.waitingBytesMax;
     this.#stanzaBytesMax = limits.unauthenticatedStanzaBytesMax;
     this.remoteAddress = peer.address;
     this.isSecure = peer.isSecure;
     socket.on("data", (chunk: Buffer) => this.#received(chunk.length));
-    websocket.on("message", (data, isBinary) => this.#read(data, isBinary));
+    websocket.on("message", (data, isBinary) => this.#arrived(data as Buffer, isBinary));
     const onControl = ({ length }: Buffer) => this.#controlled(length);
     websocket.on("ping", onControl);
     websocket.on("pong", onControl);
@@ -140,11 +162,27 @@ export class WebSocketTransport implements Transport {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#websocket.pause();
   }
 
   resume(): void {
-    this.#websocket.resume();
+    this.#isPaused = false;
+    if (this.#early.length > 0) this.#place.wait(this.#earlyBytes);
+    else this.#websocket.resume();
+  }
+
+  /** Has a piece of what came handled, and waits again or reads on. */
+  takeTurn(): void {
+    let bytes = 0;
+    while (!this.#isPaused && bytes < PIECE_BYTES) {
+      const message = this.#early.shift();
+      if (message === undefined) break;
+      bytes += message.data.length;
+      this.#earlyBytes -= message.data.length;
+      this.#read(message);
+    }
+    if (!this.#isPaused) this.resume();
   }
 
   setStanzaLimit(bytes: number): void {
@@ -190,12 +228,23 @@ export class WebSocketTransport implements Transport {
     this.#piecesBytes -= length + CONTROL_BYTES;
   }
 
-  #read(data: RawData, isBinary: boolean): void {
+  #arrived(data: Buffer, isBinary: boolean): void {
     this.#piecesBytes = 0;
+    if (this.#early.length === 0 && !this.#place.mustWait(data.length)) {
+      this.#read({ data, isBinary });
+      return;
+    }
+    this.#early.push({ data, isBinary });
+    this.#earlyBytes += data.length;
+    this.#websocket.pause();
+  }
+
+  #read({ data, isBinary }: Message): void {
+    this.#place.passed(data.length);
     if (this.#isStopped) return;
     try {
       if (isBinary) throw new XmlError("bad-format", "a binary message");
-      this.#take(parse(data as Buffer, this.#stanzaBytesMax));
+      this.#take(parse(data, this.#stanzaBytesMax));
     } catch (error) {
       this.#broken(error);
     }
@@ -248,6 +297,8 @@ export class WebSocketTransport implements Transport {
   }
 
   #closed(): void {
+    // A peer that closes has said what it said.
+    for (const message of this.#early.splice(0)) this.#read(message);
     this.#isStopped = true;
     this.owner?.onClosed();
   }

@@ -7,6 +7,7 @@ import { refuseUpgrade } from "../http/web.ts";
 import type { Gate, TransportLimits } from "./contract.ts";
 import type { Origins } from "./origins.ts";
 import { httpStatusOf } from "./refusals.ts";
+import type { Turns } from "./turns.ts";
 import { WebSocketTransport } from "./websocket-transport.ts";
 
 /** RFC 7395, 3.1: the subprotocol that a client must ask for. */
@@ -23,9 +24,11 @@ export interface WebSocketOptions {
   readonly gate: Gate;
   readonly limits: TransportLimits;
   readonly origins: Origins;
+  /** What its connections share with all others. */
+  readonly turns?: Turns | undefined;
 }
 
-export function openWebSocketDoor({ gate, limits, origins }: WebSocketOptions): WebPath {
+export function openWebSocketDoor({ gate, limits, origins, turns }: WebSocketOptions): WebPath {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -57,7 +60,7 @@ export function openWebSocketDoor({ gate, limits, origins }: WebSocketOptions): 
     let isUpgraded = false;
     server.handleUpgrade(request, socket, head, (websocket) => {
       isUpgraded = true;
-      gate.onTransport(new WebSocketTransport(websocket, socket, limits, peer));
+      gate.onTransport(new WebSocketTransport(websocket, socket, limits, peer, turns));
     });
     // The library has answered a handshake that it did not like.
     if (!isUpgraded) gate.release(peer.address);

@@ -40,10 +40,9 @@ export async function openWebKit(options: WebKitOptions = {}): Promise<WebKit> {
   const kit = await openKit(options.door);
   const origins = new Origins(options.origins ?? ["*"]);
   const { gate, limits } = kit.door;
+  const shared = { gate, limits, origins, turns: options.door?.turns };
   const bosh = openBoshDoor({
-    gate,
-    limits,
-    origins,
+    ...shared,
     clock: options.door?.clock ?? systemClock,
     random: systemRandom,
     incarnation: "this-node-incarnation",
@@ -58,7 +57,7 @@ export async function openWebKit(options: WebKitOptions = {}): Promise<WebKit> {
     trustedProxies: [],
     connectionsMax: 1_000,
     paths: {
-      "/xmpp-websocket": openWebSocketDoor({ gate, limits, origins }),
+      "/xmpp-websocket": openWebSocketDoor(shared),
       "/http-bind": bosh,
     },
     admit: () => true,

@@ -11,6 +11,8 @@ import type {
   TransportOwner,
 } from "../contract.ts";
 import { writeError } from "../header.ts";
+import type { Turns } from "../turns.ts";
+import { Place } from "../turns.ts";
 import { Answers } from "./answers.ts";
 import type { RequestBody } from "./body.ts";
 import { terminal, writeBody, XMPP_ATTRIBUTES } from "./body.ts";
@@ -22,6 +24,8 @@ export interface BoshSettings {
   /** How long a request may be held, and how long a client may have none waiting. */
   readonly waitSecondsMax: number;
   readonly inactivitySeconds: number;
+  /** What its sessions share with connections of all kinds. */
+  readonly turns?: Turns | undefined;
 }
 
 interface Request {
@@ -84,6 +88,7 @@ export class BoshTransport implements Transport {
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   #isFlushDue = false;
+  readonly #place: Place;
   #isReading = false;
   #isPaused = false;
   #isStopped = false;
@@ -109,6 +114,7 @@ export class BoshTransport implements Transport {
     this.remoteAddress = peer.address;
     this.isSecure = peer.isSecure;
     this.#settings = settings;
+    this.#place = new Place(this, settings.turns);
     this.#onGone = onGone;
     this.#next = body.rid;
     this.#waitSeconds = within(wait, settings.waitSecondsMax);
@@ -299,15 +305,26 @@ export class BoshTransport implements Transport {
     this.#isReading = true;
     while (!this.#isPaused && !this.#isGone) {
       const request = this.#early.get(this.#next);
-      if (request === undefined) break;
-      this.#early.delete(this.#next);
-      this.#next += 1;
+      if (request === undefined || this.#place.mustWait(request.body.stanzaBytes)) break;
       this.#read(request);
     }
     this.#isReading = false;
   }
 
+  /** Whatever a request holds is one piece: a client has no more than two under way. */
+  takeTurn(): void {
+    const request = this.#early.get(this.#next);
+    if (this.#isPaused || this.#isGone || request === undefined) return;
+    this.#isReading = true;
+    this.#read(request);
+    this.#isReading = false;
+    this.#readOn();
+  }
+
   #read({ body, exchange }: Request): void {
+    this.#early.delete(this.#next);
+    this.#next += 1;
+    this.#place.passed(body.stanzaBytes);
     const { rid, attributes } = body;
     const ack = attributes.ack === undefined ? rid - 1 : within(attributes.ack, rid - 1);
     const isProgress = this.#answers.confirm(ack);
