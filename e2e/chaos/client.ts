@@ -50,6 +50,8 @@ export class ChaosClient {
   readonly #device: string;
   readonly #world: World;
   #socket: Socket | undefined;
+  /** Of the node that it is connected to, or tries to be. */
+  #port = 0;
   #framer = new LoadFramer();
   #stage: Stage = "away";
   #isRegistered = false;
@@ -164,6 +166,7 @@ export class ChaosClient {
   #dial(): void {
     const ports = this.#world.ports();
     const port = ports[Math.floor(this.#world.fraction() * ports.length)];
+    this.#port = port ?? 0;
     this.#stage = "connecting";
     this.#spokenMs = this.#world.nowMs();
     if (port === undefined) {
@@ -191,7 +194,7 @@ export class ChaosClient {
 
   #lose(why: string): void {
     this.lastFault = why;
-    this.#note(`lost while ${this.#stage}: ${why}`);
+    this.#note(`lost while ${this.#stage} at ${this.#port}: ${why}`);
     this.#socket?.destroy();
     this.#socket = undefined;
     if (this.#stage === "online") this.#awaySinceMs = this.#world.nowMs();
@@ -328,7 +331,7 @@ export class ChaosClient {
         return;
       }
       this.#told = this.#unconfirmed.length;
-      this.#note(`asks for ${this.#streamId} at ${this.#socket?.remotePort}`);
+      this.#note(`asks for ${this.#streamId} at ${this.#port}`);
       const previous = `previd='${this.#streamId}' h='${this.#received}'`;
       this.#socket?.write(`<resume xmlns='${NS_ACKS}' ${previous}/>`);
       return;
@@ -398,7 +401,7 @@ export class ChaosClient {
     const again = [...this.#unacknowledged, ...this.#waiting];
     this.#unacknowledged = [];
     this.#waiting = [];
-    this.#note(`began anew with ${this.#streamId}`);
+    this.#note(`began anew with ${this.#streamId} at ${this.#port}`);
     this.#online();
     this.binds += 1;
     this.seen.clear();
