@@ -263,4 +263,8 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
 \`npm run overload\` draws it: what one node does under twice the messages and twice the logins that it can
 do alone, on the machine as it then is. The load shares its processors. It fails when a message that was
 written has not arrived in the end.
+
+Deliveries go first: of each turn of the event loop an eighth is for logins, those that have begun before others, and new
+connections are refused while one has waited for a second ([architecture.md](architecture.md), "When something is
+slow"). What is not read yet waits with its client, by TCP.
 `;
