@@ -31,10 +31,18 @@ interface Kept {
 const OPERATIONS_MAX = 128;
 const ZERO = Buffer.from([0]);
 
+const isIn = ({ key }: IKeyValue, first: Buffer, end: Buffer): boolean =>
+  Buffer.compare(key, first) >= 0 && Buffer.compare(key, end) < 0;
+
+const inOrder = (found: IKeyValue[]): readonly IKeyValue[] =>
+  found.sort((one, other) => Buffer.compare(one.key, other.key));
+
 const textOf = (bytes: Buffer | undefined): string => (bytes ?? Buffer.alloc(0)).toString("latin1");
 
 export class EtcdModel {
   revision = 1;
+  /** What it has done so far; keys that go with their lease are written, too. */
+  readonly done = { reads: 0, writes: 0, transactions: 0, keepalives: 0, watched: 0 };
   readonly #world: World;
   readonly #kvs = new Map<string, IKeyValue>();
   readonly #leases = new Map<string, Lease>();
@@ -52,16 +60,17 @@ export class EtcdModel {
   }
 
   keys(): readonly IKeyValue[] {
-    return [...this.#kvs.values()].sort((one, other) => Buffer.compare(one.key, other.key));
+    return inOrder([...this.#kvs.values()]);
   }
 
   range(request: IRangeRequest): IRangeResponse {
+    this.done.reads += 1;
     const { limit = 0, keys_only, count_only, sort_target, sort_order } = request;
-    const inOrder = this.#find(request.key, request.range_end);
+    const asNamed = this.#find(request.key, request.range_end);
     const byNewest = (one: IKeyValue, other: IKeyValue) =>
       Number(other.mod_revision) - Number(one.mod_revision);
     const isByNewest = sort_target === "Mod" && sort_order === "Descend";
-    const found = isByNewest ? inOrder.toSorted(byNewest) : inOrder;
+    const found = isByNewest ? asNamed.toSorted(byNewest) : asNamed;
     const most = Number(limit) === 0 ? found.length : Number(limit);
     const kvs = count_only ? [] : found.slice(0, most);
     return {
@@ -79,6 +88,7 @@ export class EtcdModel {
 
   txn(request: ITxnRequest): ITxnResponse {
     this.#refuse(request);
+    this.done.transactions += 1;
     return this.#commit(() => this.#transact(request));
   }
 
@@ -92,6 +102,7 @@ export class EtcdModel {
 
   /** Seconds left; 0 or less when there is no such lease. */
   keepAlive(id: string): string {
+    this.done.keepalives += 1;
     const lease = this.#leases.get(id);
     if (lease === undefined) return "0";
     this.#renew(lease);
@@ -125,10 +136,10 @@ export class EtcdModel {
 
   /** What was written to these keys from `revision` on. */
   since(revision: number, key: Buffer, end: Buffer): readonly Kept[] {
-    return this.#history.filter(
-      ({ revision: at, event: { kv } }) =>
-        at >= revision && Buffer.compare(kv.key, key) >= 0 && Buffer.compare(kv.key, end) < 0,
-    );
+    const first = this.#history.findLastIndex((kept) => kept.revision < revision) + 1;
+    const kept = this.#history.slice(first).filter(({ event: { kv } }) => isIn(kv, key, end));
+    this.done.watched += kept.length;
+    return kept;
   }
 
   /** Called after every commit. @returns stops it */
@@ -153,9 +164,7 @@ export class EtcdModel {
       const one = this.#kvs.get(textOf(first));
       return one === undefined ? [] : [one];
     }
-    return this.keys().filter(
-      (kv) => Buffer.compare(kv.key, first) >= 0 && Buffer.compare(kv.key, end) < 0,
-    );
+    return inOrder([...this.#kvs.values()].filter((kv) => isIn(kv, first, end)));
   }
 
   /** All that is written in `work` is of one revision. */
@@ -258,6 +267,7 @@ export class EtcdModel {
   }
 
   #note(type: IEvent["type"], kv: IKeyValue): void {
+    this.done.writes += 1;
     this.#history.push({ revision: this.revision, event: { type, kv } as IEvent });
   }
 
