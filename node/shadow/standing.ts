@@ -136,6 +136,7 @@ export class Standing {
    * stays: a death meanwhile loses nothing, only takes longer.
    */
   #retireLapsed(): void {
+    if (this.#lapsed.size === 0) return;
     const { nowMs, isThere, sendNow, ask, onUsable } = this.#parts;
     const isSettled = nowMs() - (this.#heldSinceMs ?? Number.POSITIVE_INFINITY) >= RETURN_MS;
     if (!isSettled || !isThere((node) => this.hasLease(node))) return;
