@@ -46,6 +46,7 @@ export class SimCluster implements Setting {
   readonly #releases: readonly Release[];
   readonly #nodes = new Map<string, SimNode>();
   #onMessage: (device: Device, said: Said, copy: Copy) => void = () => {};
+  #onThere: (device: Device) => void = () => {};
   #onDeath: (node: SimNode) => void = () => {};
   #onGone: (node: SimNode) => void = () => {};
   #onLeftLate: (node: SimNode) => void = () => {};
@@ -84,12 +85,14 @@ export class SimCluster implements Setting {
 
   listen(events: {
     onMessage(device: Device, said: Said, copy: Copy): void;
+    onThere(device: Device): void;
     onDeath(node: SimNode): void;
     onGone(node: SimNode): void;
     /** The deadline of its drain passed before it had passed on everything; it said so. */
     onLeftLate(node: SimNode): void;
   }): void {
     this.#onMessage = (...message) => events.onMessage(...message);
+    this.#onThere = (device) => events.onThere(device);
     this.#onDeath = (node) => events.onDeath(node);
     this.#onGone = (node) => events.onGone(node);
     this.#onLeftLate = (node) => events.onLeftLate(node);
@@ -160,6 +163,7 @@ export class SimCluster implements Setting {
       events: {
         onBroken: (invariant, why) => this.#break(invariant, why),
         onMessage: (...message) => this.#onMessage(...message),
+        onThere: (there) => this.#onThere(there),
       },
     });
     this.devices.push(device);

@@ -49,6 +49,8 @@ interface Books {
 
 export interface DeviceEvents {
   onBroken(invariant: string, why: string): void;
+  /** It is told that it has a session. */
+  onThere(device: Device): void;
   onMessage(device: Device, said: Said, copy: Copy): void;
 }
 
@@ -72,7 +74,9 @@ export class Device {
   #books: Books | undefined;
   /** Contacts' full addresses that are available, as far as it was told. */
   readonly seen = new Set<string>();
-  /** Of them, who was there with a node that left nobody who knows that they were shown. */
+  /** Who was said to have gone, and has not come back since. */
+  readonly #farewells = new Set<string>();
+  /** Of those it sees, who was there with a node that left nobody who knows that they were shown. */
   readonly lingering = new Set<string>();
   /** Its sessions that went on at another node. */
   readonly moved = new Set<string>();
@@ -324,7 +328,9 @@ export class Device {
     this.#patience?.cancel();
     this.#stage = "bound";
     this.seen.clear();
+    this.#farewells.clear();
     this.lingering.clear();
+    this.#events.onThere(this);
     this.#books = {
       id: "",
       session,
@@ -344,6 +350,7 @@ export class Device {
     this.#stage = "bound";
     if (books.node !== this.#node) this.moved.add(books.session);
     books.node = this.#node;
+    this.#events.onThere(this);
     this.#setting.world.say(`${this.full} resumes on ${this.#node?.machine} (h=${h})`);
     this.#takeCount(books, h);
     for (const { copy } of books.copies.splice(0)) copy.isAcknowledged = true;
@@ -432,8 +439,16 @@ export class Device {
 
   #hearPresence({ attributes: { from = "", type } }: ParsedStanza): void {
     this.lingering.delete(from);
-    if (type === undefined) this.seen.add(from);
-    if (type === "unavailable") this.seen.delete(from);
+    if (type === undefined) {
+      this.seen.add(from);
+      this.#farewells.delete(from);
+    } else if (type === "unavailable") {
+      this.seen.delete(from);
+      if (this.#farewells.has(from)) {
+        this.#events.onBroken("farewells", `${this.full} is told again that ${from} has gone`);
+      }
+      this.#farewells.add(from);
+    }
   }
 
   #hearMessage(books: Books, stanza: ParsedStanza): void {

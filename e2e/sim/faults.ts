@@ -353,6 +353,7 @@ export const UNHELD_ALWAYS: readonly string[] = [
   "an error that answers a message is lost with the session of its sender",
   "what a session was passed over for, and its user's other devices got, is lost to it with the node " +
     "that it came in at",
+  "what a client sends again, and the node that had it first is not dead, may be in an archive twice",
   "what was stored by a node that died before it could tell anybody waits for the next login",
 ];
 
@@ -366,6 +367,10 @@ const MESH: readonly Unheld[] = [
     invariant: "missed",
     reason:
       "a session whose node is not reached for long goes on without what its other devices got",
+  },
+  {
+    invariant: "farewells",
+    reason: "that a session has gone is said by its node, though others that did not reach it said so",
   },
 ];
 

@@ -1,10 +1,12 @@
 /** What must always hold (docs/architecture.md), checked after every event and at the end. */
 
 import { decodeRoute, Keys } from "../../node/routes/keys.ts";
+import { archiveFaults } from "./archives.ts";
 import type { SimCluster } from "./cluster.ts";
 import type { Device } from "./device.ts";
 import { SHADOWED_AFTER_MS } from "./faults.ts";
 import type { Copy, Said } from "./ledger.ts";
+import { leftovers } from "./leftovers.ts";
 import { idOf } from "./store.ts";
 
 export const INVARIANTS = {
@@ -13,8 +15,14 @@ export const INVARIANTS = {
   repeated: "a message reaches a device once; again only if nobody could know that it has it",
   order: "what one session says to another arrives in its order",
   routes: "each full address has one route, and every route leads to the session it names",
+  owners: "a session is at one node, as often as it has moved",
+  committed: "whoever is told that they have a session has had a route in etcd",
   claims: "a claim has one holder at any time",
   ghosts: "contacts see who is there, and nobody who is not, once leases and windows are over",
+  farewells: "a session that has gone is seen to go once",
+  leftovers: "nothing is left of sessions and nodes that are gone, once all is over",
+  archived: "both archives have what was accepted, once",
+  deadlines: "no call of a node lasts longer than it may",
   back: "whoever wants to is there, when nothing has been wrong for a while",
   bounded: "nothing waits any more when nobody does anything",
   counts: "nobody is told that more was accepted than was sent, or less than before",
@@ -39,13 +47,38 @@ export class Checks {
   afterEvent(): void {
     const holders = new Map<string, string>();
     for (const node of this.#cluster.alive) {
-      if (node.isPaused) continue; // It does nothing, and looks before it does.
-      for (const { name } of node.claims) {
-        const other = holders.get(name);
-        if (other === undefined) holders.set(name, node.machine);
-        else this.#once("claims", `${name} is held by ${other} and ${node.machine}`);
+      const { machine, sessions } = node;
+      for (const { jid, route, moving } of sessions.all()) {
+        // One that stands still is on its way from here or to here.
+        if (moving !== undefined) continue;
+        const which = `${jid.full} (${route.session}, moved ${route.moves ?? 0} times)`;
+        this.#hold("owners", holders, which, machine);
       }
+      if (node.isPaused) continue; // It does nothing, and looks before it does.
+      for (const { name } of node.claims) this.#hold("claims", holders, name, machine);
+      const { overdue } = node;
+      if (overdue !== undefined) this.#once("deadlines", `${machine}: ${overdue}`);
     }
+  }
+
+  #hold(invariant: Invariant, holders: Map<string, string>, what: string, machine: string): void {
+    const other = holders.get(what);
+    if (other === undefined) holders.set(what, machine);
+    else this.#once(invariant, `${what} is held by ${other} and ${machine}`);
+  }
+
+  /** It is told that it has a session. */
+  onThere({ user, name, full, node }: Device): void {
+    const session = node?.sessions.get(full);
+    if (node === undefined || session === undefined) return;
+    const key = Buffer.from(keys.route({ user, resource: name }));
+    const written = this.#cluster.model.since(1, key, Buffer.concat([key, Buffer.from([0])]));
+    const isCommitted = written.some(({ event: { kv } }) => {
+      const route = decodeRoute(user, name, kv.value);
+      return route?.node === node.machine && route.session === session.id;
+    });
+    if (!isCommitted)
+      this.#break("committed", `${full} is told of ${session.id} on ${node.machine}`);
   }
 
   onMessage(device: Device, said: Said, copy: Copy): void {
@@ -122,6 +155,7 @@ export class Checks {
     this.#checkRoutes();
     this.#checkPresence();
     this.#checkBounds();
+    for (const why of leftovers(this.#cluster)) this.#break("leftovers", why);
   }
 
   /** When everybody is there and has had time. */
@@ -136,6 +170,7 @@ export class Checks {
       this.#break("lost", `${id} from ${said.fromUser} to ${toUser} was accepted, and is nowhere`);
     }
     for (const said of ledger.said.values()) this.#checkMissed(said);
+    for (const why of archiveFaults(this.#cluster)) this.#break("archived", why);
     for (const user of users) {
       for (const { bytes } of store.memory.storedFor(user)) {
         const said = ledger.said.get(idOf(bytes));

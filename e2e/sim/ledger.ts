@@ -35,6 +35,8 @@ export interface Said {
   readonly awaited: readonly Session[];
   /** One of them may miss it without breach of what is promised now. */
   mayBeMissed: boolean;
+  /** So may the archives: a node has died that was to write it there late. */
+  mayBeUnarchived: boolean;
 }
 
 /** A session of a device. */
@@ -65,6 +67,7 @@ export class Ledger {
       doubt: undefined,
       copies: [],
       mayBeMissed: false,
+      mayBeUnarchived: false,
     };
     this.said.set(id, said);
     return said;

@@ -19,6 +19,7 @@ import type { Gate } from "../../node/stream/contract.ts";
 import { Connection, Flusher } from "../../node/stream/tcp.ts";
 import { TcpTransport } from "../../node/stream/tcp-transport.ts";
 import { SimEtcdClient } from "./etcd-client.ts";
+import { Outstanding } from "./outstanding.ts";
 import type { Setting } from "./setting.ts";
 import type { Place } from "./wire.ts";
 import { Wire } from "./wire.ts";
@@ -54,6 +55,7 @@ export class SimNode implements Place {
   readonly #random: Random;
   readonly #wires = new Set<Wire>();
   readonly #claims = new Set<Claim>();
+  readonly #outstanding: Outstanding;
   #isAlive = true;
   #isPaused = false;
   #isServing = false;
@@ -73,6 +75,7 @@ export class SimNode implements Place {
     this.#setting = setting;
     const { world, network, model, etcdHealth } = setting;
     this.#random = world.random();
+    this.#outstanding = new Outstanding(world);
     this.clock = new MachineClock(world, (work) => this.#enter(work, true));
     this.etcd = new SimEtcdClient({
       world,
@@ -108,7 +111,13 @@ export class SimNode implements Place {
       router: this.#opened?.router,
       mesh: this.#mesh,
       routes: this.#routes,
+      counts: this.#opened?.counts,
     };
+  }
+
+  /** What it has asked other nodes for longer than it may; it does nothing while it stands still. */
+  get overdue(): string | undefined {
+    return this.#isPaused ? undefined : this.#outstanding.overdue;
   }
 
   /** The claims it holds, as far as it knows. */
@@ -151,6 +160,7 @@ export class SimNode implements Place {
         return this.#isReady.promise.then((router) => router.onFrame(from, kind, payload));
       },
     });
+    this.#outstanding.follow(this.#mesh);
     this.#routes = await this.#openRoutes(self);
     this.#opened = this.#openRouter();
     this.#isReady.resolve(this.#opened.router);
@@ -204,6 +214,7 @@ export class SimNode implements Place {
   goOn(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#outstanding.goOn();
     const deferred = this.#deferred;
     this.#deferred = [];
     // As in the event loop: what fell due first, then what has arrived.

@@ -67,6 +67,7 @@ export async function tell(
   };
   cluster.listen({
     onMessage: (...message) => checks.onMessage(...message),
+    onThere: (device) => checks.onThere(device),
     onDeath(node) {
       const isFirst = world.nowMs - lastDeathMs > SHADOWED_AFTER_MS;
       lastDeathMs = world.nowMs;
@@ -78,7 +79,10 @@ export async function tell(
       doubt(`${node.machine} died`);
       linger(cluster, node);
     },
-    onGone: (node) => forget(cluster, node),
+    onGone(node) {
+      forget(cluster, node);
+      forgetLate(cluster, node);
+    },
     onLeftLate(node) {
       // Otherwise it has to be in time.
       if (world.hadFault(KEPT_BACK, SHADOWED_AFTER_MS)) doubt(`${node.machine} left late`);
@@ -130,6 +134,12 @@ function forget({ world, devices, alive, ledger }: SimCluster, gone: SimNode): v
     const isOver = awaited.some((one) => lacks(one) && isOut(one.device));
     if (isOver && entries.has(gone.machine)) said.mayBeMissed = true;
   }
+}
+
+/** What was late for the archive is lost to it with its node. */
+function forgetLate({ ledger }: SimCluster, { machine, parts }: SimNode): void {
+  if ((parts.counts?.archive?.late ?? 0) === 0) return;
+  for (const said of ledger.said.values()) said.mayBeUnarchived ||= said.entries.has(machine);
 }
 
 /** In some stories with two devices each fourth message is for one of them. */
