@@ -212,3 +212,15 @@ test("what a session had before it went on here waits behind stored messages, wh
   handOver.release(session);
   expect(given).toEqual([live, earlier]);
 });
+
+test("what a session was given out of the store, and not when it went on elsewhere, is given to it when it is back", () => {
+  const { given, take, session, handOver } = bench();
+  const [live, stored] = [message("m"), message("m")];
+  const origin = { session: "juliet", count: 1 };
+  handOver.hold(session);
+  void take({ envelope: live, origin, remembered: true });
+  expect(handOver.giveStored(session, stored, origin)).toBe(true);
+  handOver.forget(session, [stored]); // Another node goes on with it as it was before that.
+  expect(handOver.giveStored(session, stored, origin)).toBe(true);
+  expect(given).toEqual([stored, stored]);
+});

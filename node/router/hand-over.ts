@@ -359,11 +359,17 @@ export class HandOver {
       const origin = envelope.origin;
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
-      if (origin === undefined) continue;
-      if (goesOn) this.#repeats.forget(origin, session.jid.full, session.id);
-      else this.#repeats.markPassedOn(origin, session.jid.full, session.id);
+      if (origin === undefined || goesOn) continue;
+      this.#repeats.markPassedOn(origin, session.jid.full, session.id);
     }
+    if (goesOn) for (const envelope of [...unacknowledged, ...held]) this.#forget(session, envelope);
     return left;
+  }
+
+  /** Be it out of the store: it may lie there still when the session is back, and not be what it comes with. */
+  #forget(session: ClientSession, envelope: Envelope): void {
+    const { origin } = this.aboutOf(envelope, session);
+    if (origin !== undefined) this.#repeats.forget(origin, session.jid.full, session.id);
   }
 
   /** The message that a copy stands for, since nobody else has it; undefined for a mere copy. */
