@@ -224,3 +224,20 @@ test("what a session was given out of the store, and not when it went on elsewhe
   expect(handOver.giveStored(session, stored, origin)).toBe(true);
   expect(given).toEqual([stored, stored]);
 });
+
+test("what a session that stands still is not given out of the store is held for it as before", () => {
+  const { given, take, session, handOver } = bench();
+  const [live, stored] = [message("m"), message("m")];
+  const origin = { session: "juliet", count: 1 };
+  handOver.hold(session);
+  void take({ envelope: live, origin, remembered: true });
+  const { deliver } = session;
+  session.deliver = () => false; // Another node has asked for it, and does not take it over after all.
+  expect(handOver.giveStored(session, stored, origin)).toBe(false);
+  handOver.release(session);
+  expect(handOver.heldOf(session)?.waiting).toEqual([live]);
+  session.deliver = deliver;
+  expect(handOver.giveStored(session, stored, origin)).toBe(true);
+  handOver.release(session);
+  expect(given).toEqual([stored]);
+});

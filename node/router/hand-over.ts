@@ -395,15 +395,13 @@ export class HandOver {
     const { full } = session.jid;
     // Another resource may have stored what this session got by itself.
     const earlier = origin === undefined ? undefined : this.#repeats.find(origin, full);
+    let waiting: Envelope | undefined;
     if (origin !== undefined && earlier?.session === session.id) {
-      const waiting = this.#held.of(session)?.waiting.find((held) => this.#isOf(origin, held));
+      waiting = this.#held.of(session)?.waiting.find((held) => this.#isOf(origin, held));
       if (waiting === undefined) {
         if (earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
         return true;
       }
-      // Not on its way yet, so nothing tells when the client has it: the stored one goes instead.
-      const others = this.#superseded.get(waiting) ?? [];
-      this.#superseded.set(waiting, [...others, session.id]);
     }
     // Stored because its node could not be reached, while this one had others for it already.
     this.#held.releaseFirst(
@@ -412,6 +410,10 @@ export class HandOver {
     );
     this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
+    // Not on its way yet, so nothing tells when the client has it: the stored one goes instead.
+    if (waiting !== undefined) {
+      this.#superseded.set(waiting, [...(this.#superseded.get(waiting) ?? []), session.id]);
+    }
     if (origin === undefined) return true;
     this.#repeats.remember(origin, full, session.id);
     this.#noteRecent(session, origin);
