@@ -205,7 +205,9 @@ export class Moves {
     const given = this.#given.get(session.id);
     given?.timer.cancel();
     this.#given.delete(session.id);
-    if (given === undefined) {
+    const isGiven = given !== undefined;
+    this.#parts.log.info({ session: session.id, isGiven }, "a session goes on at another node");
+    if (!isGiven) {
       this.#parts.endings.displaced(session);
       return;
     }

@@ -46,6 +46,7 @@ export async function adoptSession(
   } catch (error) {
     undo(session, session.forget());
     const code = error instanceof Unavailable ? error.code : "";
+    door.log.info({ session: session.id, from: state.route.node, code }, "session-not-taken-over");
     if (code === "routes-moved") return "again";
     if (code === "routes-gone-on") return "never";
     throw error;
@@ -53,6 +54,11 @@ export async function adoptSession(
   const give = await catchUp?.(session);
   if (session.isOver) return "again"; // Its address was taken at once.
   door.stats.sessionsMovedIn += 1;
+  const unacknowledged = state.waiting.length;
+  door.log.info(
+    { session: session.id, from: state.route.node, isCopy: copy !== undefined, unacknowledged },
+    "session-taken-over",
+  );
   onTaken(session);
   session.thaw();
   give?.();

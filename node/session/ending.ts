@@ -17,13 +17,15 @@ export function handOver(
   session: ClientSession,
   unacknowledged: readonly Envelope[],
 ): Promise<void> {
+  const waiting = { session: session.id, unacknowledged: unacknowledged.length };
   door.stats.stanzasUnacknowledged += unacknowledged.length;
+  if (unacknowledged.length > 0) door.log.info(waiting, "session-passes-on");
   return tracked(door, async () => {
     const isDone = await attempt(
       door,
       () => door.events.onEnded(session, unacknowledged),
       "session-end-not-handed-over",
-      { session: session.id, unacknowledged: unacknowledged.length },
+      waiting,
     );
     if (!isDone) door.stats.endingsFailed += 1;
     // What a node that goes could not hand over is left to the session's shadow.
