@@ -370,7 +370,8 @@ const MESH: readonly Unheld[] = [
   },
   {
     invariant: "farewells",
-    reason: "that a session has gone is said by its node, though others that did not reach it said so",
+    reason:
+      "that a session has gone is said by its node, though others that did not reach it said so",
   },
 ];
 

@@ -362,7 +362,8 @@ export class HandOver {
       if (origin === undefined || goesOn) continue;
       this.#repeats.markPassedOn(origin, session.jid.full, session.id);
     }
-    if (goesOn) for (const envelope of [...unacknowledged, ...held]) this.#forget(session, envelope);
+    if (goesOn)
+      for (const envelope of [...unacknowledged, ...held]) this.#forget(session, envelope);
     return left;
   }
 
@@ -398,10 +399,8 @@ export class HandOver {
     let waiting: Envelope | undefined;
     if (origin !== undefined && earlier?.session === session.id) {
       waiting = this.#held.of(session)?.waiting.find((held) => this.#isOf(origin, held));
-      if (waiting === undefined) {
-        if (earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
-        return true;
-      }
+      if (waiting === undefined && earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
+      if (waiting === undefined) return true;
     }
     // Stored because its node could not be reached, while this one had others for it already.
     this.#held.releaseFirst(
