@@ -84,6 +84,32 @@ test("a bind in doubt that took another node's address is taken back, and that n
   expect(cluster.notices).toEqual([]);
 });
 
+test("a read that fails while nodes are asked instead surprises nobody", async () => {
+  const cluster = startCluster();
+  await cluster.start("two");
+  let isAway = false;
+  const connect = connecting((txn) => async (request) => {
+    if (isAway) throw new Error("etcd is away");
+    return await txn(request);
+  });
+  const { promise: asked, resolve: answer } = Promise.withResolvers<void>();
+  const askOwnRoutes = async () => {
+    await asked;
+    return "gone" as const;
+  };
+  const { routes } = await cluster.start("one", { connect, askOwnRoutes });
+  const { user } = makeRoute();
+  const isRefused = { code: "routes-unavailable" };
+  isAway = true;
+  await expect(routes.read(user)).rejects.toMatchObject(isRefused);
+  const found = routes.find(user);
+  await expect(routes.read(user)).rejects.toMatchObject(isRefused);
+  // A rejection that nobody has asked for by the end of a turn ends the process.
+  await new Promise((resolve) => setImmediate(resolve));
+  answer();
+  await expect(found).rejects.toMatchObject(isRefused);
+});
+
 test("after a bind every sibling node knows the user's routes without asking", async () => {
   const cluster = startCluster();
   const [one, two] = [await cluster.start("one"), await cluster.start("two")];

@@ -400,12 +400,10 @@ class Engine implements EtcdRoutes {
   /** The routes of a user, from etcd or failing that from the nodes. */
   async #find(user: string): Promise<RouteSet> {
     const read = this.read(user);
+    read.catch(() => undefined); // It may fail while the nodes are asked, before anybody waits for it.
     // Nobody waits for what does not answer; but the read tells when it answers again.
     const held = this.#reads.isFailing ? await this.#heldByNodes(user) : undefined;
-    if (held !== undefined) {
-      read.catch(() => undefined);
-      return held;
-    }
+    if (held !== undefined) return held;
     return await read.catch(async (error: unknown) => {
       const late = await this.#heldByNodes(user);
       if (late === undefined) throw error;
