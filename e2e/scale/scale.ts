@@ -9,8 +9,10 @@ import { numberOf, wordsOf } from "../harness/arguments.ts";
 import { runProgram } from "../harness/lifetime.ts";
 import { failover } from "./failover.ts";
 import { Figures, withSection } from "./figures.ts";
+import { growth } from "./growth.ts";
 import { messages } from "./messages.ts";
 import { presence } from "./presence.ts";
+import { questions } from "./questions.ts";
 import { registry } from "./registry.ts";
 import { rosters } from "./rosters.ts";
 import { sessions } from "./sessions.ts";
@@ -34,6 +36,9 @@ const HELP = `Usage: npm run scale -- --only LIST [options]
                     (--nodes 1,2 measures one after the other; 18,700 sessions a node at most)
     failover        one node is killed: --nodes 5 --sessions 2000 (on each) --contacts 10
     registry        etcd with many nodes and routes: --nodes 200 --routes 100000 --seconds 10
+    questions       between two nodes, by how many are asked in one turn: --count 50000
+    growth          what simulated clusters do, counted: --nodes 10,100,1000 --sessions 900 (on the node that
+                    dies; fewer in big clusters)
   --servers LIST    zonda, ejabberd (its own cluster), in messages, presence and sessions: zonda
   --set OPTION=VALUE  of the nodes, in all but rosters and registry
   --write           puts the figures into docs/scaling.md
@@ -48,6 +53,7 @@ function readArguments() {
     options: {
       ...{ only: text, users: text, contacts: text, reads: text, data: text },
       ...{ servers: text, sessions: text, nodes: text, rate: text, seconds: text, routes: text },
+      count: text,
       set: { type: "string", multiple: true, default: [] },
       ...{ write: flag, as: text, help: flag },
     },
@@ -62,6 +68,8 @@ const contactsIn = ({ contacts }: Values, fallback: number) =>
   even(numberOf("contacts", contacts, fallback, 400));
 const nodesIn = ({ nodes }: Values, fallback: number, max = 20) =>
   numberOf("nodes", nodes, fallback, max);
+const nodesListIn = (values: Values, fallback: string, max?: number) =>
+  (values.nodes ?? fallback).split(",").map((nodes) => nodesIn({ ...values, nodes }, 1, max));
 const serversIn = ({ servers }: Values) =>
   wordsOf("servers", servers ?? "zonda", Object.keys(SITES) as SiteName[]);
 const sessionsIn = ({ sessions: count }: Values, fallback: number) =>
@@ -110,7 +118,7 @@ const PARTS = {
     sessions(
       {
         servers: serversIn(values),
-        nodes: (values.nodes ?? "4").split(",").map((nodes) => nodesIn({ ...values, nodes }, 4)),
+        nodes: nodesListIn(values, "4"),
         ...{ sessions: sessionsIn(values, 63_000), contacts: contactsIn(values, 30) },
         ...paceIn(values, 100, 20),
       },
@@ -133,6 +141,13 @@ const PARTS = {
       },
       figures,
     ),
+  questions: (values: Values, figures: Figures) =>
+    questions(numberOf("count", values.count, 50_000, 10_000_000), figures),
+  growth: (values: Values, figures: Figures) =>
+    growth(
+      { nodes: nodesListIn(values, "10,100,1000", 1_000), sessions: sessionsIn(values, 900) },
+      figures,
+    ),
 } as const satisfies Record<string, (values: Values, figures: Figures) => Promise<void>>;
 
 type Part = keyof typeof PARTS;
@@ -146,6 +161,8 @@ const OPTIONS: Readonly<Record<Part, readonly (keyof Values)[]>> = {
   sessions: ["servers", "nodes", "sessions", "contacts", "rate", "seconds", "set"],
   failover: ["nodes", "sessions", "contacts", "set"],
   registry: ["nodes", "routes", "seconds"],
+  questions: ["count"],
+  growth: ["nodes", "sessions"],
 };
 
 const counts = (part: Part, name: string): boolean => OPTIONS[part].some((one) => one === name);
