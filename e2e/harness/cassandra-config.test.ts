@@ -8,6 +8,7 @@ const SETTINGS = {
   cqlPort: 21_000,
   storagePort: 21_001,
   heapMb: 512,
+  isShortLived: false,
   commitLog: "periodic",
 } as const;
 
@@ -30,6 +31,14 @@ test("the heap is fixed and the class comes last", () => {
   expect(args).toContain("-Xms512m");
   expect(args).toContain("-Xmx512m");
   expect(args.at(-1)).toBe("org.apache.cassandra.service.CassandraDaemon");
+});
+
+test("one that is often started again does not compile its code twice", () => {
+  const [long, short] = [false, true].map((isShortLived) =>
+    javaArguments({ ...SETTINGS, isShortLived }, "/jars", "jamm-1.jar"),
+  );
+  expect(long).not.toContain("-XX:TieredStopAtLevel=1");
+  expect(short).toContain("-XX:TieredStopAtLevel=1");
 });
 
 test("a server that cannot write ends, and does not stay as one that answers nobody", () => {

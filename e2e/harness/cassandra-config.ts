@@ -8,6 +8,8 @@ export interface CassandraSettings {
   readonly cqlPort: number;
   readonly storagePort: number;
   readonly heapMb: number;
+  /** It is started so often that compiling it well takes more than it saves. */
+  readonly isShortLived: boolean;
   readonly commitLog: CommitLog;
 }
 
@@ -104,7 +106,7 @@ const OPENS = [
 
 /** The arguments of java. `jars` is the folder with Cassandra's jars; `jamm` one of them. */
 export function javaArguments(settings: CassandraSettings, jars: string, jamm: string) {
-  const { folder, heapMb } = settings;
+  const { folder, heapMb, isShortLived } = settings;
   const properties = {
     "cassandra.config": `file://${path.join(folder, "cassandra.yaml")}`,
     "cassandra.storagedir": folder,
@@ -120,6 +122,7 @@ export function javaArguments(settings: CassandraSettings, jars: string, jamm: s
     `-Xms${heapMb}m`,
     `-Xmx${heapMb}m`,
     "-XX:+UseG1GC",
+    ...(isShortLived ? ["-XX:TieredStopAtLevel=1"] : []),
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
     `-XX:ErrorFile=${path.join(folder, "hs_err.log")}`,

@@ -20,6 +20,8 @@ export interface CassandraOptions extends ServerOptions {
   readonly heapMb?: number;
   /** "periodic" if left out; "batch" for tests that kill it and count what is left. */
   readonly commitLog?: CommitLog;
+  /** For one that is started again and again: soon as fast as it gets, if not as fast as it could be. */
+  readonly isShortLived?: boolean;
   /** CQL port; a free one if left out. */
   readonly port?: number;
 }
@@ -58,8 +60,8 @@ export async function startCassandra(options: CassandraOptions = {}): Promise<Ca
   const { folder } = place;
   const cqlPort = options.port ?? (await freePort());
   const storagePort = await freePort();
-  const { heapMb = 1024, commitLog = "periodic" } = options;
-  const settings = { folder, address, cqlPort, storagePort, heapMb, commitLog };
+  const { heapMb = 1024, commitLog = "periodic", isShortLived = false } = options;
+  const settings = { folder, address, cqlPort, storagePort, heapMb, commitLog, isShortLived };
   await writeSettings(settings);
   const jamm = (await readdir(jars)).find((name) => name.startsWith("jamm-")) ?? "";
   const running = await startProcess({

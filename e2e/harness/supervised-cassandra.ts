@@ -13,7 +13,7 @@ export type SupervisedOptions = CassandraOptions & Required<Pick<CassandraOption
 
 /** Starts it on what is in `dir`, and again as long as it takes. */
 export async function superviseCassandra(options: SupervisedOptions): Promise<Cassandra> {
-  const settings = { ...options, port: options.port ?? (await freePort()) };
+  const settings = { ...options, isShortLived: true, port: options.port ?? (await freePort()) };
   let current = await startCassandra(settings);
   let isStopping = false;
   const keepUp = async () => {
