@@ -403,6 +403,7 @@ export class ChaosClient {
     this.#waiting = [];
     this.#note(`began anew with ${this.#streamId} at ${this.#port}`);
     this.#online();
+    this.#world.ledger.begin(`${this.name}${this.#device}`, this.#world.nowMs());
     this.binds += 1;
     this.seen.clear();
     this.#send("", "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>");

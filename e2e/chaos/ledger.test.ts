@@ -20,6 +20,7 @@ test("what arrived once and in order is no fault", () => {
     repeated: [],
     again: [],
     outOfOrder: [],
+    overtaken: [],
     missed: [],
     slowestMs: 10,
   });
@@ -35,6 +36,20 @@ test("lost, repeated and overtaken letters are named", () => {
     outOfOrder: ["a.b.1"],
   });
 });
+
+test.each([
+  { client: "a", name: "its sender" },
+  { client: "b/phone", name: "its recipient" },
+])(
+  "a letter may be overtaken that was under way when $name began anew, and no other",
+  ({ client }) => {
+    const { ledger } = ledgerOf(4);
+    for (const number of [2, 1]) ledger.arrive(`a.b.${number}`, 10, "/phone");
+    ledger.begin(client, 20);
+    for (const number of [4, 3]) ledger.arrive(`a.b.${number}`, 30, "/phone");
+    expect(ledger.verdict()).toMatchObject({ outOfOrder: ["a.b.1"], overtaken: ["a.b.3"] });
+  },
+);
 
 test("a letter that was not acknowledged may be missing, one sent anew may come twice", () => {
   const ledger = new Ledger();

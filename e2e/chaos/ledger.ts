@@ -34,6 +34,8 @@ export interface Verdict {
   /** Came again, but no more often than its sender or its recipient had to begin anew: see `Letter`. */
   readonly again: readonly string[];
   readonly outOfOrder: readonly string[];
+  /** The same of those under way when their sender or recipient had to begin anew: docs/architecture.md allows it. */
+  readonly overtaken: readonly string[];
   /** Arrived, but not at all of the recipient's devices. */
   readonly missed: readonly string[];
   /** The longest that a letter took. */
@@ -43,12 +45,21 @@ export interface Verdict {
 export const letterId = ({ from, to, number }: Pick<Letter, "from" | "to" | "number">): string =>
   `${from}.${to}.${number}`;
 
+/** A letter that came to a device for the first time. */
+interface Arrival {
+  readonly letter: Letter;
+  readonly client: string;
+  readonly atMs: number;
+}
+
 export class Ledger {
   readonly #letters = new Map<string, Letter>();
   readonly #numbers = new Map<string, number>();
   readonly #devices: number;
-  /** The order of first arrivals, by pair and device. */
-  readonly #arrivals = new Map<string, Letter[]>();
+  /** The order of first arrivals, by sender and client. */
+  readonly #arrivals = new Map<string, Arrival[]>();
+  /** When each client began a session that does not go on with the one before. */
+  readonly #begun = new Map<string, number[]>();
 
   /** @param devices of each person */
   constructor(devices = 1) {
@@ -100,6 +111,13 @@ export class Ledger {
     if (letter !== undefined) letter.expectedAgain += 1;
   }
 
+  /** @param client a person, with the device if there are several */
+  begin(client: string, nowMs: number): void {
+    const times = this.#begun.get(client) ?? [];
+    times.push(nowMs);
+    this.#begun.set(client, times);
+  }
+
   /** @param device of the recipient */
   arrive(id: string, nowMs: number, device = ""): void {
     const letter = this.#letters.get(id);
@@ -108,16 +126,18 @@ export class Ledger {
     const times = (letter.times.get(device) ?? 0) + 1;
     letter.times.set(device, times);
     if (times > 1) return;
-    const pair = `${letter.from}.${letter.to}${device}`;
-    const arrivals = this.#arrivals.get(pair);
-    if (arrivals === undefined) this.#arrivals.set(pair, [letter]);
-    else arrivals.push(letter);
+    const client = `${letter.to}${device}`;
+    const pair = `${letter.from}.${client}`;
+    const arrivals = this.#arrivals.get(pair) ?? [];
+    arrivals.push({ letter, client, atMs: nowMs });
+    this.#arrivals.set(pair, arrivals);
   }
 
   verdict(): Verdict {
     const all = [...this.#letters.values()];
     const arrived = all.filter(hasArrived);
     const twice = arrived.filter((letter) => mostOf(letter) > 1);
+    const late = [...this.#arrivals.values()].flatMap(overtaken);
     const delays = arrived.map(({ arrivedMs = 0, sentMs }) => arrivedMs - sentMs);
     return {
       sent: all.length,
@@ -127,10 +147,17 @@ export class Ledger {
       lost: all.filter(isMissing).map(letterId),
       repeated: twice.filter((letter) => !isOnlyAgain(letter)).map(letterId),
       again: twice.filter(isOnlyAgain).map(letterId),
-      outOfOrder: [...this.#arrivals.values()].flatMap(overtaken),
+      outOfOrder: late.filter((one) => !this.#hasBegun(one)).map(({ letter }) => letterId(letter)),
+      overtaken: late.filter((one) => this.#hasBegun(one)).map(({ letter }) => letterId(letter)),
       missed: arrived.filter(({ times }) => times.size < this.#devices).map(letterId),
       slowestMs: delays.reduce((most, delay) => Math.max(most, delay), 0),
     };
+  }
+
+  /** Whether its sender or recipient began anew while it was under way. */
+  #hasBegun({ letter: { from, sentMs }, client, atMs }: Arrival): boolean {
+    const times = [from, client].flatMap((one) => this.#begun.get(one) ?? []);
+    return times.some((time) => time >= sentMs && time <= atMs);
   }
 }
 
@@ -146,13 +173,14 @@ const isMissing = (letter: Letter): boolean =>
   letter.isAcknowledged && !letter.isReturned && !hasArrived(letter);
 
 /** Letters that came behind a later one of the same pair, though neither was sent anew. */
-function overtaken(arrivals: readonly Letter[]): readonly string[] {
+function overtaken(arrivals: readonly Arrival[]): readonly Arrival[] {
   let highest = 0;
-  const ids: string[] = [];
-  for (const letter of arrivals) {
-    if (letter.sentAnew > 0) continue;
-    if (letter.number < highest) ids.push(letterId(letter));
-    else highest = letter.number;
+  const late: Arrival[] = [];
+  for (const arrival of arrivals) {
+    const { number, sentAnew } = arrival.letter;
+    if (sentAnew > 0) continue;
+    if (number < highest) late.push(arrival);
+    else highest = number;
   }
-  return ids;
+  return late;
 }
