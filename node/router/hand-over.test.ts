@@ -213,12 +213,18 @@ test("what a session had before it went on here waits behind stored messages, wh
   expect(given).toEqual([live, earlier]);
 });
 
-test("what a session was given out of the store, and not when it went on elsewhere, is given to it when it is back", () => {
+/** A session for which a message is held that lies in the store besides. */
+function heldAndStored() {
   const { given, take, session, handOver } = bench();
   const [live, stored] = [message("m"), message("m")];
   const origin = { session: "juliet", count: 1 };
   handOver.hold(session);
   void take({ envelope: live, origin, remembered: true });
+  return { given, session, handOver, live, stored, origin };
+}
+
+test("what a session was given out of the store, and not when it went on elsewhere, is given to it when it is back", () => {
+  const { given, session, handOver, stored, origin } = heldAndStored();
   expect(handOver.giveStored(session, stored, origin)).toBe(true);
   handOver.forget(session, [stored]); // Another node goes on with it as it was before that.
   expect(handOver.giveStored(session, stored, origin)).toBe(true);
@@ -226,11 +232,7 @@ test("what a session was given out of the store, and not when it went on elsewhe
 });
 
 test("what a session that stands still is not given out of the store is held for it as before", () => {
-  const { given, take, session, handOver } = bench();
-  const [live, stored] = [message("m"), message("m")];
-  const origin = { session: "juliet", count: 1 };
-  handOver.hold(session);
-  void take({ envelope: live, origin, remembered: true });
+  const { given, session, handOver, live, stored, origin } = heldAndStored();
   const { deliver } = session;
   session.deliver = () => false; // Another node has asked for it, and does not take it over after all.
   expect(handOver.giveStored(session, stored, origin)).toBe(false);

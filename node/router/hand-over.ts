@@ -356,21 +356,14 @@ export class HandOver {
     const held = this.#held.take(session);
     const waited = held.filter((envelope) => !this.#isSuperseded(session, envelope));
     for (const envelope of [...unacknowledged, ...waited]) {
-      const origin = envelope.origin;
+      const { origin } = envelope;
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
-      if (origin === undefined || goesOn) continue;
+      if (goesOn || origin === undefined) continue;
       this.#repeats.markPassedOn(origin, session.jid.full, session.id);
     }
-    if (goesOn)
-      for (const envelope of [...unacknowledged, ...held]) this.#forget(session, envelope);
+    if (goesOn) this.forget(session, [...unacknowledged, ...held]);
     return left;
-  }
-
-  /** Be it out of the store: it may lie there still when the session is back, and not be what it comes with. */
-  #forget(session: ClientSession, envelope: Envelope): void {
-    const { origin } = this.aboutOf(envelope, session);
-    if (origin !== undefined) this.#repeats.forget(origin, session.jid.full, session.id);
   }
 
   /** The message that a copy stands for, since nobody else has it; undefined for a mere copy. */
@@ -438,10 +431,13 @@ export class HandOver {
 
   /**
    * It goes on elsewhere with all of this, and another session may be given that here: no word of ours
-   * is left that its client has it.
+   * is left that its client has it. What is out of the store may lie there still when the session is back.
    */
   forget(session: ClientSession, unacknowledged: readonly Envelope[]): void {
-    this.takeLeft(session, unacknowledged, true);
+    for (const envelope of [...unacknowledged, ...this.#held.take(session)]) {
+      const { origin } = this.aboutOf(envelope, session);
+      if (origin !== undefined) this.#repeats.forget(origin, session.jid.full, session.id);
+    }
   }
 
   /** Of what the session was given lately. */
