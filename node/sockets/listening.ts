@@ -3,6 +3,7 @@
  * libuv takes one connection from each in a turn of the event loop. Behind a single socket of a node that is
  * busy, and so has long turns, clients that come back would wait until they give up, and be taken when they have.
  */
+import { once } from "node:events";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import { ConfigError } from "../base/errors.ts";
@@ -11,7 +12,7 @@ import { ConfigError } from "../base/errors.ts";
 const SOCKETS = process.platform === "linux" ? 16 : 1;
 /** Connections that wait to be taken, for each socket. */
 const BACKLOG = 512;
-const KEEPALIVE_MS = 60_000;
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
 
 export interface ListeningOptions {
   readonly host: string;
@@ -41,8 +42,7 @@ export async function listenTogether(options: ListeningOptions): Promise<Listeni
     const port = await listen(alone, { host, port: options.port, reusePort: false });
     await closeServer(alone);
     while (servers.length < SOCKETS) {
-      const keep = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS };
-      const server = createServer(keep, onSocket);
+      const server = createServer(SOCKET_OPTIONS, onSocket);
       await listen(server, { host, port, reusePort: SOCKETS > 1 });
       server.on("error", onAcceptError);
       servers.push(server);
@@ -63,14 +63,11 @@ interface Address {
   readonly reusePort: boolean;
 }
 
-function listen(server: Server, address: Address): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ ...address, backlog: BACKLOG }, () => {
-      server.off("error", reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
+/** @returns the port; @throws why it cannot */
+async function listen(server: Server, address: Address): Promise<number> {
+  server.listen({ ...address, backlog: BACKLOG });
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
 }
 
 const closeServer = (server: Server): Promise<void> =>
