@@ -10,6 +10,7 @@ import { seeded } from "../../node/modules/testing/weather.ts";
 import { cassandraJars } from "../harness/cassandra.ts";
 import { commandLine } from "../harness/command-line.ts";
 import { etcdProgram } from "../harness/etcd.ts";
+import { java } from "../harness/java.ts";
 import { runProgram, untilStopped } from "../harness/lifetime.ts";
 import type { Cluster } from "../harness/start-cluster.ts";
 import { startCluster } from "../harness/start-cluster.ts";
@@ -113,7 +114,8 @@ function readWish(): Wish | undefined {
 
 /** Runs this program again, inside a network of its own. */
 async function enterNetwork(): Promise<number> {
-  await Promise.all([etcdProgram(), cassandraJars()]); // Inside there is nowhere to fetch them from.
+  // Inside there is nowhere to fetch them from.
+  await Promise.all([etcdProgram(), cassandraJars(), java()]);
   const name = await makeNetwork();
   const remove = untilStopped(() => removeNetwork(name));
   const [command = "", ...args] = commandLine({
