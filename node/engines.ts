@@ -40,6 +40,13 @@ export async function readEngineFiles(configuration: Configuration): Promise<voi
   await readMeshTls(configuration);
 }
 
+/** A node that keeps its data itself has them for itself. @throws ConfigError when another node serves them */
+export async function occupyData({ store, data }: Configuration): Promise<Disposable | undefined> {
+  if (store.engine !== "sqlite") return undefined;
+  const { occupy } = await import("./stores/sqlite/occupancy.ts");
+  return occupy(data);
+}
+
 /** Engines are loaded on first use: a node alone needs neither driver. */
 export async function openStores({ store, data }: Configuration, log: Logger): Promise<Stores> {
   if (store.engine === "sqlite") {

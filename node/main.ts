@@ -21,7 +21,7 @@ import { openComponentDoor } from "./components/door.ts";
 import type { Configuration } from "./config/schema.ts";
 import { readDomainCertificate, watchCertificate } from "./domain-certificate.ts";
 import { Domains } from "./domains.ts";
-import { openRoutes, openStores, readMeshTls } from "./engines.ts";
+import { occupyData, openRoutes, openStores, readMeshTls } from "./engines.ts";
 import { externalIn, modulesWith } from "./external-modules.ts";
 import { AddressBudget } from "./guard/address-budget.ts";
 import { Captchas } from "./guard/captcha.ts";
@@ -88,6 +88,7 @@ export async function startNode(started: Configuration, log: Logger): Promise<Ru
   await using starting = new AsyncDisposableStack();
   const upper: Upper = { isReady: Promise.withResolvers() };
   const modules = await modulesWith(externalIn(configuration));
+  starting.use(await occupyData(configuration));
   const certificate = await readDomainCertificate(configuration);
   const tls = new TlsContexts(certificate);
   const patience = { clock, log, forMs: START_PATIENCE_MS };

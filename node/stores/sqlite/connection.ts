@@ -3,12 +3,11 @@
  * engine is for, a read takes microseconds, and writes are grouped, so that the one flush to disk
  * (synchronous=FULL: what has resolved survives a power cut) is shared by all writes of a moment.
  */
-import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
-import path from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError, Unavailable } from "../../base/errors.ts";
+import { BUSY, CORRUPT, LOCKED, makePrivate, NOT_A_DATABASE, resultCode } from "./file.ts";
 import { migrateSqlite } from "./migrate.ts";
 
 const FILE_NAME = "zonda.db";
@@ -23,12 +22,6 @@ const WRITES_PER_COMMIT = 256;
  */
 const PAUSE_MS = { min: 4, perWrite: 2, max: 12 };
 const WRITES_WAITING_MAX = 10_000;
-
-/** SQLite's primary result codes that say more than "it did not work". */
-const BUSY = 5;
-const LOCKED = 6;
-const CORRUPT = 11;
-const NOT_A_DATABASE = 26;
 
 interface Write {
   readonly what: string;
@@ -194,10 +187,7 @@ export async function openConnection(directory: string): Promise<Connection> {
 }
 
 function openOnce(directory: string): Connection {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = path.join(directory, FILE_NAME);
-  closeSync(openSync(file, "a", 0o600));
-  chmodSync(file, 0o600); // It holds credentials; SQLite gives its side files the same mode.
+  const file = makePrivate(directory, FILE_NAME);
   const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
   try {
     const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode;
@@ -225,10 +215,4 @@ function unavailableCode(code: number): string {
   if (code === BUSY || code === LOCKED) return "store-timeout";
   if (code === CORRUPT || code === NOT_A_DATABASE) return "store-corrupt";
   return "store-unavailable";
-}
-
-/** SQLite's primary result code; undefined when the error is not from SQLite. */
-function resultCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
-  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
 }
