@@ -65,6 +65,22 @@ test("also when the store is back before a window would have ended", async () =>
   expect(now.ended).toBe(1);
 });
 
+test("nor that of one who nearly went elsewhere meanwhile", async () => {
+  const { now, detached, session, pass } = bench();
+  const other = { isClaimed: false, close: () => undefined };
+  detached.add(other, WINDOW_MS);
+  now.canLogIn = false;
+  await pass(10 * WINDOW_MS);
+  detached.remove(session);
+  now.canLogIn = true;
+  await pass(10_000);
+  detached.add(session, WINDOW_MS);
+  await pass(49_000);
+  expect(now.ended).toBe(0);
+  await pass(2_000);
+  expect(now.ended).toBe(1);
+});
+
 test("but nobody is waited for for ever", async () => {
   const { now, pass } = bench();
   now.canLogIn = false;

@@ -38,6 +38,8 @@ export class Detached<S extends Expiring> {
   readonly #options: DetachedOptions<S>;
   /** In the order they were detached in. */
   readonly #windows = new Map<S, Window>();
+  /** Until then none ends; also not one that opens again, because its session did not go elsewhere after all. */
+  #openUntilMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -81,20 +83,15 @@ export class Detached<S extends Expiring> {
     const { clock, canComeBack } = this.#options;
     const soonMs = clock.monotonicMs() + AGAIN_MS;
     const next = [...this.#windows].find(([, { dueMs }]) => dueMs <= soonMs);
-    if (next !== undefined && !(await canComeBack(next[0]))) this.#putOff();
+    const isShut = next !== undefined && !(await canComeBack(next[0]));
     const nowMs = clock.monotonicMs();
+    if (isShut) this.#openUntilMs = nowMs + AGAIN_MS;
     for (const [session, { dueMs, lastMs }] of [...this.#windows]) {
-      if (Math.min(dueMs, lastMs) <= nowMs && !session.isClaimed) this.#end(session);
+      const untilMs = Math.min(Math.max(dueMs, this.#openUntilMs), lastMs);
+      if (untilMs <= nowMs && !session.isClaimed) this.#end(session);
     }
     const isDone = this.#windows.size === 0 || this.#isStopped;
     this.#timer = isDone ? undefined : clock.after(TICK_MS, () => void this.#expire());
-  }
-
-  #putOff(): void {
-    const leastMs = this.#options.clock.monotonicMs() + AGAIN_MS;
-    for (const [session, window] of this.#windows) {
-      if (window.dueMs < leastMs) this.#windows.set(session, { ...window, dueMs: leastMs });
-    }
   }
 
   #end(session: S): void {
