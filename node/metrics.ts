@@ -58,6 +58,8 @@ const ROUTER = {
   stanzasIn: "Stanzas that clients of this node sent.",
   stanzasHandedOver: "Stanzas handed to sessions of this node.",
   copiesHandedOver: "Copies of messages handed to other resources of this node (XEP-0280).",
+  copiesFailed:
+    "Messages of which other resources got no copy (XEP-0280), because etcd or a node did not answer.",
   framesOut: "Frames sent to other nodes to deliver stanzas.",
   framesIn: "Frames from other nodes that deliver stanzas.",
   repeatsCut: "Repeated deliveries that were cut.",

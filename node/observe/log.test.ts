@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { openLog } from "./log.ts";
 
@@ -23,4 +24,28 @@ test("a line is one JSON object with time, level and message", () => {
   const output = written((log) => log.child({ room: "c2s" }).info({ sessions: 3 }, "drained"));
   expect(JSON.parse(output)).toMatchObject({ level: 30, room: "c2s", sessions: 3, msg: "drained" });
   expect(output).toMatch(/"time":"\d{4}-/);
+});
+
+test("a failure that was expected is a short line, one that was not has its stack", () => {
+  const cause = new Error("no answer");
+  const output = written((log) => {
+    log.warn(
+      { err: new Unavailable("store-timeout", "Cannot read: no answer", { cause }) },
+      "later",
+    );
+    log.error({ err: new TypeError("a bug") }, "failed");
+  });
+  const [expected, unexpected] = output
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).err);
+  expect(expected).toEqual({
+    type: "Unavailable",
+    code: "store-timeout",
+    message: "Cannot read: no answer",
+  });
+  expect(unexpected).toMatchObject({
+    type: "TypeError",
+    stack: expect.stringContaining("log.test"),
+  });
 });

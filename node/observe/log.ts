@@ -1,7 +1,8 @@
 /** What the node says: pretty on a terminal, JSON otherwise; never stanza bodies or credentials. */
 
-import { pino, stdTimeFunctions } from "pino";
+import { pino, stdSerializers, stdTimeFunctions } from "pino";
 import pretty from "pino-pretty";
+import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Configuration } from "../config/schema.ts";
 
@@ -23,10 +24,17 @@ const REDACTED_KEYS = [
 
 const redactedPaths = REDACTED_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]);
 
+/** What was expected says what could not be done and why: a stack of calls says no more, and makes the line long. */
+const err = (error: Error): object =>
+  error instanceof Unavailable
+    ? { type: error.name, code: error.code, message: error.message }
+    : stdSerializers.err(error);
+
 const options = ({ level }: Configuration["log"]) => ({
   level,
   base: null,
   redact: { paths: redactedPaths, censor: "[redacted]" },
+  serializers: { err },
   timestamp: stdTimeFunctions.isoTime,
 });
 

@@ -139,7 +139,8 @@ export class Copies {
   #failed(error: unknown): void {
     const { counters, log } = this.#parts;
     if (error instanceof Unavailable) {
-      log.warn({ err: error }, "cannot copy a message to other resources");
+      counters.copiesFailed += 1; // While etcd is away each message may be one.
+      log.debug({ err: error }, "cannot copy a message to other resources");
       return;
     }
     counters.failures += 1;

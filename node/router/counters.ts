@@ -6,6 +6,8 @@ export interface Counters {
   stanzasHandedOver: number;
   /** Copies of messages handed to other resources of this node. */
   copiesHandedOver: number;
+  /** Messages of which other resources got no copy, because etcd or a node did not answer. */
+  copiesFailed: number;
   /** Frames sent to other nodes to deliver stanzas. */
   framesOut: number;
   /** Frames from other nodes that deliver stanzas. */
@@ -30,6 +32,7 @@ export const newCounters = (): Counters => ({
   stanzasIn: 0,
   stanzasHandedOver: 0,
   copiesHandedOver: 0,
+  copiesFailed: 0,
   framesOut: 0,
   framesIn: 0,
   repeatsCut: 0,
