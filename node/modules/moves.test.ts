@@ -1,5 +1,6 @@
 /** Sessions that their clients resume on another node. */
 import { expect, test } from "vitest";
+import { Unavailable } from "../base/errors.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { Route } from "../routes/contract.ts";
@@ -119,6 +120,44 @@ test("what a client sends again because its node died is in both archives once",
     ["m1", "m2"],
   ]);
 });
+
+test.each([
+  ["lives", false],
+  ["has died", true],
+])(
+  "what a client says at another node comes after what is stored, though nobody was told and the first %s",
+  async (_is, isDead) => {
+    const clock = new FakeClock();
+    const { cluster, romeo, juliet } = await romeoAndJuliet(clock);
+    await using _ = cluster;
+    let isTold = false;
+    // The first node does not reach hers, and no node can tell it.
+    for (const { name, mesh } of cluster.nodes) {
+      const request = mesh.request.bind(mesh);
+      mesh.request = (peer, kind, payload) => {
+        const isOver =
+          kind === FrameKind.offline || (kind === FrameKind.deliver && name === "node-1");
+        return isOver && peer === "node-2" && !isTold
+          ? Promise.reject(new Unavailable("mesh-timeout", "Cannot reach node: the test says so"))
+          : request(peer, kind, payload);
+      };
+    }
+    romeo.client.send(message("juliet@localhost", "m1") + ASK);
+    await romeo.client.read(/<a [^>]*h='2'/);
+    expect(cluster.stores.storedFor("juliet@localhost")).toHaveLength(1);
+    if (isDead) {
+      cluster.kill(0);
+      cluster.expire(0);
+    }
+    const { client } = await cluster.resume(2, "romeo", romeo.id, 2);
+    client.send(message("juliet@localhost", "m2") + ASK);
+    await client.read(/<a [^>]*h='3'/);
+    isTold = true;
+    const heard = juliet.client.read("m2</body>");
+    clock.advance(60_000);
+    expect(ids(await heard)).toEqual(["m1", "m2"]);
+  },
+);
 
 test("a stream that is still open on the other node ends with conflict", async () => {
   const { cluster, juliet } = await romeoAndJuliet();

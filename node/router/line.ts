@@ -38,7 +38,7 @@ export interface LineParts {
   readonly iqs: IqTable;
   readonly deliverer: Deliverer;
   readonly copies: Copies;
-  readonly wakes: Pick<Wakes, "isWaiting">;
+  readonly wakes: Pick<Wakes, "isWaiting" | "stored">;
   readonly counters: Counters;
   readonly log: Logger;
   /** For stanzas that no client session sent. */
@@ -413,7 +413,7 @@ export class Line {
 
   async #unavailable(passage: Passage): Promise<void> {
     const { envelope, origin, isPassedOn } = passage;
-    const { deliverer, stages } = this.#parts;
+    const { deliverer, stages, sessions, wakes } = this.#parts;
     const isAgain = origin.isAgain === true && !isPassedOn;
     const mayBeHad = isAgain || passage.followed !== undefined;
     if (mayBeHad && (await deliverer.hadBefore(envelope, envelope.to.bare, origin))) {
@@ -422,7 +422,10 @@ export class Line {
     const verdict = await stages.unavailable(envelope, origin);
     if (verdict.kind === "pass") return this.#giveBack(passage, "service-unavailable");
     this.#settle(passage, verdict);
-    if (verdict.kind === "consume") this.#taken(passage);
+    if (verdict.kind !== "consume") return;
+    const sender = sessions().get(envelope.from.full);
+    if (sender?.id === origin.session) wakes.stored(sender, envelope.to.bare);
+    this.#taken(passage);
   }
 
   /** It is refused, and for no session of the recipient's any more. */

@@ -124,7 +124,7 @@ export class Router implements SessionEvents {
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
-    this.#wakes = new Wakes({ clock, log, wake: (user) => this.#wake(user) });
+    this.#wakes = new Wakes({ clock, log, wake: (user) => this.#wake(user), shadows });
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const passedOver = new PassedOver({ clock, counters });
     const deliverer = new Deliverer({ routes, exits, counters, passedOver });
@@ -150,12 +150,11 @@ export class Router implements SessionEvents {
     this.#succession = new Succession({
       ...{ routes, mesh, peers: this.#peers, sessions, handOver, clock, log },
       ...{ endings: this.#endings, asks: this.#asks },
-      carried: new Carried([...carried, owners], counters, log),
+      carried: new Carried([...carried, owners, this.#wakes.carried], counters, log),
       adopt: options.adopt,
       zone: options.zone ?? "",
       ...{ passedOver, catchUp, deliverer, wakes: this.#wakes },
-      onTakenOver: (session, from) =>
-        this.#logged(this.#lifecycle.tell("takenOver", session, from)),
+      onTakenOver: (session, from) => this.#takenOver(session, from),
     });
     this.cluster = new ClusterView(ofKind(registrations, "task"), {
       ...{ routes, mesh, clock, log },
@@ -475,6 +474,11 @@ export class Router implements SessionEvents {
     };
     await Promise.all([...nodes].map(wake));
     return set.isPartial !== true;
+  }
+
+  #takenOver(session: ClientSession, from: string | undefined): void {
+    this.#wakes.takenOver(session);
+    this.#logged(this.#lifecycle.tell("takenOver", session, from));
   }
 
   #logged(told: Promise<unknown> | undefined): Promise<unknown> | undefined {

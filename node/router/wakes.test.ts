@@ -14,7 +14,12 @@ test("who could not be told because of a dead node is told as soon as that is do
     told.push(user);
     return true;
   };
-  const wakes = new Wakes({ clock: new FakeClock(), log: silentLog, wake });
+  const wakes = new Wakes({
+    clock: new FakeClock(),
+    log: silentLog,
+    wake,
+    shadows: () => undefined,
+  });
   const users = Array.from({ length: 120 }, (_, index) => `user-${index}`);
   await Promise.all(users.map((user) => wakes.tell(user)));
   expect(wakes.isWaiting("user-0")).toBe(true);

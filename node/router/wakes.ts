@@ -1,10 +1,14 @@
 /**
  * Who must look into the offline store. Nodes that could not be told of something stored for a user who
  * is online are told again until they have heard, or nobody is online any more: without that it would
- * lie there until the next login.
+ * lie there until the next login. Whose sender goes on at another node is told by that one as well, which
+ * lets nothing overtake it meanwhile.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import type { ClientSession } from "../session/contract.ts";
+import { carried } from "./carried.ts";
+import type { Shadows } from "./shadows.ts";
 
 const FIRST_PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 30_000;
@@ -28,11 +32,22 @@ export interface WakesParts {
    * @returns false: those who could be found, and there may be more
    */
   readonly wake: (user: string) => Promise<boolean>;
+  readonly shadows: () => Pick<Shadows, "stateChanged"> | undefined;
 }
+
+/** In a session's state: users for whom something of its client's is stored that they were not told of. */
+const UNTOLD = "untold-users";
 
 export class Wakes {
   readonly #parts: WakesParts;
   readonly #missed = new Map<string, Missed>();
+  /** A copy may still have those who were told since: they are told once more. */
+  readonly carried = carried<ReadonlySet<string>>(
+    UNTOLD,
+    (users) => [...users].filter((user) => this.isWaiting(user)),
+    (users: readonly string[]) => new Set(users),
+    (users, user: string) => new Set(users).add(user),
+  );
   #timer: Timer | undefined;
   #isTicking = false;
 
@@ -55,6 +70,20 @@ export class Wakes {
     return this.#tell(user, 0);
   }
 
+  /** Something that its client said was stored. If nobody could be told, that goes along with the session. */
+  stored(session: ClientSession, user: string): void {
+    if (!this.isWaiting(user)) return;
+    const users = [...untoldBy(session)].filter((one) => this.isWaiting(one));
+    session.state.set(UNTOLD, new Set(users).add(user));
+    this.#parts.shadows()?.stateChanged(session, UNTOLD, user);
+  }
+
+  /** It goes on here: what its client says from now on comes after what is stored. */
+  takenOver(session: ClientSession): void {
+    for (const user of untoldBy(session)) this.#put(user, 0, false, 0);
+    void this.#tick();
+  }
+
   /** Who could not be told may have been there alone: all are tried now. */
   nodeDown(): void {
     for (const [user, missed] of this.#missed) this.#missed.set(user, { ...missed, dueMs: 0 });
@@ -75,13 +104,17 @@ export class Wakes {
   }
 
   /** Tried again, a little later each time. */
-  #put(user: string, attempts: number, isHeard: boolean): void {
+  #put(
+    user: string,
+    attempts: number,
+    isHeard: boolean,
+    pauseMs = Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** attempts),
+  ): void {
     const isKnown = this.#missed.has(user);
     if (attempts > ATTEMPTS_MAX || (!isKnown && this.#missed.size >= USERS_MAX)) {
       this.#missed.delete(user);
       return;
     }
-    const pauseMs = Math.min(PAUSE_MAX_MS, FIRST_PAUSE_MS * 2 ** attempts);
     const dueMs = this.#parts.clock.monotonicMs() + pauseMs;
     this.#missed.set(user, { attempts, dueMs, isHeard });
     this.#tickLater();
@@ -110,3 +143,7 @@ export class Wakes {
     return [...this.#missed].filter(([, { dueMs }]) => dueMs <= nowMs).slice(0, AT_ONCE);
   }
 }
+
+const untoldBy = ({ state }: ClientSession): ReadonlySet<string> =>
+  (state.get(UNTOLD) as ReadonlySet<string> | undefined) ?? NOBODY;
+const NOBODY: ReadonlySet<string> = new Set();
