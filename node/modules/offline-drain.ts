@@ -135,23 +135,26 @@ export class Drains {
 
   /**
    * While this node's routes were gone others took its users for absent, and stored what came for
-   * them: each user's store is looked into, a few at a time.
+   * them: each user's store is looked into, a few at a time, and what comes now waits for that.
    */
   async restored(): Promise<void> {
     const users = new Set<string>();
     for (const session of this.#host.sessions().all()) {
       if (isReachable(session) && this.#ready.has(session)) users.add(session.jid.bare);
     }
-    const all = [...users];
-    for (let at = 0; at < all.length; at += LOOKS_AT_ONCE) {
-      const some = all.slice(at, at + LOOKS_AT_ONCE);
-      await Promise.all(some.map((user) => this.#look(user)));
-    }
+    const held = [...users].flatMap((user) => this.#holdFirst(user) ?? []).values();
+    const look = async () => {
+      for (const session of held) await this.#handOverOrLater(session.jid.bare, session);
+    };
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look));
   }
 
-  async #look(user: string): Promise<void> {
+  /** Who will be given what is stored: its live messages wait. Undefined: nobody, until a client is back. */
+  #holdFirst(user: string): ClientSession | undefined {
     const session = this.#recipient(user);
-    if (session !== undefined) await this.#handOverOrLater(user, session);
+    if (session === undefined) this.#holdDetached(user);
+    else this.#host.router.deliveries.hold(session);
+    return session;
   }
 
   /** Tries again what was put off. */

@@ -2,8 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
 import { idOf, originOf } from "./offline-id.ts";
+import type { TestSession } from "./testing/client.ts";
 import { Cluster, DOMAIN } from "./testing/cluster.ts";
 import { conditionOf, one, take } from "./testing/read.ts";
+import { record } from "./testing/shared-routes.ts";
 
 const ROMEO = `romeo@${DOMAIN}`;
 const JULIET = `juliet@${DOMAIN}`;
@@ -291,6 +293,52 @@ test("what was stored while a node's routes were gone is handed over when they a
   second.router.onLeaseRegained();
   await cluster.settle();
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["missed"]);
+});
+
+test("what was stored while its node's routes were gone goes first to a session whose client is away", async () => {
+  const cluster = newCluster();
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const juliet = await second.login(`${JULIET}/balcony`);
+  await second.send(juliet, "<presence/>");
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  cluster.shared.expire(second.name);
+  first.routes.forget(second.name);
+  await first.send(romeo, message("stored"));
+  second.detach(juliet);
+  first.routes.nodes.set(second.name, record(second.name));
+  cluster.shared.put(juliet.route);
+  second.router.onLeaseRegained();
+  await cluster.settle();
+  await first.send(romeo, message("live"));
+  await cluster.settle();
+  second.resume(juliet);
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "live"]);
+});
+
+test("live messages wait for their user's turn when a node that is back looks into the stores", async () => {
+  const cluster = newCluster();
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const romeo = await first.login(`${ROMEO}/desk`);
+  const nurses: TestSession[] = [];
+  for (let count = 1; count <= 120; count += 1) {
+    cluster.stores.addUser(`nurse-${count}@${DOMAIN}`);
+    const nurse = await second.login(`nurse-${count}@${DOMAIN}/desk`);
+    await second.send(nurse, "<presence/>");
+    nurses.push(nurse);
+  }
+  const juliet = await second.login(`${JULIET}/balcony`);
+  await second.send(juliet, "<presence/>");
+  await cluster.settle();
+  cluster.shared.expire(second.name);
+  first.routes.forget(second.name);
+  await first.send(romeo, message("stored"));
+  cluster.shared.put(juliet.route);
+  second.router.onLeaseRegained();
+  await second.send(nurses[0] as TestSession, message("live"));
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "live"]);
 });
 
 test("a message is stored when routes cannot be read again, though some were known", async () => {
