@@ -7,7 +7,7 @@ import { LeaseKeeper } from "./lease.ts";
 
 const away = new Unavailable("routes-timeout", "Cannot write routes: no answer");
 
-/** Leases that etcd grants, and of which it says nothing more. */
+/** Leases that etcd grants, and of which it says nothing more, not even that one was given back. */
 function bench(isPublished: (leaseId: string) => boolean | Promise<boolean>) {
   const clock = new FakeClock();
   const said: string[] = [];
@@ -18,7 +18,7 @@ function bench(isPublished: (leaseId: string) => boolean | Promise<boolean>) {
       return { ID: String(granted), TTL: "6" };
     },
     leaseTimeToLive: () => Promise.reject(away),
-    leaseRevoke: async () => undefined,
+    leaseRevoke: () => new Promise(() => {}),
   };
   const keeper = new LeaseKeeper({
     leases: leases as unknown as LeaseOptions["leases"],
@@ -51,7 +51,7 @@ test("what was put on a lease that lapsed while publishing is put on the next on
   const third = said.indexOf("publish on 3");
   expect(said.slice(said.indexOf("publish on 2"), third)).toContain("unproven");
   expect(said.slice(third - 1, third + 2)).toEqual(["unproven", "publish on 3", "regained"]);
-  await keeper.stop();
+  void keeper.stop();
 });
 
 test("what waits for a lease while it is published on one that lapses is published on the next one", async () => {
@@ -69,5 +69,5 @@ test("what waits for a lease while it is published on one that lapses is publish
   stuck.resolve(true);
   await pass(100);
   expect(said.filter((line) => line === "regained")).toHaveLength(1);
-  await keeper.stop();
+  void keeper.stop();
 });

@@ -157,7 +157,8 @@ export class LeaseKeeper {
     log.info({ lease: leaseId, ttlMs: this.#ttlMs }, "lease held");
     const previous = this.#previous;
     this.#previous = undefined;
-    if (previous !== undefined) await this.#revoke(previous);
+    // Others find the sessions here already: whoever is told that they are back does not wait for this.
+    if (previous !== undefined) void this.#revoke(previous);
   }
 
   #prove(sentMs: number): void {
