@@ -136,6 +136,22 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.owing.size).toBe(0);
   });
 
+  test("is for nobody when it was tried often enough, unless sessions may be where no route leads", () => {
+    const { passedOver, add } = open();
+    const one = job("juliet");
+    const tryAll = () => {
+      for (let tries = 0; tries < 8; tries += 1) passedOver.tried("juliet");
+    };
+    passedOver.nodeLapsed("a");
+    add(one, [route("juliet", "s", "b")]);
+    tryAll();
+    expect([passedOver.owing.size, passedOver.size]).toEqual([0, 1]);
+    passedOver.nodeUp("a");
+    add(one, [route("juliet", "s", "b")]);
+    tryAll();
+    expect([passedOver.owing.size, passedOver.size]).toEqual([0, 0]);
+  });
+
   test("is also for those of a node that was down and is back, which others may be taking over", () => {
     const { clock, passedOver, add, of } = open();
     passedOver.nodeLapsed("a");

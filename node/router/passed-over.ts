@@ -239,11 +239,13 @@ export class PassedOver {
     );
   }
 
-  /** It was tried, with whoever is there. */
+  /** It was tried, with whoever is there; who still has not got it by then is there no more, or on a dead node. */
   tried(user: string): void {
     for (const entry of this.#entriesOf(user)) {
       entry.triesLeft -= 1;
-      if (entry.triesLeft <= 0) this.#owed.delete(entry);
+      if (entry.triesLeft > 0) continue;
+      if (this.isLikely) this.#owed.delete(entry);
+      else this.remove(entry.took);
     }
   }
 
