@@ -159,6 +159,12 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     970088,
     FAULT_KINDS,
   ],
+  ["who was not shown a session does not see it go", 1795798583, FAULT_KINDS],
+  [
+    "what an ended session was passed over for is forgotten when its user's others have it",
+    982101,
+    ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
+  ],
 ];
 
 const SEEDS_OF_PAUSES = [40011, 40021];

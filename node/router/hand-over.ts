@@ -199,7 +199,7 @@ export class HandOver {
     const isBroadcast = stamped && sessionId !== "" && isAnnouncement(consignment.envelope);
     if (isBroadcast && !session.route.available) return true;
     const envelope = stamped ? stampFor(consignment.envelope, session.jid) : consignment.envelope;
-    const verdict = this.#parts.stages.delivery(envelope, session, fromNode).kind;
+    const verdict = this.#parts.stages.delivery(envelope, session, fromNode, isBroadcast).kind;
     if (verdict !== "pass") return verdict === "consume";
     if (!this.#give(session, envelope, consignment)) return false;
     this.#parts.counters.stanzasHandedOver += 1;

@@ -73,8 +73,16 @@ export interface StageHandlers {
   inbound(envelope: Envelope, origin: Origin): Answer;
   /** No resource took a message. `origin` is the same whenever this message comes again. */
   unavailable(envelope: Envelope, origin: Origin): Answer;
-  /** On the exit node, per session, synchronous: whether `session` gets to see it. */
-  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume | Refuse;
+  /**
+   * On the exit node, per session, synchronous: whether `session` gets to see it.
+   * @param isBroadcast its sender's node says it to all whom it is for
+   */
+  delivery(
+    envelope: Envelope,
+    session: ClientSession,
+    fromNode: string,
+    isBroadcast: boolean,
+  ): Pass | Consume | Refuse;
 }
 
 export type StageName = keyof StageHandlers;
@@ -138,9 +146,14 @@ export class Stages {
     return runAll(this.#handlers.unavailable, envelope, (run, now) => run(now, origin));
   }
 
-  delivery(envelope: Envelope, session: ClientSession, fromNode: string): Pass | Consume | Refuse {
+  delivery(
+    envelope: Envelope,
+    session: ClientSession,
+    fromNode: string,
+    isBroadcast = false,
+  ): Pass | Consume | Refuse {
     for (const run of this.#handlers.delivery) {
-      const verdict = run(envelope, session, fromNode);
+      const verdict = run(envelope, session, fromNode, isBroadcast);
       if (verdict.kind !== "pass") return verdict;
     }
     return PASS;

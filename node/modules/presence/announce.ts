@@ -266,6 +266,7 @@ export class Announcer {
     const directed = [...(state.directed ?? [])];
     state.last = undefined;
     state.seen = undefined;
+    state.seesMore = false;
     state.audience = new Set();
     state.directed = undefined;
     const told = this.#untold.tell(template, [session.jid.bare, ...audience], session.id);

@@ -40,7 +40,7 @@ export class PresenceArrivals {
     this.#untold = parts.untold;
   }
 
-  delivery(envelope: Envelope, session: ClientSession, fromNode: string) {
+  delivery(envelope: Envelope, session: ClientSession, fromNode: string, isBroadcast: boolean) {
     if (envelope.kind === "message") return PASS;
     if (envelope.kind === "iq") {
       return this.#request(envelope, session);
@@ -50,8 +50,9 @@ export class PresenceArrivals {
         this.#answer(envelope, session, fromNode);
         return CONSUME;
       case "available":
-      case "unavailable":
         return this.#sightings.hear(envelope, session, fromNode);
+      case "unavailable":
+        return this.#sightings.hearEnd(envelope, session, fromNode, isBroadcast);
       default:
         return PASS;
     }

@@ -96,8 +96,8 @@ export const presence = defineModule({
       service("presence", announcer),
       stage("outbound", EARLY, send),
       stage("inbound", EARLY, receive),
-      stage("delivery", FIRST, (envelope, session, fromNode) =>
-        arrivals.delivery(envelope, session, fromNode),
+      stage("delivery", FIRST, (envelope, session, fromNode, isBroadcast) =>
+        arrivals.delivery(envelope, session, fromNode, isBroadcast),
       ),
       carriedPresence,
       on("ended", (session) => announcer.ended(session)),

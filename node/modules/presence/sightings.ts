@@ -12,7 +12,7 @@ import type { ClientSession, Envelope, Host, RosterService } from "../contract.t
 import { CONSUME, PASS, REFUSE } from "../contract.ts";
 import type { Announcer } from "./announce.ts";
 import { isNews, withoutMark } from "./news.ts";
-import { isHere, knownState, setSeen, stateOf } from "./state.ts";
+import { isHere, knownState, setSeen, setSeesMore, stateOf } from "./state.ts";
 
 /** Users whose routes are read, and sessions whose rosters are, at the same time. */
 const USERS_AT_ONCE = 500;
@@ -69,49 +69,51 @@ export class Sightings {
     this.#limits = limits;
   }
 
-  /** Presence without a word to the server reaches a session: whether its client gets it. */
+  /** A session of somebody else is there: whether this client gets to see that. */
   hear(envelope: Envelope, session: ClientSession, fromNode: string) {
-    const { from, type } = envelope;
-    const isThere = type === "available";
+    const { from } = envelope;
     // A late word of a node whose sessions were reported gone would make a ghost. If it is back, it says so again.
-    if (isThere && this.#host.router.isDead(fromNode)) return REFUSE;
+    if (this.#host.router.isDead(fromNode)) return REFUSE;
     const where = knownState(session)?.seen?.get(from.full);
-    if (!isThere && where !== undefined && where !== fromNode) {
+    this.#looks.get(from.bare)?.heard.add(sightOf(session, from.full));
+    if (isNews(envelope)) {
+      // What is shown comes here once more, as a word of this node.
+      if (where === undefined) this.#host.router.show(session, withoutMark(envelope));
+      this.#note(from, session, fromNode);
+      return CONSUME;
+    }
+    // One of two nodes says it late, and nobody knows which.
+    const isSure = where === undefined || where === fromNode;
+    this.#note(from, session, isSure ? fromNode : UNSURE);
+    return PASS;
+  }
+
+  /** It has gone. @param isBroadcast its node says so to all who may see it, and not its client to this one */
+  hearEnd({ from }: Envelope, session: ClientSession, fromNode: string, isBroadcast: boolean) {
+    const { router } = this.#host;
+    const state = knownState(session);
+    const where = state?.seen?.get(from.full);
+    if (where !== undefined && where !== fromNode) {
       // Either the session before the one that was seen has ended, or it went on there unnoticed.
       const seen = new Map([[from.full, [session]]]);
       void this.#correct(from.bare, { seen, askers: [], saidBy: fromNode });
       return CONSUME;
     }
     this.#looks.get(from.bare)?.heard.add(sightOf(session, from.full));
-    if (isNews(envelope)) {
-      // It may have been shown more than is remembered.
-      const isKnown = where !== undefined || (!isThere && this.#isFull(session));
-      // What is shown comes here once more, as a word of this node.
-      if (!isThere) this.#note(envelope, session, fromNode);
-      if (isKnown !== isThere) this.#host.router.show(session, withoutMark(envelope));
-      if (isThere) this.#note(envelope, session, fromNode);
-      return CONSUME;
-    }
-    // One of two nodes says it late, and nobody knows which.
-    const isSure = where === undefined || where === fromNode;
-    this.#note(envelope, session, isSure ? fromNode : UNSURE);
-    return PASS;
+    if (where !== undefined) setSeen(router, session, from.full, undefined);
+    // Who was not shown it, or has been told already that it is gone, does not see it go.
+    const isKnown = where !== undefined || state?.seesMore === true || router.isAlone;
+    return isKnown || !isBroadcast ? PASS : CONSUME;
   }
 
-  #note({ from, type }: Envelope, session: ClientSession, fromNode: string): void {
+  #note({ full }: Jid, session: ClientSession, node: string): void {
     const { router } = this.#host;
-    if (type === "unavailable") {
-      if (knownState(session)?.seen?.has(from.full)) setSeen(router, session, from.full, undefined);
-      return;
-    }
     // Alone, the node knows of each end itself, and nobody else will ever go on with a session.
     if (router.isAlone) return;
-    const isKnown = knownState(session)?.seen?.has(from.full) === true;
-    if (isKnown || !this.#isFull(session)) setSeen(router, session, from.full, fromNode);
-  }
-
-  #isFull(session: ClientSession): boolean {
-    return (knownState(session)?.seen?.size ?? 0) >= this.#limits.seenMax;
+    const { seen } = stateOf(session);
+    const hasRoom = (seen?.size ?? 0) < this.#limits.seenMax;
+    if (hasRoom || seen?.has(full) === true) setSeen(router, session, full, node);
+    else setSeesMore(router, session);
   }
 
   /**

@@ -19,6 +19,8 @@ export interface PresenceState {
   directed: Set<string> | undefined;
   /** Sessions of others that this one was shown as available: full address to node. */
   seen: Map<string, string> | undefined;
+  /** There were more of them than are remembered. */
+  seesMore: boolean;
   /** It was on a node that died, and may have missed who came and who went. */
   isUnsure: boolean;
   /** Somebody may not have been asked yet who is there: its next node does not know whom. */
@@ -34,6 +36,7 @@ const newState = (): PresenceState => ({
   audience: new Set(),
   directed: undefined,
   seen: undefined,
+  seesMore: false,
   isUnsure: false,
   isAsking: false,
   changes: undefined,
@@ -63,6 +66,15 @@ export function setSeen(
   applyChange(state, change);
 }
 
+/** It is shown an address that there is no room for in `seen`. */
+export function setSeesMore(router: Following, session: ClientSession): void {
+  const state = stateOf(session);
+  if (state.seesMore) return;
+  const change: Change = { seesMore: true };
+  router.stateChanged(session, KEY, change);
+  applyChange(state, change);
+}
+
 /** An account sees it from now on, or no longer. */
 export function setAudience(
   router: Following,
@@ -85,12 +97,17 @@ export function tellCopy(router: Following, session: ClientSession): void {
 
 type Change =
   | { readonly all: Said }
+  | { readonly seesMore: true }
   | { readonly seen: string; readonly node: string | undefined }
   | { readonly audience: string; readonly sees: boolean };
 
 function applyChange(state: PresenceState, change: Change): void {
   if ("all" in change) {
     Object.assign(state, stateFrom(change.all));
+    return;
+  }
+  if ("seesMore" in change) {
+    state.seesMore = change.seesMore;
     return;
   }
   if ("audience" in change) {
@@ -120,6 +137,7 @@ interface Said {
   readonly audience: readonly string[];
   readonly directed?: readonly string[];
   readonly seen?: readonly (readonly [string, string])[];
+  readonly seesMore?: boolean;
   readonly isUnsure?: boolean;
 }
 
@@ -128,7 +146,7 @@ const read = (presence: string | undefined): Envelope | undefined =>
   presence === undefined ? undefined : kept(decodeEnvelope(Buffer.from(presence, "base64")));
 
 const saidOf = (state: PresenceState): Said => {
-  const { last, wished, audience, directed, seen } = state;
+  const { last, wished, audience, directed, seen, seesMore } = state;
   const isUnsure = state.isUnsure || state.isAsking;
   return {
     ...(last && { last: written(last) }),
@@ -136,6 +154,7 @@ const saidOf = (state: PresenceState): Said => {
     audience: [...audience],
     ...(directed && { directed: [...directed] }),
     ...(seen && { seen: [...seen] }),
+    ...(seesMore && { seesMore }),
     ...(isUnsure && { isUnsure }),
   };
 };
@@ -147,6 +166,7 @@ const stateFrom = (said: Said): PresenceState => ({
   audience: new Set(said.audience),
   directed: said.directed && new Set(said.directed),
   seen: said.seen && new Map(said.seen),
+  seesMore: said.seesMore ?? false,
   isUnsure: said.isUnsure ?? false,
 });
 

@@ -5,7 +5,6 @@
 import { newTemplate } from "../../router/envelopes.ts";
 import { Jid } from "../../stanza/jid.ts";
 import type { ClientSession, Envelope, Host } from "../contract.ts";
-import { asNews } from "./news.ts";
 import type { PresenceState } from "./state.ts";
 import { knownState } from "./state.ts";
 
@@ -115,7 +114,7 @@ export class Untold {
       const jid = Jid.prepared(full);
       // Where it is now they say themselves how it is.
       if ((await router.whereabouts(jid.bare)).has(full)) return;
-      await this.tell(this.#goneAfterAll(jid), told);
+      await this.tell(gone(jid, router.nowMs()), told);
     } catch (error) {
       log.warn({ err: error }, "cannot tell again that a session is gone yet");
       for (const user of told) this.#note(full, user, "told");
@@ -128,14 +127,7 @@ export class Untold {
     const seeing = [...told].filter(isShown);
     const others = [...told].filter((user) => !isShown(user));
     if (last !== undefined && seeing.length > 0) await this.tell(last, seeing, session.id);
-    if (others.length > 0) await this.tell(this.#goneAfterAll(session.jid), others);
-  }
-
-  /** Whose client has heard it is not told again; alone, the node does not remember what clients were shown. */
-  #goneAfterAll(jid: Jid): Envelope {
-    const { router } = this.#host;
-    const farewell = gone(jid, router.nowMs());
-    return router.isAlone ? farewell : asNews(farewell);
+    if (others.length > 0) await this.tell(gone(session.jid, this.#host.router.nowMs()), others);
   }
 
   async #ask(session: ClientSession, asked: Set<string>): Promise<void> {
