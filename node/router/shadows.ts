@@ -12,6 +12,7 @@ import { gatherAtEndOfTurn } from "../base/turn.ts";
 import type { Mesh } from "../mesh/contract.ts";
 import { FrameKind } from "../mesh/contract.ts";
 import type { NodeRecord, Route, Routes } from "../routes/contract.ts";
+import { NOTES_LAST_MS } from "../routes/contract.ts";
 import type {
   ClientSession,
   MovableSession,
@@ -99,6 +100,7 @@ export class Shadows implements Shadow {
         return decodeVerdicts(await mesh.request(node, FrameKind.mirror, payload));
       },
       renounce: (node, term) => this.#renounce(node, term),
+      notesLastMs: NOTES_LAST_MS,
       schedule: gatherAtEndOfTurn,
       after: (ms, work) => void clock.after(ms, work),
       nowMs: () => clock.monotonicMs(),

@@ -43,6 +43,7 @@ class Bench {
       this.sent.push({ node, term, items, isAwaited, resolve, reject });
       return promise;
     },
+    notesLastMs: Number.POSITIVE_INFINITY,
     renounce: (node, term) =>
       new Promise((resolve) => this.renounced.push({ about: `${node} ${term}`, resolve })),
     schedule: (work) => void setImmediate(work),

@@ -51,6 +51,8 @@ export interface MirrorParts {
    * and not only was once, that it is dead. Never rejects.
    */
   renounce(node: string, term: number): Promise<void>;
+  /** How long it is noted that they are void: who could not look for so long has none any more. */
+  readonly notesLastMs: number;
   /** Runs it at the end of this turn. */
   schedule(work: () => void): void;
   /** Runs it once after so long. */
@@ -126,6 +128,7 @@ export class Mirror {
     this.#standing = new Standing({
       ask: (node, term) => parts.send(node, term, [], true),
       renounce: (node, term) => parts.renounce(node, term),
+      notesLastMs: parts.notesLastMs,
       after: (ms, work) => parts.after(ms, work),
       nowMs: () => parts.nowMs(),
       isThere: (isWanted) => parts.choose("", isWanted) !== undefined,

@@ -11,6 +11,7 @@ export interface StandingParts {
   ask(node: string, term: number): Promise<unknown>;
   /** See MirrorParts. */
   renounce(node: string, term: number): Promise<void>;
+  readonly notesLastMs: number;
   after(ms: number, work: () => void): void;
   nowMs(): number;
   /** Whether there is a node of that kind at all. */
@@ -35,12 +36,14 @@ export class Standing {
   /** Nodes that did not answer, until they do; and when that was, of those that did. */
   readonly #suspects = new Set<string>();
   readonly #trustedMs = new Map<string, number>();
-  /** Of nodes that ever failed us, or went; it never goes back. */
+  /** Of nodes that were sent something, failed us, or went; it never goes back. */
   readonly #terms = new Map<string, number>();
+  /** Of all others: no less than that of any that is not remembered any more. */
+  #firstTerm = 1;
   /** Nodes that were sent something in their term. */
   readonly #told = new Set<string>();
-  /** Nodes that were taken for dead; they may come back. */
-  readonly #gone = new Set<string>();
+  /** Nodes that were taken for dead, the first ones first, and when; they may come back. */
+  readonly #gone = new Map<string, number>();
   /** Nodes without a lease. Their copies count, and yet they can take nothing over meanwhile. */
   readonly #lapsed = new Set<string>();
   /** Those of them that keep what they have until others have it, and get nothing meanwhile. */
@@ -54,12 +57,13 @@ export class Standing {
   }
 
   termOf(node: string): number {
-    return this.#terms.get(node) ?? 1;
+    return this.#terms.get(node) ?? this.#firstTerm;
   }
 
   /** It is sent something. */
   told(node: string): void {
     this.#told.add(node);
+    this.#terms.set(node, this.termOf(node));
   }
 
   isUsable(node: string): boolean {
@@ -92,8 +96,19 @@ export class Standing {
     this.#suspects.delete(node);
     this.#trustedMs.delete(node);
     if (this.#gone.has(node)) return;
-    this.#gone.add(node);
+    this.#forgetLongGone();
+    this.#gone.set(node, this.#parts.nowMs());
     void this.#renounce(node, this.#leave(node));
+  }
+
+  /** Whoever has not looked for so long whether its copies are void has forgotten them when it comes back. */
+  #forgetLongGone(): void {
+    for (const [node, sinceMs] of this.#gone) {
+      if (this.#parts.nowMs() - sinceMs < this.#parts.notesLastMs) return;
+      this.#gone.delete(node);
+      this.#firstTerm = Math.max(this.#firstTerm, this.termOf(node));
+      this.#terms.delete(node);
+    }
   }
 
   /** It has none any more. */

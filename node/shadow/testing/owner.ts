@@ -74,6 +74,7 @@ export class Owner {
         new Promise((resolve) => {
           this.renunciations.push({ keeper, term, isNoted: false, resolve });
         }),
+      notesLastMs: Number.POSITIVE_INFINITY,
       schedule: (work) => void this.turns.push(work),
       after: (ms, work) => parts.after(ms, work),
       nowMs: () => parts.nowMs(),
