@@ -368,11 +368,6 @@ const MESH: readonly Unheld[] = [
     reason:
       "a session whose node is not reached for long goes on without what its other devices got",
   },
-  {
-    invariant: "farewells",
-    reason:
-      "that a session has gone is said by its node, though others that did not reach it said so",
-  },
 ];
 
 /** Who stands still may be asked, or be the one that knows, when another one does. */

@@ -161,6 +161,21 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
   ],
   ["who was not shown a session does not see it go", 1795798583, FAULT_KINDS],
   [
+    "nor does who has seen it go, when those at last say so who could not",
+    986018,
+    [
+      "cut-mesh",
+      "cut-mesh-one-way",
+      "slow-mesh",
+      "isolate",
+      "pause",
+      "kill",
+      "silence",
+      "drop",
+      "cut-off",
+    ],
+  ],
+  [
     "what an ended session was passed over for is forgotten when its user's others have it",
     982101,
     ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
