@@ -206,7 +206,7 @@ export class Moves {
     given?.timer.cancel();
     this.#given.delete(session.id);
     const isGiven = given !== undefined;
-    this.#parts.log.info({ session: session.id, isGiven }, "a session goes on at another node");
+    this.#parts.log.debug({ session: session.id, isGiven }, "a session goes on at another node");
     if (!isGiven) {
       this.#parts.endings.displaced(session);
       return;

@@ -46,7 +46,7 @@ export async function adoptSession(
   } catch (error) {
     undo(session, session.forget());
     const code = error instanceof Unavailable ? error.code : "";
-    door.log.info({ session: session.id, from: state.route.node, code }, "session-not-taken-over");
+    door.log.debug({ session: session.id, from: state.route.node, code }, "session-not-taken-over");
     if (code === "routes-moved") return "again";
     if (code === "routes-gone-on") return "never";
     throw error;
@@ -55,7 +55,8 @@ export async function adoptSession(
   if (session.isOver) return "again"; // Its address was taken at once.
   door.stats.sessionsMovedIn += 1;
   const unacknowledged = state.waiting.length;
-  door.log.info(
+  // A death leaves thousands at once: of those router/keeping.ts says how many they are.
+  door.log.debug(
     { session: session.id, from: state.route.node, isCopy: copy !== undefined, unacknowledged },
     "session-taken-over",
   );
