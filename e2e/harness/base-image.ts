@@ -1,6 +1,7 @@
 /**
  * The base of our images where none can be pulled: the pinned Node, the shared libraries it needs,
- * jemalloc, the certificates of public authorities, and a user without rights. No shell, nothing else.
+ * jemalloc, HAProxy, the certificates of public authorities, and a user without rights. No shell, nothing
+ * else.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
@@ -20,10 +21,31 @@ const TEXTS = {
 };
 const CONTAINERFILE = "FROM scratch\nCOPY root/ /\nENV NODE_ENV=production\n";
 
-/** The libraries a program loads: where each is wanted. Symlinks are followed when copying. */
-async function librariesOf(program: string): Promise<readonly string[]> {
-  const output = await run("ldd", [program]);
+/** Where each file comes from, by where it is wanted. Symlinks are followed when copying. */
+type Files = Readonly<Record<string, string>>;
+
+/** The libraries a program loads. */
+async function librariesOf(program: string, folder: string): Promise<readonly string[]> {
+  const output = await run("ldd", [program], { environment: { LD_LIBRARY_PATH: folder } });
   return [...output.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map((match) => match[1] as string);
+}
+
+/** Node, what Debian's packages have for the node's Containerfile, and what both load. */
+async function system(): Promise<Files> {
+  const debian = await peerPackages();
+  const folder = await libraryFolder(debian);
+  const haproxy = path.join(debian, "usr/sbin/haproxy");
+  const libraries = [
+    ...(await librariesOf(process.execPath, folder)),
+    ...(await librariesOf(haproxy, folder)),
+  ].map((file) => [file.startsWith(debian) ? file.slice(debian.length) : file, file] as const);
+  return {
+    ...Object.fromEntries(libraries),
+    "/usr/local/bin/node": process.execPath,
+    "/usr/sbin/haproxy": haproxy,
+    "/allocator/libjemalloc.so.2": path.join(folder, "libjemalloc.so.2"),
+    ...(existsSync(AUTHORITIES) && { [AUTHORITIES]: AUTHORITIES }),
+  };
 }
 
 async function digestOf(file: string): Promise<string> {
@@ -32,20 +54,12 @@ async function digestOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Debian's jemalloc, as the node's Containerfile takes it. */
-const allocator = async (): Promise<string> =>
-  path.join(await libraryFolder(await peerPackages()), "libjemalloc.so.2");
-
-async function fill(root: string, libraries: readonly string[], malloc: string): Promise<void> {
-  const copy = async (from: string, to: string) => {
+async function fill(root: string, files: Files): Promise<void> {
+  for (const [to, from] of Object.entries(files)) {
     const target = path.join(root, to);
     await mkdir(path.dirname(target), { recursive: true });
     await copyFile(from, target);
-  };
-  await copy(process.execPath, "/usr/local/bin/node");
-  for (const library of libraries) await copy(library, library);
-  if (existsSync(AUTHORITIES)) await copy(AUTHORITIES, AUTHORITIES);
-  await copy(malloc, "/allocator/libjemalloc.so.2");
+  }
   for (const [file, text] of Object.entries(TEXTS)) {
     await mkdir(path.dirname(path.join(root, file)), { recursive: true });
     await writeFile(path.join(root, file), text);
@@ -56,18 +70,17 @@ async function fill(root: string, libraries: readonly string[], malloc: string):
 
 /** Builds the base image unless it is there. @returns its reference in buildah's storage */
 export async function baseImage(): Promise<string> {
-  const libraries = await librariesOf(process.execPath);
-  const malloc = await allocator();
-  const files = [process.execPath, ...libraries, malloc, ...[AUTHORITIES].filter(existsSync)];
-  const digests = await Promise.all(files.map(digestOf));
-  const inputs = [...digests, JSON.stringify(TEXTS), CONTAINERFILE];
+  const files = await system();
+  const digests = await Promise.all(Object.values(files).map(digestOf));
+  const wanted = Object.keys(files).join(" ");
+  const inputs = [...digests, wanted, JSON.stringify(TEXTS), CONTAINERFILE];
   const ref = `localhost/zonda-base:${keyOf(inputs)}`;
   const folder = await cached({
     name: "base-image",
     about: "the base image",
     inputs,
     make: async (draft) => {
-      await fill(path.join(draft, "root"), libraries, malloc);
+      await fill(path.join(draft, "root"), files);
       const containerfile = path.join(draft, "Containerfile");
       await writeFile(containerfile, CONTAINERFILE);
       await buildImage({ ref, containerfile, context: draft });

@@ -52,7 +52,7 @@ export async function buildPart(part: Part, options: ImagesOptions): Promise<Ima
   try {
     await stage(context, part, version, dependencies);
     const containerfile = path.join(ROOT, part, "Containerfile");
-    const buildArguments = { BASE: base, ALLOCATOR: base, VERSION: version };
+    const buildArguments = { BASE: base, SYSTEM: base, VERSION: version };
     await buildImage({ ref, containerfile, context, buildArguments });
     await rm(tar, { force: true }); // An archive is not overwritten.
     await saveImage(ref, tar, name);
