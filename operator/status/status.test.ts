@@ -12,13 +12,19 @@ import type { Doing, Sight } from "./view.ts";
 const START_MS = Date.parse("2024-05-01T10:00:00.000Z");
 const SETTLED: Doing = { kind: "settled" };
 
-type State = "serving" | "starting" | "stopping" | "crashed";
+type State = "serving" | "starting" | "stopping" | "crashed" | "unproxied";
 
 const STATUS: { readonly [state in State]: Pod["status"] } = {
   serving: { conditions: [{ type: "Ready", status: "True" }] },
   stopping: { conditions: [{ type: "Ready", status: "True" }] },
   starting: {
     containerStatuses: [{ name: "node", state: { waiting: { reason: "ContainerCreating" } } }],
+  },
+  unproxied: {
+    initContainerStatuses: [
+      { name: "proxy", state: { waiting: { reason: "RunContainerError", message: "no haproxy" } } },
+    ],
+    containerStatuses: [{ name: "node", state: { waiting: { reason: "PodInitializing" } } }],
   },
   crashed: {
     containerStatuses: [
@@ -186,6 +192,13 @@ describe("the status of a cluster", () => {
   test("lists a hundred nodes at most", () => {
     const pods = Array.from({ length: 120 }, () => "1:serving");
     expect(look({ sets: { 1: 120 }, pods }).status.nodes).toHaveLength(100);
+  });
+
+  test("tells of a proxy that does not run, and its node cannot either", () => {
+    const { status } = look({ sets: { 1: 3 }, pods: ["1:unproxied"] });
+    expect(find(status, "Ready")?.message).toBe(
+      "0 of 3 nodes serve; chat-1-0: RunContainerError: no haproxy",
+    );
   });
 
   test("quotes what a crashed node wrote last", () => {

@@ -29,7 +29,9 @@ const PASSING = new Set(["ContainerCreating", "PodInitializing"]);
 function troubleOfPod({ status }: Pod): string | undefined {
   const scheduled = status?.conditions?.find(({ type }) => type === "PodScheduled");
   if (scheduled?.status === "False") return sentence(scheduled.reason, scheduled.message);
-  for (const { state, lastState } of status?.containerStatuses ?? []) {
+  // Those that start first: while they are in trouble, the others only wait for them.
+  const { initContainerStatuses = [], containerStatuses = [] } = status ?? {};
+  for (const { state, lastState } of [...initContainerStatuses, ...containerStatuses]) {
     const waiting = state?.waiting;
     const ended = state?.terminated ?? lastState?.terminated;
     if (ended !== undefined) {
