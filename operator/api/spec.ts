@@ -34,6 +34,15 @@ const quantities = (about: string) =>
     .describe(about)
     .meta({ maxProperties: 16 });
 
+const resources = (about: string) =>
+  z
+    .strictObject({
+      requests: quantities("What it is sure to get, such as cpu and memory."),
+      limits: quantities("What it may use at most."),
+    })
+    .prefault({})
+    .describe(about);
+
 const image = z
   .strictObject({
     repository: z
@@ -89,6 +98,10 @@ const config = z
         host: z.string().max(255).optional().describe("Refused: nodes listen on every address."),
         port: z.int().min(0).max(65535).optional().describe("Refused: the port is 5222."),
         directTls: refused("the port is 5223"),
+        proxied: z
+          .looseObject({})
+          .optional()
+          .describe("For a proxy of your own; refused where tls.endsAt is Proxy."),
       })
       .optional()
       .describe("The door for clients, but for its address and ports.")
@@ -253,6 +266,12 @@ const OWN_CERTIFICATES_ARE_SERVED: Rule = {
   fieldPath: ".tls",
 };
 
+const ONE_PROXY: Rule = {
+  rule: "!has(self.tls) || self.tls.endsAt != 'Proxy' || !has(self.config) || !has(self.config.c2s) || !has(self.config.c2s.proxied)",
+  message: "config.c2s.proxied is the operator's where tls.endsAt is Proxy",
+  fieldPath: ".config",
+};
+
 export const specSchema = z
   .strictObject({
     version: z
@@ -305,6 +324,13 @@ export const specSchema = z
           .optional()
           .describe("Domains with a certificate of their own.")
           .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["domain"] }),
+        endsAt: z
+          .enum(["Node", "Proxy"])
+          .default("Node")
+          .describe(
+            "Who does TLS from the first byte (5223): the node, or a HAProxy beside it, with half the memory for each idle session, more processor time for each message, and no channel binding.",
+          ),
+        proxyResources: resources("Compute resources of each such HAProxy."),
       })
       .prefault({})
       .describe("The certificate that clients and servers see."),
@@ -317,17 +343,11 @@ export const specSchema = z
       .prefault({})
       .describe("Files of users, where config.upload.engine is s3."),
     update,
-    resources: z
-      .strictObject({
-        requests: quantities("What a node is sure to get, such as cpu and memory."),
-        limits: quantities("What a node may use at most."),
-      })
-      .prefault({})
-      .describe("Compute resources of each node."),
+    resources: resources("Compute resources of each node."),
     service,
   })
   .describe("What should run.")
-  .meta(checked(PREFIX_IMMUTABLE, DIGEST_FOLLOWS_VERSION, OWN_CERTIFICATES_ARE_SERVED));
+  .meta(checked(PREFIX_IMMUTABLE, DIGEST_FOLLOWS_VERSION, OWN_CERTIFICATES_ARE_SERVED, ONE_PROXY));
 
 /** A spec with every default filled in. */
 export type ClusterSpec = z.output<typeof specSchema>;

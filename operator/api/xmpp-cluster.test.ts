@@ -51,6 +51,7 @@ describe("accepts", () => {
         progressDeadlineSeconds: 600,
       },
       service: { type: "ClusterIP" },
+      tls: { endsAt: "Node" },
     });
   });
 
@@ -58,7 +59,7 @@ describe("accepts", () => {
     const config = {
       registration: { enabled: true },
       modules: { muc: { deep: [1, { er: true }] } },
-      c2s: { connectionsMax: 7 },
+      c2s: { connectionsMax: 7, proxied: { port: 5224 } },
     };
     await kube.create(minimal(namespace, { config }, "config"));
     const read = await kube.get<XmppCluster>(API_VERSION, KIND, { namespace, name: "config" });
@@ -143,6 +144,12 @@ const WRONG: readonly (readonly [string, object, string | RegExp])[] = [
     "tls.domains names a domain that is not in domains",
   ],
   ["a port for web clients", { config: { web: { port: 1 } } }, "5443 is open"],
+  [
+    "a proxy of one's own besides the operator's",
+    { tls: { endsAt: "Proxy" }, config: { c2s: { proxied: { port: 5224 } } } },
+    "config.c2s.proxied is the operator's where tls.endsAt is Proxy",
+  ],
+  ["TLS that ends nowhere", { tls: { endsAt: "Client" } }, /Unsupported value: "Client"/],
   ["options that are no map", { config: "registration" }, "must be of type object"],
 ];
 

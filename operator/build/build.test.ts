@@ -16,6 +16,9 @@ import { secret } from "./secret.ts";
 import { serviceAccount } from "./service-account.ts";
 import { clientsService, meshService, serversService, webService } from "./services.ts";
 
+// biome-ignore lint/suspicious/noExplicitAny: read from YAML.
+type Json = any;
+
 const full = clusterOf(example("full"));
 const minimal = clusterOf(example("minimal"));
 
@@ -36,6 +39,7 @@ function everything(cluster: Cluster): readonly KubeObject[] {
 }
 
 const withSpec = (over: object): Cluster => ({ ...minimal, spec: { ...minimal.spec, ...over } });
+const withTls = (over: object) => ({ tls: { ...minimal.spec.tls, ...over } });
 
 describe("the objects of a cluster", () => {
   // A difference here reaches every cluster: new nodes of an old revision come up differently.
@@ -105,6 +109,19 @@ describe("the objects of a cluster", () => {
     expect(container).toContain('"secretKeyRef":{"name":"chat-cassandra","key":"username"}');
   });
 
+  test("give a proxy certificates and its own files, and nothing of the mesh", () => {
+    const cluster = withSpec(withTls({ endsAt: "Proxy" }));
+    const { volumes } = parse(stringify(replicaSet(cluster, "r"))).spec.template.spec;
+    const { sources } = volumes.find(({ name }: { name: string }) => name === "proxy").projected;
+    const files = sources.flatMap(({ secret, configMap: { items } = secret }: Json) =>
+      (items as { path: string }[]).map(({ path }) => path),
+    );
+    const own = ["haproxy.cfg", "certificates.list", "certificates.lua"];
+    expect(files).toEqual([...own, "tls/tls.crt", "tls/tls.key"]);
+    expect(Object.keys(configMap(cluster, "r").data)).toEqual(["zonda.yaml", ...own]);
+    expect(Object.keys(configMap(minimal, "r").data)).toEqual(["zonda.yaml"]);
+  });
+
   test("keep certificates as Kubernetes expects them", () => {
     const pems = { authority: "A", certificate: "C", key: "K" };
     expect(secret(minimal, "chat-mesh", pems)).toMatchObject({
@@ -120,7 +137,7 @@ describe("the configuration of the nodes", () => {
   test("is what a person added, with the operator's own on top", () => {
     expect(settings(full)).toMatchObject({
       registration: { enabled: true },
-      c2s: { connectionsPerAddressMax: 50, port: 5222, directTls: { port: 5223 } },
+      c2s: { connectionsPerAddressMax: 50, port: 5222 },
       drain: { deadlineSeconds: 600, disconnectsPerSecond: 200 },
     });
   });
@@ -159,6 +176,15 @@ describe("the configuration of the nodes", () => {
     });
   });
 
+  test("leaves 5223 to the proxy where TLS ends there, and believes nobody but it", () => {
+    expect(settings(minimal).c2s).toEqual({ port: 5222, directTls: { port: 5223 } });
+    const config = { c2s: { proxied: { port: 1, trustedProxies: ["0.0.0.0/0"] } } };
+    expect(settings(withSpec({ ...withTls({ endsAt: "Proxy" }), config })).c2s).toEqual({
+      port: 5222,
+      proxied: { port: 5224, trustedProxies: ["127.0.0.1"] },
+    });
+  });
+
   test("gives Cassandra its usual port and etcd a prefix of the cluster's own", () => {
     expect(settings(minimal)).toMatchObject({
       store: { cassandra: { contactPoints: ["cassandra:9042"] } },
@@ -167,17 +193,43 @@ describe("the configuration of the nodes", () => {
   });
 });
 
+describe("the configuration of the proxy", () => {
+  const files = (cluster: Cluster) => configMap(cluster, "r").data;
+  const proxied = (over: object = {}, tls: object = {}) =>
+    files(withSpec({ ...withTls({ endsAt: "Proxy", ...tls }), ...over }));
+
+  test("has as many connections as its node takes", () => {
+    const most = (over?: object) =>
+      /fd-hard-limit (.*)/.exec(proxied(over)["haproxy.cfg"] ?? "")?.[1];
+    expect(most()).toBe("38200");
+    expect(most({ config: { c2s: { connectionsMax: 7 } } })).toBe("214");
+    expect(most({ config: { c2s: { connectionsMax: "many" } } })).toBe("38200");
+  });
+
+  test("shows each domain its own certificate", () => {
+    const domains = [{ domain: "chat.example.org", secretName: "own" }];
+    expect(proxied({}, { domains })["certificates.list"]).toBe(
+      "/etc/zonda-proxy/tls/tls.crt !*\n" +
+        "/etc/zonda-proxy/domains/chat.example.org/tls.crt chat.example.org\n",
+    );
+  });
+});
+
 describe("a revision", () => {
   // Other operators gave these names to ReplicaSets that run: another name replaces every node.
   test("of a spec keeps its name for ever", () => {
     expect(revisionOf(minimal)).toBe("9f6866014a");
-    expect(revisionOf(full)).toBe("3772830a4a");
+    const { endsAt: _, proxyResources: __, ...tls } = full.spec.tls; // They came later.
+    const before = { ...full, spec: { ...full.spec, tls } } as Cluster;
+    expect(revisionOf(before)).toBe("3772830a4a");
+    expect(revisionOf(full)).toBe("226a07233e");
   });
 
   test.each([
     ["replicas", { replicas: 7 }],
     ["the pace of updates", { update: { ...minimal.spec.update, maxSurge: 3, maxUnavailable: 1 } }],
     ["the Services", { service: { type: "LoadBalancer" } }],
+    ["a proxy there is not", withTls({ proxyResources: { limits: { memory: "1Gi" } } })],
     ["a part of the spec that is empty", { config: {}, resources: { limits: {} } }],
   ])("is the same whatever %s", (_, over) => {
     expect(revisionOf(withSpec(over))).toBe(revisionOf(minimal));
@@ -191,6 +243,7 @@ describe("a revision", () => {
     ["etcd", { etcd: { ...minimal.spec.etcd, secretName: "a" } }],
     ["Cassandra", { cassandra: { ...minimal.spec.cassandra, contactPoints: ["b"] } }],
     ["certificate", { tls: { secretName: "a" } }],
+    ["place where TLS ends", withTls({ endsAt: "Proxy" })],
     ["access key for uploads", { upload: { secretName: "a" } }],
     ["resources", { resources: { limits: { memory: "1Gi" } } }],
     [

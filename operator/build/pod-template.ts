@@ -3,6 +3,7 @@ import type { Cluster } from "../api/xmpp-cluster.ts";
 import type { PodTemplate } from "./kinds.ts";
 import { revisionLabels, revisionSelector } from "./labels.ts";
 import { names } from "./names.ts";
+import { PROXY_DIRECTORY, PROXY_FILES } from "./proxy.ts";
 import { CONFIG_DIRECTORY, domainFolder, PORTS } from "./settings.ts";
 
 const USER = 10001;
@@ -33,19 +34,56 @@ export const podTemplate = (cluster: Cluster, revision: string): PodTemplate => 
         labelSelector: { matchLabels: revisionSelector(cluster.name, revision) },
       },
     ],
+    ...(cluster.spec.tls.endsAt === "Proxy" && { initContainers: [proxy(cluster)] }),
     containers: [container(cluster)],
     volumes: volumes(cluster, revision),
   },
 });
 
+function image({ version, image: { repository, digest, pullPolicy } }: Cluster["spec"]): object {
+  return {
+    image: digest === undefined ? `${repository}:${version}` : `${repository}@${digest}`,
+    imagePullPolicy: pullPolicy,
+  };
+}
+
+const confined = () => ({
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  },
+  // The last lines of one that crashed; the operator quotes them in the status.
+  terminationMessagePolicy: "FallbackToLogsOnError",
+});
+
+/**
+ * Ends the TLS of clients. An init container that is always restarted begins before the node and ends
+ * after it: a node that drains still has its clients.
+ */
+const proxy = ({ spec }: Cluster): object => ({
+  name: "proxy",
+  ...image(spec),
+  restartPolicy: "Always",
+  // With a master: the first process of a container is not ended by a signal that it does not handle.
+  command: ["/usr/sbin/haproxy", "-W", "-f", `${PROXY_DIRECTORY}/haproxy.cfg`],
+  // To connect is enough: where nobody begins TLS, the node hears nothing of it.
+  readinessProbe: {
+    tcpSocket: { port: PORTS.directTls },
+    ...{ periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
+  },
+  resources: spec.tls.proxyResources,
+  ...confined(),
+  volumeMounts: [{ name: "proxy", mountPath: PROXY_DIRECTORY, readOnly: true }],
+});
+
 function container({ spec }: Cluster): object {
-  const { repository, digest, pullPolicy } = spec.image;
   return {
     name: "node",
-    image: digest === undefined ? `${repository}:${spec.version}` : `${repository}@${digest}`,
-    imagePullPolicy: pullPolicy,
+    ...image(spec),
     args: ["serve", "--config", `${CONFIG_DIRECTORY}/zonda.yaml`],
     env: environment(spec),
+    // Of the pod: c2s-tls may be the proxy's.
     ports: [
       { name: "c2s", containerPort: PORTS.clients },
       { name: "c2s-tls", containerPort: PORTS.directTls },
@@ -58,13 +96,7 @@ function container({ spec }: Cluster): object {
     livenessProbe: probe("/healthz", { periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }),
     readinessProbe: probe("/readyz", { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
     resources: spec.resources,
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"] },
-    },
-    // The last lines of a node that crashed; the operator quotes them in the status.
-    terminationMessagePolicy: "FallbackToLogsOnError",
+    ...confined(),
     volumeMounts: [
       { name: "config", mountPath: CONFIG_DIRECTORY, readOnly: true },
       { name: "data", mountPath: "/data" },
@@ -107,9 +139,36 @@ const environment = ({ etcd, cassandra, upload }: Cluster["spec"]): readonly obj
 const files = (directory: string, ...keys: readonly string[]) =>
   keys.map((key) => ({ key, path: `${directory}/${key}` }));
 
+/** What clients and servers are shown. */
+const certificates = ({ name, spec: { tls } }: Cluster): readonly object[] => [
+  {
+    secret: { name: tls.secretName ?? names.tls(name), items: files("tls", "tls.crt", "tls.key") },
+  },
+  ...(tls.domains ?? []).map(({ domain, secretName }) => ({
+    secret: { name: secretName, items: files(domainFolder(domain), "tls.crt", "tls.key") },
+  })),
+];
+
+/** The proxy is given no more than it needs: nothing of the mesh. */
+const proxyVolume = (cluster: Cluster, revision: string): object => ({
+  name: "proxy",
+  projected: {
+    defaultMode: 0o440,
+    sources: [
+      {
+        configMap: {
+          name: names.revision(cluster.name, revision),
+          items: PROXY_FILES.map((key) => ({ key, path: key })),
+        },
+      },
+      ...certificates(cluster),
+    ],
+  },
+});
+
 /** The cluster authority's key is never among them. */
-function volumes({ name, spec }: Cluster, revision: string): readonly object[] {
-  const tls = spec.tls.secretName ?? names.tls(name);
+function volumes(cluster: Cluster, revision: string): readonly object[] {
+  const { name, spec } = cluster;
   return [
     {
       name: "config",
@@ -123,13 +182,11 @@ function volumes({ name, spec }: Cluster, revision: string): readonly object[] {
               items: files("mesh", "ca.crt", "tls.crt", "tls.key"),
             },
           },
-          { secret: { name: tls, items: files("tls", "tls.crt", "tls.key") } },
-          ...(spec.tls.domains ?? []).map(({ domain, secretName }) => ({
-            secret: { name: secretName, items: files(domainFolder(domain), "tls.crt", "tls.key") },
-          })),
+          ...certificates(cluster),
         ],
       },
     },
+    ...(spec.tls.endsAt === "Proxy" ? [proxyVolume(cluster, revision)] : []),
     { name: "data", emptyDir: {} },
     { name: "tmp", emptyDir: {} },
   ];

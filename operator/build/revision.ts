@@ -10,7 +10,9 @@ import type { Cluster } from "../api/xmpp-cluster.ts";
 const LENGTH = 10;
 
 export function revisionOf({ spec }: Cluster): string {
-  const { version, image, domains, config, etcd, cassandra, tls, upload, resources, update } = spec;
+  const { version, image, domains, config, etcd, cassandra, upload, resources, update } = spec;
+  const { endsAt, proxyResources, ...certificates } = spec.tls;
+  const tls = endsAt === "Proxy" ? { ...certificates, endsAt, proxyResources } : certificates;
   const inputs = { version, image, domains, config, etcd, cassandra, tls, upload, resources };
   const text = canonical({ ...inputs, drain: update.drain });
   return createHash("sha256").update(text).digest("hex").slice(0, LENGTH);

@@ -7,6 +7,8 @@ export const CONFIG_DIRECTORY = "/etc/zonda";
 export const PORTS = {
   clients: 5222,
   directTls: 5223,
+  /** On loopback alone: others are turned away. */
+  proxied: 5224,
   web: 5443,
   servers: 5269,
   mesh: 5280,
@@ -56,7 +58,12 @@ export function nodeSettings({ name, namespace, spec }: Cluster): Tree {
         prefix: spec.etcd.prefix ?? `/zonda/${namespace}/${name}/`,
       },
     },
-    c2s: { port: PORTS.clients, directTls: { port: PORTS.directTls } },
+    c2s: {
+      port: PORTS.clients,
+      ...(spec.tls.endsAt === "Proxy"
+        ? { proxied: { port: PORTS.proxied, trustedProxies: ["127.0.0.1"] } }
+        : { directTls: { port: PORTS.directTls } }),
+    },
     web: { host: "0.0.0.0", port: PORTS.web },
     tls: {
       certificate: file("tls/tls.crt"),

@@ -48,7 +48,7 @@ describe("the identity of a cluster", () => {
   });
 
   test("makes no certificate for domains that somebody else cares for", () => {
-    const spec = { ...cluster.spec, tls: { secretName: "mine" } };
+    const spec = { ...cluster.spec, tls: { ...cluster.spec.tls, secretName: "mine" } };
     expect(wanted({ cluster: { ...cluster, spec }, tls: undefined })).toEqual([]);
   });
 
