@@ -1,8 +1,10 @@
-/** Clients whose TLS ends at a proxy nobody here wrote: HAProxy. */
+/** Clients whose TLS ends at a proxy nobody here wrote: HAProxy, as the operator runs it. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { connect } from "node:tls";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { KeyPair } from "../../node/config/certificates.ts";
 import { issue, makeAuthority } from "../../node/config/certificates.ts";
 import { Client } from "../clients/client.ts";
 import type { NodeProcess } from "../harness/node-process.ts";
@@ -14,6 +16,7 @@ import { freePort } from "../harness/ports.ts";
 const PASSWORD = "wherefore";
 
 let folder: string;
+let authority: KeyPair;
 let node: NodeProcess;
 let proxy: HaproxyProcess;
 
@@ -29,14 +32,31 @@ const login = async (name: string, ports: readonly number[]): Promise<Client> =>
   return client;
 };
 
+/** Makes a certificate for localhost that says who it is, and writes it with its key. */
+async function write(name: string, commonName: string): Promise<void> {
+  const pair = await issue(authority, { commonName, names: ["localhost", "own.example"] });
+  await writeFile(path.join(folder, `${name}.key`), pair.key);
+  await writeFile(path.join(folder, `${name}.crt`), pair.certificate);
+}
+
+/** The common name in the certificate that is shown to a client who asks for a domain. */
+const shownTo = (servername: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const options = { port: proxy.tlsPort, servername, rejectUnauthorized: false };
+    const socket = connect(options, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN));
+      socket.destroy();
+    });
+    socket.on("error", reject);
+  });
+
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "zonda-proxied-"));
-  const authority = await makeAuthority("proxied");
-  const pair = await issue(authority, { commonName: "localhost", names: ["localhost"] });
-  const [certificate, key] = ["certificate.pem", "key.pem"].map((name) => path.join(folder, name));
+  authority = await makeAuthority("proxied");
   await writeFile(path.join(folder, "authority.pem"), authority.certificate);
-  await writeFile(certificate as string, pair.certificate);
-  await writeFile(key as string, pair.key);
+  await write("all", "for all");
+  await write("own", "its own");
+  const [certificate, key] = ["all.crt", "all.key"].map((name) => path.join(folder, name));
   const to = await freePort();
   const sets = [
     ...[`data=${folder}`, "c2s.port=0", "c2s.host=127.0.0.1", "http.port=0", "log.format=json"],
@@ -48,7 +68,7 @@ beforeAll(async () => {
     expect(await runCommand(words, `${PASSWORD}\n`)).toMatchObject({ code: 0 });
   }
   proxy = await startHaproxy({
-    ...{ folder, to },
+    ...{ folder, to, domains: { "own.example": path.join(folder, "own.crt") } },
     ...{ certificate: certificate as string, key: key as string },
   });
 });
@@ -72,4 +92,20 @@ test("log in, talk with those who came directly, and resume through the proxy", 
   juliet.do({ do: "message", to: "romeo@localhost", id: "2", body: "2" });
   await romeo.until("its session", (client) => client.all("resumed").length === 1);
   await romeo.until("message 2", ({ bodies }) => bodies.includes("2"));
+});
+
+test("are shown the certificate of the domain they ask for, as by the node itself", async () => {
+  expect(await shownTo("own.example")).toBe("its own");
+  expect(await shownTo("localhost")).toBe("for all");
+  expect(await shownTo("unknown.example")).toBe("for all");
+});
+
+test("are shown a renewed certificate, and who is connected stays so", async () => {
+  await using romeo = await login("romeo", [proxy.tlsPort]);
+  await write("own", "renewed");
+  await vi.waitUntil(async () => (await shownTo("own.example")) === "renewed", 20_000);
+  expect(await shownTo("localhost")).toBe("for all");
+  romeo.do({ do: "ping" });
+  await romeo.until("pong", (client) => client.all("pong").length > 0);
+  expect(romeo.all("offline")).toEqual([]);
 });

@@ -1,6 +1,7 @@
-/** Debian's HAProxy on loopback, which ends the clients' TLS and tells a node where they come from. */
-import { readFile, writeFile } from "node:fs/promises";
+/** Debian's HAProxy on loopback, told what the operator tells it beside a node. */
+import { copyFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { proxyFiles } from "../../../operator/build/proxy.ts";
 import { freePort } from "../ports.ts";
 import type { Running } from "../process.ts";
 import { startProcess } from "../process.ts";
@@ -13,6 +14,8 @@ export interface ProxyOptions {
   /** PEM files. */
   readonly certificate: string;
   readonly key: string;
+  /** Of domains that have their own: a file that ends in .crt, beside it one in .key. */
+  readonly domains?: Readonly<Record<string, string>>;
   /** The node's `c2s.proxied.port`. */
   readonly to: number;
 }
@@ -22,40 +25,33 @@ export interface HaproxyProcess extends Running {
   readonly tlsPort: number;
 }
 
-/** As docs/web-and-domains.md shows it, on our ports. A connection needs two descriptors. */
-const configuration = (certificate: string, tlsPort: number, to: number): string => `global
-  nbthread 1
-  maxconn 9500
-  ssl-default-bind-options ssl-min-ver TLSv1.2
-defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 1h
-  timeout server 1h
-frontend clients
-  bind 127.0.0.1:${tlsPort} ssl crt ${certificate} alpn xmpp-client
-  default_backend node
-backend node
-  server node 127.0.0.1:${to} send-proxy-v2-ssl
-`;
-
 /** @throws Error with the end of its log */
 export async function startHaproxy({
   folder,
   certificate,
   key,
+  domains = {},
   to,
 }: ProxyOptions): Promise<HaproxyProcess> {
   const root = await peerPackages();
   const tlsPort = await freePort();
-  const pair = path.join(folder, "haproxy.pem");
-  await writeFile(pair, `${await readFile(certificate, "utf8")}\n${await readFile(key, "utf8")}`);
-  const file = path.join(folder, "haproxy.cfg");
-  await writeFile(file, configuration(pair, tlsPort, to));
+  await copyFile(certificate, path.join(folder, "proxy.crt"));
+  await copyFile(key, path.join(folder, "proxy.key"));
+  const files = proxyFiles({
+    folder,
+    listen: `127.0.0.1:${tlsPort}`,
+    to,
+    connectionsMax: 19_000,
+    certificate: path.join(folder, "proxy.crt"),
+    domains,
+    lookSeconds: 1,
+  });
+  for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
   const running = await startProcess({
     name: "haproxy",
     command: path.join(root, "usr/sbin/haproxy"),
-    args: ["-db", "-f", file],
+    // One process: in a pod there is a master above it, with 3 MiB, which a comparison would not see.
+    args: ["-db", "-f", path.join(folder, "haproxy.cfg")],
     log: path.join(folder, "haproxy.log"),
     environment: { LD_LIBRARY_PATH: await libraryFolder(root) },
   });
