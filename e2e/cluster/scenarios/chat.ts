@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Client } from "../../clients/client.ts";
 import type { Scene } from "./scene.ts";
+import { podDoor } from "./scene.ts";
 
 const MESSAGES = 1_000;
 const WAITING = 20;
@@ -16,8 +17,8 @@ function sendAll(from: Client, to: string, ids: readonly string[]): void {
 export function chat(scene: () => Scene): void {
   test("slixmpp and @xmpp/client on different nodes become contacts and chat in order", async () => {
     const [first, second] = await scene().pods();
-    const romeo = await scene().loginAt(first?.address ?? "", "slixmpp", "romeo");
-    const juliet = await scene().loginAt(second?.address ?? "", "xmpp.js", "juliet");
+    const romeo = await scene().loginAt([podDoor(first)], "slixmpp", "romeo");
+    const juliet = await scene().loginAt([podDoor(second)], "xmpp.js", "juliet");
 
     romeo.do({ do: "subscribe", to: juliet.address });
     for (const [one, other] of [

@@ -23,7 +23,7 @@ async function exampleFor({ kube }: Scene): Promise<string> {
       keyspace: "zonda_e2e",
       replicationFactor: 1,
     },
-    config: { log: { level: "info" } },
+    config: { log: { level: "debug" } },
     update: { drain: { deadlineSeconds: 30, disconnectsPerSecond: 50 } },
   });
   return stringify(resource);

@@ -1,7 +1,8 @@
-/** 4. Nodes are deleted and killed: the others go on. */
+/** 5. Nodes are deleted and killed: the others go on. */
 import { expect, test } from "vitest";
 import { eventually, LEASE_SECONDS, NAMESPACE, servingPods } from "../chat-cluster.ts";
 import type { Scene } from "./scene.ts";
+import { podDoor } from "./scene.ts";
 
 const REPLICAS = 3;
 
@@ -35,8 +36,8 @@ export function loseANode(scene: () => Scene): void {
   test("a node killed with -9: its routes go within the lease, its client goes on elsewhere", async () => {
     const { kube } = scene();
     const [victim, other] = await scene().pods();
-    const romeo = await scene().loginAt(victim?.address ?? "", "slixmpp", "romeo");
-    const juliet = await scene().loginAt(other?.address ?? "", "xmpp.js", "juliet");
+    const romeo = await scene().loginAt([podDoor(victim)], "slixmpp", "romeo");
+    const juliet = await scene().loginAt([podDoor(other)], "xmpp.js", "juliet");
     const dead = await kube.incarnationOf(victim?.name ?? "");
     expect(await kube.routesOf(dead)).toBeGreaterThan(0);
 

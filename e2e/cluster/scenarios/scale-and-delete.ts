@@ -1,4 +1,4 @@
-/** 5. Scaling, wrong specs, and an end that leaves nothing behind. */
+/** 6. Scaling, wrong specs, and an end that leaves nothing behind. */
 import { expect, test } from "vitest";
 import { CLUSTER, clusterStatus, eventually, listPods, NAMESPACE } from "../chat-cluster.ts";
 import type { Scene } from "./scene.ts";

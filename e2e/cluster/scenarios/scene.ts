@@ -3,11 +3,21 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Client, type Library } from "../../clients/client.ts";
+import type { ClientConfig } from "../../clients/contract.ts";
 import type { Kubernetes } from "../../harness/environment.ts";
 import { addUser, CLUSTER, DOMAIN, NAMESPACE, servingPods } from "../chat-cluster.ts";
 
 const PASSWORD = "correct horse battery staple";
-const C2S_PORT = 5222;
+export const C2S_PORT = 5222;
+export const DIRECT_TLS_PORT = 5223;
+
+type Hosts = ClientConfig["hosts"];
+
+/** The door of one pod, by its own address. */
+export const podDoor = (pod: { readonly address: string } | undefined, port = C2S_PORT) => ({
+  host: pod?.address ?? "",
+  port,
+});
 
 export class Scene implements AsyncDisposable {
   readonly kube: Kubernetes;
@@ -26,31 +36,42 @@ export class Scene implements AsyncDisposable {
     return `${name}@${DOMAIN}`;
   }
 
-  /** Logs in at one pod's own address. */
-  async loginAt(podAddress: string, library: Library, name: string): Promise<Client> {
-    return this.#login(library, name, podAddress);
-  }
-
-  /** Logs in through the Service, as people do: reconnections end up on any node. */
-  async login(library: Library, name: string): Promise<Client> {
-    return this.#login(library, name, await this.#serviceAddress());
-  }
-
-  async #login(library: Library, name: string, host: string): Promise<Client> {
-    const address = await this.account(name);
-    const config = {
-      address,
-      password: PASSWORD,
-      hosts: [{ host, port: C2S_PORT }],
-      authority: await this.authority(),
-    };
-    const client = await Client.start(library, config, this.kube.enter);
-    this.#clients.push(client);
+  /** Logs in where it is told to; reconnections go through the addresses in turn. */
+  async loginAt(hosts: Hosts, library: Library, name: string): Promise<Client> {
+    const client = await this.start(library, name, hosts);
     await client.untilOnline();
     return client;
   }
 
-  async #serviceAddress(): Promise<string> {
+  /** Logs in through the Service, as people do: reconnections end up on any node. */
+  async login(library: Library, name: string, port = C2S_PORT): Promise<Client> {
+    return this.loginAt([{ host: await this.serviceAddress(), port }], library, name);
+  }
+
+  /** Starts a client, and waits for nothing. */
+  async start(
+    library: Library,
+    name: string,
+    hosts: Hosts,
+    more: Partial<ClientConfig> = {},
+  ): Promise<Client> {
+    const address = await this.account(name);
+    const authority = await this.authority();
+    // slixmpp has no channel binding for TLS 1.3.
+    const config = {
+      address,
+      password: PASSWORD,
+      hosts,
+      authority,
+      tlsMax: "1.2" as const,
+      ...more,
+    };
+    const client = await Client.start(library, config, this.kube.enter);
+    this.#clients.push(client);
+    return client;
+  }
+
+  async serviceAddress(): Promise<string> {
     const path = ["-o", "jsonpath={.spec.clusterIP}"];
     return this.kube.kubectl(["get", "service", `${CLUSTER}-c2s`, "-n", NAMESPACE, ...path]);
   }

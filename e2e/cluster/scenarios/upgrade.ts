@@ -1,4 +1,7 @@
-/** 3. A version bump under way while people write: every node replaced, nothing acknowledged lost. */
+/**
+ * 3. A version bump under way while people write: every node replaced, nothing acknowledged lost. The new
+ * nodes have a proxy for TLS, too.
+ */
 import { expect, test } from "vitest";
 import { Writers } from "../../clients/writers.ts";
 import {
@@ -10,6 +13,7 @@ import {
   servingPods,
 } from "../chat-cluster.ts";
 import type { Scene } from "./scene.ts";
+import { DIRECT_TLS_PORT } from "./scene.ts";
 
 const REPLICAS = 3;
 
@@ -18,7 +22,7 @@ export function upgrade(scene: () => Scene): void {
     const { kube } = scene();
     const [from, to] = kube.nodeImage.versions as [string, string];
     const before = new Set((await listPods(kube)).map(({ name }) => name));
-    const romeo = await scene().login("slixmpp", "romeo");
+    const romeo = await scene().login("slixmpp", "romeo", DIRECT_TLS_PORT);
     const juliet = await scene().login("xmpp.js", "juliet");
     const writers = new Writers([
       { from: romeo, to: juliet, label: "romeo" },
@@ -33,7 +37,7 @@ export function upgrade(scene: () => Scene): void {
       NAMESPACE,
       "--type=merge",
       "-p",
-      JSON.stringify({ spec: { version: to } }),
+      JSON.stringify({ spec: { version: to, tls: { endsAt: "Proxy" } } }),
     ]);
     let fewest = Number.POSITIVE_INFINITY;
     let wasMixed = false;
