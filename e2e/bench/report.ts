@@ -252,7 +252,8 @@ By \`perf record\` on the server, two cores, other work beside it: shares, not t
   much: 1,500 sessions take 67 and 71 KiB each rather than 83 (66 where all is given back at once), 9,000 take 50, 15,000 take
   47.7. But a login without TLS costs 1.09 and 1.13 of before then and a seed session 1.07 and 1.04 (two pairs; a login over TLS
   0.99 and 0.97), so it is not set. A copy of the protocol's name for ALPN held another 5.7 KiB of a shared buffer.
-  HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included ([web-and-domains.md](web-and-domains.md)).
+  HAProxy does the same in 18: *proxied* is Zonda behind it, the proxy included, as \`spec.tls.endsAt: Proxy\` runs it
+  ([web-and-domains.md](web-and-domains.md#tls-beside-the-node), with what it costs).
 - Young generations of 16 to 64 MiB and a collector without threads of its own made no difference to a login or a
   message beyond the noise, a tenth; 4 MiB looked dearer. The default stays. Latency with 2, 4 and 64 MiB was compared on a
   machine too busy to tell a difference.
