@@ -76,6 +76,33 @@ export function archiveSuite(stores: Open): void {
     expect(await archive.get(user, [])).toEqual([]);
   });
 
+  test("ids alone are told of a span of time, in order, and no more than wanted", async () => {
+    const { here, there } = stores();
+    const user = someUser();
+    const messages = Array.from({ length: 9 }, (_, day) => message(START_MS + day * DAY_MS, day));
+    for (const one of messages.toReversed()) await here.archive.add(user, one, FOREVER);
+    const within = (firstDay: number, lastDay: number, limit = 100) =>
+      there.archive.ids(user, START_MS + firstDay * DAY_MS, START_MS + lastDay * DAY_MS, limit);
+    expect(await within(0, 9)).toEqual(idsOf(messages));
+    expect(await within(1, 8)).toEqual(idsOf(messages.slice(1, 8)));
+    expect(await within(1, 9, 3)).toEqual(idsOf(messages.slice(1, 4)));
+    expect(await there.archive.ids(`${user}x`, START_MS, START_MS + DAY_MS, 100)).toEqual([]);
+  });
+
+  test("what is removed is found no more, neither among all nor among its contact's", async () => {
+    const { here, there } = stores();
+    const user = someUser();
+    const messages = [0, 1, 8].map((day) => message(START_MS + day * DAY_MS, day));
+    for (const one of messages) await here.archive.add(user, one, FOREVER);
+    const [first, second, third] = idsOf(messages) as [string, string, string];
+    const removed = [third, first, archiveId(START_MS, 5, "x")];
+    for (const { archive } of [here, there]) await archive.remove(user, ROMEO.peer, removed);
+    for (const range of [ALL, { ...ALL, peer: ROMEO.peer }]) {
+      expect(idsOf(await there.archive.page(user, range, 10, "first"))).toEqual([second]);
+    }
+    expect(await there.archive.ids(user, START_MS, START_MS + 9 * DAY_MS, 10)).toEqual([second]);
+  });
+
   test("an account that is deleted takes its archive along", async () => {
     const { here, there } = stores();
     const user = someUser();

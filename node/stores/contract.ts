@@ -127,6 +127,10 @@ export interface Archive {
   ): Promise<readonly ArchivedMessage[]>;
   /** Those of the ids that exist, in order. */
   get(user: string, ids: readonly string[]): Promise<readonly ArchivedMessage[]>;
+  /** The ids alone of what was archived from one moment to the other, in order, at most `limit`. */
+  ids(user: string, fromMs: number, untilMs: number, limit: number): Promise<readonly string[]>;
+  /** Takes out what is there under another id as well. Idempotent. */
+  remove(user: string, peer: string, ids: readonly string[]): Promise<void>;
   /** Removes what is older, of all users, where it does not go by itself. */
   sweep(beforeMs: number): Promise<void>;
 }

@@ -51,6 +51,9 @@ export function observedStores(stores: Stores, observe: Observe, clock: Clock): 
       page: (user, range, limit, end) =>
         told("archive.page", () => archive.page(user, range, limit, end)),
       get: (user, ids) => told("archive.get", () => archive.get(user, ids)),
+      ids: (user, fromMs, untilMs, limit) =>
+        told("archive.ids", () => archive.ids(user, fromMs, untilMs, limit)),
+      remove: (user, peer, ids) => told("archive.remove", () => archive.remove(user, peer, ids)),
       sweep: (beforeMs) => told("archive.sweep", () => archive.sweep(beforeMs)),
     },
     documents: {

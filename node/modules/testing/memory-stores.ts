@@ -1,5 +1,6 @@
 /** Stores in memory for many nodes of one test, with the weather of the test. */
 import { Unavailable } from "../../base/errors.ts";
+import { idFrom } from "../../stores/archive-id.ts";
 import type {
   ArchivedMessage,
   ArchiveRange,
@@ -21,8 +22,10 @@ export class MemoryStores {
   readonly versions = new Map<string, number>();
   readonly offline = new Map<string, Map<string, OfflineMessage>>();
   readonly archives = new Map<string, Map<string, ArchivedMessage>>();
-  /** Nothing can be archived at the moment. */
+  /** Nothing can be archived at the moment, nor what was be looked for. */
   archiveFails = false;
+  /** How often somebody looked for what was archived already. */
+  archiveLooks = 0;
   readonly documents = new Map<string, Map<string, Buffer>>();
   readonly pubsub: MemoryPubsub;
   readonly #failures = new Map<string, Error | undefined>();
@@ -60,6 +63,10 @@ export class MemoryStores {
   storedFor(user: string): OfflineMessage[] {
     const stored = [...(this.offline.get(user)?.values() ?? [])];
     return stored.sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  #whetherArchiveAnswers(): void {
+    if (this.archiveFails) throw new Unavailable("store-timeout", "Cannot archive");
   }
 
   archived(user: string): ArchivedMessage[] {
@@ -148,7 +155,7 @@ export class MemoryStores {
       archive: {
         add: (user, message) =>
           later(() => {
-            if (this.archiveFails) throw new Unavailable("store-timeout", "Cannot archive");
+            this.#whetherArchiveAnswers();
             const kept = this.archives.get(user) ?? new Map<string, ArchivedMessage>();
             this.archives.set(user, kept.set(message.id, message));
           }),
@@ -158,6 +165,18 @@ export class MemoryStores {
             return end === "first" ? found.slice(0, limit) : found.slice(-limit);
           }),
         get: (user, ids) => later(() => this.archived(user).filter(({ id }) => ids.includes(id))),
+        ids: (user, fromMs, untilMs, limit) =>
+          later(() => {
+            this.archiveLooks += 1;
+            this.#whetherArchiveAnswers();
+            const range = { from: idFrom(fromMs), before: idFrom(untilMs) };
+            const found = this.archived(user).filter((one) => isWithin(one, range));
+            return found.slice(0, limit).map(({ id }) => id);
+          }),
+        remove: (user, _peer, ids) =>
+          later(() => {
+            for (const id of ids) this.archives.get(user)?.delete(id);
+          }),
         sweep: () => Promise.resolve(),
       },
       documents: {

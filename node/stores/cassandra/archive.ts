@@ -7,7 +7,7 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
-import { boundMs, timeOf } from "../archive-id.ts";
+import { boundMs, idFrom, timeOf } from "../archive-id.ts";
 import type { Archive, ArchivedMessage, ArchiveEnd, ArchiveRange } from "../contract.ts";
 import type { Pool, Row, Step } from "./pool.ts";
 import { repeatable } from "./pool.ts";
@@ -19,6 +19,8 @@ const WEEKS_REMEMBERED_MAX = 50_000;
 /** Not for long: another node may delete the account, and it may be made again. */
 const WEEK_WRITTEN_FOR_MS = 60_000;
 const DELETIONS_AT_ONCE = 32;
+/** So much may clocks of nodes differ for what is removed to stay so. */
+const AHEAD_MS = 600_000;
 /** Rows that hold no message bytes, read at a time. */
 const IDS_PAGE = 200;
 
@@ -40,6 +42,11 @@ const SELECT_FIRST = repeatable(
 const SELECT_LAST = repeatable(
   "SELECT id, peer, resource, bytes FROM archive " +
     `WHERE user = ? ${IN_RANGE} ORDER BY id DESC LIMIT ?`,
+);
+const SELECT_IDS = repeatable(`SELECT id FROM archive WHERE user = ? ${IN_RANGE} LIMIT ?`);
+const DELETE = repeatable("DELETE FROM archive WHERE user = ? AND week = ? AND id = ?");
+const DELETE_OF_PEER = repeatable(
+  "DELETE FROM archive_of_peer WHERE user = ? AND peer = ? AND week = ? AND id = ?",
 );
 const OF_PEER = `SELECT id, resource FROM archive_of_peer WHERE user = ? AND peer = ? ${IN_RANGE}`;
 const SELECT_FIRST_OF_PEER = repeatable(OF_PEER);
@@ -164,6 +171,31 @@ export function cassandraArchive({ writes, reads }: ArchivePools, clock: Clock):
       }
       const found = await Promise.all([...byWeek].map(([week, some_]) => some(user, week, some_)));
       return found.flat().sort((one, other) => (one.id < other.id ? -1 : 1));
+    },
+    async ids(user, fromMs, untilMs, limit) {
+      const found: string[] = [];
+      const bounds = [idFrom(fromMs), idFrom(untilMs)];
+      // Not by archive_weeks, which may lack a week that a message was just put into.
+      for (let week = weekOf(fromMs); week <= weekOf(untilMs) && found.length < limit; week += 1) {
+        const values = [user, week, ...bounds, limit - found.length];
+        // Part of a write, so by the budget of those.
+        const rows = await writes.rows(READ, SELECT_IDS, values, IDS_PAGE);
+        found.push(...rows.map(({ id }) => String(id)));
+      }
+      return found;
+    },
+    async remove(user, peer, ids) {
+      const what = "remove from the archive";
+      const steps = ids.flatMap((id) => {
+        const week = weekOf(timeOf(id) ?? 0);
+        return [
+          { statement: DELETE, values: [user, week, id] },
+          { statement: DELETE_OF_PEER, values: [user, peer, week, id] },
+        ];
+      });
+      // Later than any write by a clock that is ahead, and than who writes it once more without knowing.
+      const stampUs = (clock.nowMs() + AHEAD_MS) * 1_000;
+      await Promise.all(steps.map((step) => writes.write(what, step, { stampUs })));
     },
     // Rows expire by themselves.
     sweep: () => Promise.resolve(),

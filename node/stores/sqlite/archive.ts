@@ -17,6 +17,8 @@ export function sqliteArchive(connection: Connection): Archive {
     "INSERT OR REPLACE INTO archive (user, id, peer, resource, bytes) VALUES (?, ?, ?, ?, ?)",
   );
   const one = connection.prepare(`SELECT ${COLUMNS} FROM archive WHERE user = ? AND id = ?`);
+  const ids = connection.prepare(`SELECT id FROM archive WHERE ${RANGE} ORDER BY id ${LIMIT}`);
+  const remove = connection.prepare("DELETE FROM archive WHERE user = ? AND id = ?");
   const select = (where: string, order: string) =>
     connection.prepare(
       `SELECT ${COLUMNS} FROM archive WHERE ${where} ORDER BY id ${order} ${LIMIT}`,
@@ -50,6 +52,16 @@ export function sqliteArchive(connection: Connection): Archive {
         }),
       );
     },
+    async ids(user, fromMs, untilMs, limit) {
+      const rows = connection.read("read the archive", () =>
+        ids.all(user, idFrom(fromMs), idFrom(untilMs), limit),
+      );
+      return rows.map(({ id }) => String(id));
+    },
+    remove: (user, _peer, superfluous) =>
+      connection.write("remove from the archive", () => {
+        for (const id of superfluous) remove.run(user, id);
+      }),
     async sweep(beforeMs) {
       for (;;) {
         const { changes } = await connection.write("remove old messages", () =>
