@@ -110,6 +110,7 @@ export type RouterServices = Pick<
   | "whereabouts"
   | "isAlone"
   | "isDead"
+  | "mayBeTwice"
   | "nowMs"
   | "deliveries"
 >;

@@ -130,6 +130,7 @@ function lateBound(ready: () => Router): RouterServices {
       return ready().isAlone;
     },
     isDead: (node) => ready().isDead(node),
+    mayBeTwice: (origin, receivedMs) => ready().mayBeTwice(origin, receivedMs),
     nowMs: () => ready().nowMs(),
     get deliveries() {
       return ready().deliveries;

@@ -140,11 +140,11 @@ export class Router implements SessionEvents {
       wakes: this.#wakes,
       newOrigin: this.#newOrigin,
     });
-    const acceptance = this.#acceptance;
     const [line, lanes, newOrigin] = [this.#line, this.#lanes, this.#newOrigin];
     this.#fanOut = new FanOut({ components, line, routes, lanes, deliverer, exits, counters, log });
-    this.components = new FromComponents({ acceptance, line, counters, newOrigin });
-    this.#senders = new Senders({ acceptance, stages, line, copies, counters, log, shadows });
+    const sending = { acceptance: this.#acceptance, line, counters };
+    this.components = new FromComponents({ ...sending, newOrigin });
+    this.#senders = new Senders({ ...sending, routes, stages, copies, log, shadows });
     this.#endings = new Endings({ routes, handOver, line, counters, newOrigin, deliverer, clock });
     const carried = ofKind(registrations, "carried").map(({ registration }) => registration);
     this.#succession = new Succession({
@@ -435,6 +435,10 @@ export class Router implements SessionEvents {
 
   isDead(node: string): boolean {
     return this.#peers.isDead(node);
+  }
+
+  mayBeTwice(origin: Origin, receivedMs: number): boolean {
+    return this.#senders.mayBeTwice(origin, receivedMs);
   }
 
   nowMs(): number {

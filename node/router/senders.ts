@@ -1,6 +1,7 @@
 /** The sender's side: the decisions on one session's stanzas are made one after another. */
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { Routes } from "../routes/contract.ts";
 import type { ClientSession } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Origin } from "../stanza/origin.ts";
@@ -13,6 +14,9 @@ import type { Shadows } from "./shadows.ts";
 import type { Stages, Verdict } from "./stages.ts";
 import { CONSUME } from "./stages.ts";
 
+/** Nobody takes a session over, and has what its client sends again, sooner after that was sent here. */
+const ELSEWHERE_MS = 1_000;
+
 interface SenderState extends Peer {
   /** Settles when the decision on the last one is made; undefined when all are. Never rejects. */
   tail: Promise<void> | undefined;
@@ -20,6 +24,7 @@ interface SenderState extends Peer {
 
 export interface SenderParts {
   readonly acceptance: Acceptance;
+  readonly routes: Pick<Routes, "tenure">;
   readonly stages: Stages;
   readonly line: Line;
   readonly copies: Copies;
@@ -39,7 +44,7 @@ export class Senders {
 
   /** Takes a client's stanza; resolves when it is accepted. Never rejects. */
   submit(session: ClientSession, parsed: ParsedStanza, count: number): void | Promise<void> {
-    const { counters, acceptance, line } = this.#parts;
+    const { counters, acceptance, line, routes } = this.#parts;
     counters.stanzasIn += 1;
     const sender = this.#stateOf(session);
     const accepted = acceptance.accept(session, parsed, sender);
@@ -47,14 +52,25 @@ export class Senders {
     if (accepted.kind === "refused") return line.reject(accepted.envelope, accepted.condition);
     const { envelope } = accepted;
     const { id, mayRepeat } = session;
+    const tenure = routes.tenure;
     const origin: Origin =
-      mayRepeat === true ? { session: id, count, isAgain: true } : { session: id, count };
+      mayRepeat === true
+        ? { session: id, count, tenure, isAgain: true }
+        : { session: id, count, tenure };
     if (envelope.kind !== "message") this.#parts.shadows()?.stateChanges(session, count);
     if (sender.tail !== undefined) return this.#inTurn(session, sender, envelope, origin);
     const verdict = this.#outbound(envelope, session, origin);
     return verdict instanceof Promise
       ? this.#inTurn(session, sender, envelope, origin, verdict)
       : this.#afterOutbound(session, envelope, origin, verdict);
+  }
+
+  /** Whether another node may have taken the same stanza as well by now. */
+  mayBeTwice({ isAgain, tenure }: Origin, receivedMs: number): boolean {
+    const { acceptance, routes } = this.#parts;
+    if (isAgain === true) return true;
+    if (tenure === undefined || acceptance.nowMs() - receivedMs < ELSEWHERE_MS) return false;
+    return tenure === "" || tenure !== routes.tenure;
   }
 
   #stateOf(session: ClientSession): SenderState {

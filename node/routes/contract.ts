@@ -168,6 +168,11 @@ export interface Routes extends AsyncDisposable {
   readonly self: NodeRecord;
   /** Whether it may bind, and take sessions over. */
   readonly holdsLease: boolean;
+  /**
+   * Of the lease that it holds; "" for none. As long as it is the same nobody has taken this node's sessions
+   * over from a copy.
+   */
+  readonly tenure: string;
   /** There is no other node, so that what it answers is always as new as can be. */
   readonly isAlone?: true;
   /** Of an engine that remembers anything. */

@@ -223,6 +223,10 @@ class Engine implements EtcdRoutes {
     return this.#lease.isHeld;
   }
 
+  get tenure(): string {
+    return this.#lease.tenure;
+  }
+
   get nodes(): ReadonlyMap<string, NodeRecord> {
     return this.#members.nodes;
   }

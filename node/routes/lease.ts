@@ -64,6 +64,11 @@ export class LeaseKeeper {
     return this.#isHeld && this.#options.clock.monotonicMs() < this.#provenUntilMs;
   }
 
+  /** Of this lease; "" when it is not held. */
+  get tenure(): string {
+    return this.isHeld ? (this.#leaseId ?? "") : "";
+  }
+
   /** Whether what was put on this lease is still safe on it, be everything published or not. */
   isCurrent(leaseId: string): boolean {
     return leaseId === this.#leaseId && this.#options.clock.monotonicMs() < this.#provenUntilMs;

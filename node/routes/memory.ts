@@ -33,6 +33,7 @@ export function openMemoryRoutes(options: MemoryRoutesOptions): Routes {
 class MemoryRoutes implements Routes {
   readonly self: NodeRecord;
   readonly holdsLease = true;
+  readonly tenure = "alone";
   readonly isAlone = true;
   readonly nodes: ReadonlyMap<string, NodeRecord> = new Map();
   /** Each list and each route is replaced, never changed: whoever looked a user up keeps what it saw. */

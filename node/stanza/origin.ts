@@ -9,4 +9,9 @@ export interface Origin {
    * client sends again. Not told to other nodes.
    */
   readonly isAgain?: true;
+  /**
+   * Of a client's: the lease (Routes.tenure) under which its node took it. Once that is lost its client may have
+   * sent it again elsewhere. Not told to other nodes.
+   */
+  readonly tenure?: string;
 }

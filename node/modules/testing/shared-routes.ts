@@ -140,6 +140,7 @@ export interface NodeRoutesParts {
 export class NodeRoutes implements Routes {
   readonly self: NodeRecord;
   readonly holdsLease = true;
+  tenure = "first";
   readonly nodes = new Map<string, NodeRecord>();
   readonly #parts: NodeRoutesParts;
   readonly #cache = new Map<string, RouteSet>();
