@@ -3,28 +3,25 @@ import { Unavailable } from "../../base/errors.ts";
 import type { Verdict } from "../../router/stages.ts";
 import type { Jid } from "../../stanza/jid.ts";
 import type { Origin } from "../../stanza/origin.ts";
-import { ArchiveIds, END_ID, idFrom, isSameMessage } from "../../stores/archive-id.ts";
+import { ArchiveIds } from "../../stores/archive-id.ts";
 import type { ClientSession, Envelope, Host } from "../contract.ts";
 import { PASS, pass } from "../contract.ts";
+import { namesOf } from "./once.ts";
 import type { PreferencesOfUsers } from "./preferences.ts";
 import { isArchived } from "./rules.ts";
 import { withOwnId, withoutOwnIds } from "./stanza-ids.ts";
 import type { Writer } from "./writer.ts";
 
-/** Where to look for what was archived by a node that died: the last messages of so long. */
-const AGAIN_MS = 600_000;
-const AGAIN_MAX = 100;
-
 type Answer = Verdict | Promise<Verdict>;
 
 export class Keeper {
-  readonly #host: Pick<Host, "router" | "archive" | "isGuest">;
+  readonly #host: Pick<Host, "router" | "archive" | "clock" | "isGuest">;
   readonly #writer: Writer;
   readonly #preferences: PreferencesOfUsers;
   readonly #ids = new ArchiveIds();
 
   constructor(
-    host: Pick<Host, "router" | "archive" | "isGuest">,
+    host: Pick<Host, "router" | "archive" | "clock" | "isGuest">,
     writer: Writer,
     preferences: PreferencesOfUsers,
   ) {
@@ -39,8 +36,8 @@ export class Keeper {
     const unchanged = clean === envelope ? PASS : pass({ envelope: clean });
     if (clean.to.bare === jid.bare) return unchanged;
     return this.#ifWanted(clean, jid, clean.to, unchanged, () =>
-      this.#named(jid, origin, (id) => {
-        const accepted = this.#write(id, clean, jid, clean.to);
+      this.#named(jid, clean, origin, (id) => {
+        const accepted = this.#write(id, clean, jid, clean.to, origin);
         return pass({ envelope: clean, own: withOwnId(clean, jid.bare, id), accepted });
       }),
     );
@@ -52,8 +49,8 @@ export class Keeper {
     const clean = withoutOwnIds(envelope, to.bare);
     const unchanged = clean === envelope ? PASS : pass({ envelope: clean });
     return this.#ifWanted(clean, to, clean.from, unchanged, () =>
-      this.#named(to, origin, (id) => {
-        const taken = () => this.#write(id, clean, to, clean.from);
+      this.#named(to, clean, origin, (id) => {
+        const taken = () => this.#write(id, clean, to, clean.from, origin);
         return pass({ envelope: withOwnId(clean, to.bare, id), taken });
       }),
     );
@@ -73,14 +70,17 @@ export class Keeper {
   }
 
   /** The same message has the same name, be it sent again because a node died. */
-  #named({ bare }: Jid, origin: Origin, archive: (id: string) => Verdict): Answer {
-    const { session, count, isAgain } = origin;
-    const nowMs = this.#host.router.nowMs();
-    const id = this.#ids.next(nowMs, `${session} ${count}`);
-    if (isAgain !== true) return archive(id);
-    const since = { from: idFrom(nowMs - AGAIN_MS), before: END_ID };
-    return this.#host.archive.page(bare, since, AGAIN_MAX, "last").then(
-      (lately) => archive(lately.find((one) => isSameMessage(one.id, id))?.id ?? id),
+  #named(
+    { bare }: Jid,
+    { receivedMs }: Envelope,
+    origin: Origin,
+    archive: (id: string) => Verdict,
+  ): Answer {
+    const { router } = this.#host;
+    const id = this.#ids.next(router.nowMs(), `${origin.session} ${origin.count}`);
+    if (!router.mayBeTwice(origin, receivedMs)) return archive(id);
+    return namesOf(this.#host, bare, id).then(
+      ([known = id]) => archive(known),
       (error: unknown) => {
         if (error instanceof Unavailable) return archive(id);
         throw error;
@@ -88,8 +88,14 @@ export class Keeper {
     );
   }
 
-  #write(id: string, { bytes }: Envelope, owner: Jid, peer: Jid): Promise<void> {
+  #write(
+    id: string,
+    { bytes, receivedMs }: Envelope,
+    owner: Jid,
+    peer: Jid,
+    origin: Origin,
+  ): Promise<void> {
     const message = { id, peer: peer.bare, resource: peer.resource, bytes };
-    return this.#writer.write(owner.bare, message);
+    return this.#writer.write({ user: owner.bare, message, origin, receivedMs });
   }
 }

@@ -7,8 +7,10 @@
 import type { Timer } from "../../base/clock.ts";
 import { pause } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
+import type { Origin } from "../../stanza/origin.ts";
 import type { ArchivedMessage } from "../../stores/contract.ts";
 import type { Host } from "../contract.ts";
+import { addOnce } from "./once.ts";
 
 const RETRY_MS = 1_000;
 /** Late writes under way at a time. */
@@ -28,27 +30,30 @@ export interface WriterCounts {
   lost: number;
 }
 
-interface Late {
+/** Something for the archive of a user. */
+interface Entry {
   readonly user: string;
   readonly message: ArchivedMessage;
+  readonly origin: Origin;
+  readonly receivedMs: number;
 }
 
+type World = Pick<Host, "archive" | "clock" | "log"> & {
+  readonly router: Pick<Host["router"], "mayBeTwice">;
+};
+
 export class Writer {
-  readonly #host: Pick<Host, "archive" | "clock" | "log">;
+  readonly #host: World;
   readonly #limits: WriterLimits;
   readonly #counts: WriterCounts;
-  readonly #late = new Set<Late>();
+  readonly #late = new Set<Entry>();
   /** Writes under way, by user. */
   readonly #underWay = new Map<string, Promise<void>>();
   #lateBytes = 0;
   #isLosing = false;
   #timer: Timer | undefined;
 
-  constructor(
-    host: Pick<Host, "archive" | "clock" | "log">,
-    limits: WriterLimits,
-    counts: WriterCounts,
-  ) {
+  constructor(host: World, limits: WriterLimits, counts: WriterCounts) {
     this.#host = host;
     this.#limits = limits;
     this.#counts = counts;
@@ -65,8 +70,9 @@ export class Writer {
   }
 
   /** Resolves when the message is archived, or late. Never rejects. */
-  write(user: string, message: ArchivedMessage): Promise<void> {
-    const done = this.#write({ user, message });
+  write(entry: Entry): Promise<void> {
+    const { user } = entry;
+    const done = this.#write(entry);
     const all = Promise.all([this.#underWay.get(user), done]).then(() => {
       if (this.#underWay.get(user) === all) this.#underWay.delete(user);
     });
@@ -74,16 +80,19 @@ export class Writer {
     return done;
   }
 
-  async #write(late: Late): Promise<void> {
+  async #write(late: Entry): Promise<void> {
     if (this.isBehind) return this.#put(late);
     const outcome = await this.#inTime(this.#attempt(late));
     if (outcome === "again" || outcome === undefined) this.#put(late);
   }
 
-  async #attempt({ user, message }: Late): Promise<"done" | "again"> {
-    const { archive, log } = this.#host;
+  async #attempt({ user, message, origin, receivedMs }: Entry): Promise<"done" | "again"> {
+    const { archive, log, router } = this.#host;
+    const { keptSeconds } = this.#limits;
     try {
-      await archive.add(user, message, this.#limits.keptSeconds);
+      if (router.mayBeTwice(origin, receivedMs)) {
+        await addOnce(this.#host, user, message, keptSeconds);
+      } else await archive.add(user, message, keptSeconds);
       this.#counts.archived += 1;
       return "done";
     } catch (error) {
@@ -107,7 +116,7 @@ export class Writer {
     }
   }
 
-  #put(late: Late): void {
+  #put(late: Entry): void {
     const { log } = this.#host;
     const bytes = this.#lateBytes + late.message.bytes.length;
     if (bytes > this.#limits.lateBytesMax) {
@@ -153,7 +162,7 @@ export class Writer {
     log.info({}, "the archive has caught up");
   }
 
-  #remove(late: Late): void {
+  #remove(late: Entry): void {
     this.#late.delete(late);
     this.#lateBytes -= late.message.bytes.length;
     this.#counts.late = this.#late.size;
