@@ -1,18 +1,15 @@
 /** Whether both sides of what was accepted are in the archives, once. */
 import type { SimCluster } from "./cluster.ts";
-import { KEPT_BACK } from "./faults.ts";
 import { idOf } from "./store.ts";
 
 /** At the end: a line for each message that is missing, or there too often. */
 export function archiveFaults(cluster: SimCluster): readonly string[] {
-  const { ledger, world } = cluster;
+  const { ledger } = cluster;
   const counts = countsOf(cluster);
-  // Who had it first may be there, and write it late: see UNHELD_ALWAYS.
-  const mayBeTwice = KEPT_BACK.some((kind) => world.faults.has(kind));
   const faults: string[] = [];
   for (const { id, fromUser, toUser, ...said } of ledger.said.values()) {
     if (said.doubt !== undefined || said.isReturned) continue;
-    const countMax = said.isResent && mayBeTwice ? 2 : said.sessions.length;
+    const countMax = said.sessions.length;
     const isDue = said.isAccepted && !said.mayBeUnarchived;
     for (const user of [fromUser, toUser]) {
       const count = counts.get(`${user} ${id}`) ?? 0;

@@ -180,6 +180,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     982101,
     ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
   ],
+  [
+    "what is sent again while the store is away, or its node cut off, is archived once",
+    982065,
+    ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
+  ],
 ];
 
 const SEEDS_OF_PAUSES = [40011, 40021];
