@@ -161,8 +161,10 @@ test("a lease is given up before it can lapse, counted from when its proof was a
   const marginMs = LEASE_SECONDS * 100; // A tenth of the lease.
   clock.advance(LEASE_SECONDS * 1_000 - marginMs - 1);
   expect(routes.holdsLease).toBe(true);
+  expect(routes.tenure).not.toBe("");
   clock.advance(1);
   expect(routes.holdsLease).toBe(false);
+  expect(routes.tenure).toBe("");
   expect(diary.lines).toEqual(["lease lost"]);
 });
 
