@@ -75,7 +75,7 @@ export class Device {
   /** Contacts' full addresses that are available, as far as it was told. */
   readonly seen = new Set<string>();
   /** Who was said to have gone, and has not come back since. */
-  readonly #farewells = new Set<string>();
+  readonly farewells = new Set<string>();
   /** Of those it sees, who was there with a node that left nobody who knows that they were shown. */
   readonly lingering = new Set<string>();
   /** Its sessions that went on at another node. */
@@ -328,7 +328,7 @@ export class Device {
     this.#patience?.cancel();
     this.#stage = "bound";
     this.seen.clear();
-    this.#farewells.clear();
+    this.farewells.clear();
     this.lingering.clear();
     this.#events.onThere(this);
     this.#books = {
@@ -441,13 +441,13 @@ export class Device {
     this.lingering.delete(from);
     if (type === undefined) {
       this.seen.add(from);
-      this.#farewells.delete(from);
+      this.farewells.delete(from);
     } else if (type === "unavailable") {
       this.seen.delete(from);
-      if (this.#farewells.has(from)) {
+      if (this.farewells.has(from)) {
         this.#events.onBroken("farewells", `${this.full} is told again that ${from} has gone`);
       }
-      this.#farewells.add(from);
+      this.farewells.add(from);
     }
   }
 

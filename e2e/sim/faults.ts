@@ -355,6 +355,7 @@ export const UNHELD_ALWAYS: readonly string[] = [
     "that it came in at",
   "what a client sends again, and the node that had it first is not dead, may be in an archive twice",
   "what was stored by a node that died before it could tell anybody waits for the next login",
+  "that a session has gone is told again to a client that resumes, if the node that told it stood still or was cut off",
 ];
 
 const MESH: readonly Unheld[] = [
@@ -368,6 +369,16 @@ const MESH: readonly Unheld[] = [
     reason:
       "a session whose node is not reached for long goes on without what its other devices got",
   },
+];
+
+/** While such a fault lasts, a client may be given what no other node knows of. */
+export const UNMIRRORED: readonly FaultKind[] = [
+  "cut-mesh",
+  "cut-mesh-one-way",
+  "slow-mesh",
+  "isolate",
+  "cut-off",
+  "pause",
 ];
 
 /** Who stands still may be asked, or be the one that knows, when another one does. */

@@ -4,7 +4,7 @@ import { decodeRoute, Keys } from "../../node/routes/keys.ts";
 import { archiveFaults } from "./archives.ts";
 import type { SimCluster } from "./cluster.ts";
 import type { Device } from "./device.ts";
-import { SHADOWED_AFTER_MS } from "./faults.ts";
+import { SHADOWED_AFTER_MS, UNMIRRORED } from "./faults.ts";
 import type { Copy, Said } from "./ledger.ts";
 import { leftovers } from "./leftovers.ts";
 import { idOf } from "./store.ts";
@@ -68,7 +68,9 @@ export class Checks {
   }
 
   /** It is told that it has a session. */
-  onThere({ user, name, full, node }: Device): void {
+  onThere({ user, name, full, node, farewells }: Device): void {
+    // See UNHELD_ALWAYS: it may go on from a copy that is older than what it has heard.
+    if (this.#cluster.world.hadFault(UNMIRRORED, Number.POSITIVE_INFINITY)) farewells.clear();
     const session = node?.sessions.get(full);
     if (node === undefined || session === undefined) return;
     const key = Buffer.from(keys.route({ user, resource: name }));
