@@ -46,9 +46,9 @@ export function proxy(scene: () => Scene): void {
     const isBack = (one: typeof romeo) => one.all("resumed").length + one.all("online").length > 1;
     await romeo.until("his session elsewhere", isBack);
     // The node could still say so: its proxy ends after it.
-    expect(romeo.all("stream-error").map(({ condition }) => condition)).toEqual([
+    expect(romeo.all("stream-error").map(({ condition }) => condition)).toContain(
       "system-shutdown",
-    ]);
+    );
     await eventually(
       "a replacement",
       120,
