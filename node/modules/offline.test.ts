@@ -277,26 +277,8 @@ test("what is stored for somebody online is handed over once their node can be t
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["in doubt"]);
 });
 
-test("what was stored while a node's routes were gone is handed over when they are back", async () => {
-  const cluster = newCluster();
-  const [first, second] = [cluster.node(0), cluster.node(1)];
-  const juliet = await second.login(`${JULIET}/balcony`);
-  await second.send(juliet, "<presence/>");
-  const romeo = await first.login(`${ROMEO}/desk`);
-  await cluster.settle();
-  cluster.shared.expire(second.name);
-  first.routes.forget(second.name);
-  await first.send(romeo, message("missed"));
-  await cluster.settle();
-  expect(take(juliet, "message")).toEqual([]);
-  cluster.shared.put(juliet.route);
-  second.router.onLeaseRegained();
-  await cluster.settle();
-  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["missed"]);
-});
-
-test("what was stored while its node's routes were gone goes first to a session whose client is away", async () => {
-  const cluster = newCluster();
+/** Juliet is at the second node, whose routes go as Romeo, at the first one, writes "stored". */
+async function withoutRoutes(cluster: Cluster) {
   const [first, second] = [cluster.node(0), cluster.node(1)];
   const juliet = await second.login(`${JULIET}/balcony`);
   await second.send(juliet, "<presence/>");
@@ -305,22 +287,41 @@ test("what was stored while its node's routes were gone goes first to a session 
   cluster.shared.expire(second.name);
   first.routes.forget(second.name);
   await first.send(romeo, message("stored"));
+  const giveBack = () => {
+    cluster.shared.put(juliet.route);
+    second.router.onLeaseRegained();
+  };
+  const given = () => take(juliet, "message").map(({ attrs }) => attrs.id);
+  return { first, second, romeo, juliet, giveBack, given };
+}
+
+test("what was stored while a node's routes were gone is handed over when they are back", async () => {
+  const cluster = newCluster();
+  const { giveBack, given } = await withoutRoutes(cluster);
+  await cluster.settle();
+  expect(given()).toEqual([]);
+  giveBack();
+  await cluster.settle();
+  expect(given()).toEqual(["stored"]);
+});
+
+test("it goes first to a session whose client is away", async () => {
+  const cluster = newCluster();
+  const { first, second, romeo, juliet, giveBack, given } = await withoutRoutes(cluster);
   second.detach(juliet);
   first.routes.nodes.set(second.name, record(second.name));
-  cluster.shared.put(juliet.route);
-  second.router.onLeaseRegained();
+  giveBack();
   await cluster.settle();
   await first.send(romeo, message("live"));
   await cluster.settle();
   second.resume(juliet);
   await cluster.settle();
-  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "live"]);
+  expect(given()).toEqual(["stored", "live"]);
 });
 
-test("live messages wait for their user's turn when a node that is back looks into the stores", async () => {
+test("live messages wait for it until it is their user's turn", async () => {
   const cluster = newCluster();
-  const [first, second] = [cluster.node(0), cluster.node(1)];
-  const romeo = await first.login(`${ROMEO}/desk`);
+  const second = cluster.node(1);
   const nurses: TestSession[] = [];
   for (let count = 1; count <= 120; count += 1) {
     cluster.stores.addUser(`nurse-${count}@${DOMAIN}`);
@@ -328,17 +329,11 @@ test("live messages wait for their user's turn when a node that is back looks in
     await second.send(nurse, "<presence/>");
     nurses.push(nurse);
   }
-  const juliet = await second.login(`${JULIET}/balcony`);
-  await second.send(juliet, "<presence/>");
-  await cluster.settle();
-  cluster.shared.expire(second.name);
-  first.routes.forget(second.name);
-  await first.send(romeo, message("stored"));
-  cluster.shared.put(juliet.route);
-  second.router.onLeaseRegained();
+  const { giveBack, given } = await withoutRoutes(cluster);
+  giveBack();
   await second.send(nurses[0] as TestSession, message("live"));
   await cluster.settle();
-  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["stored", "live"]);
+  expect(given()).toEqual(["stored", "live"]);
 });
 
 test("a message is stored when routes cannot be read again, though some were known", async () => {
