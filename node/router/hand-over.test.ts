@@ -231,6 +231,19 @@ test("what a session was given out of the store, and not when it went on elsewhe
   expect(given).toEqual([stored, stored]);
 });
 
+test("what a session was given out of the store keeps its place among what waits, and is not given again", () => {
+  const { given, take, session, handOver } = bench();
+  const nth = (count: number) => ({ origin: { session: "juliet", count }, remembered: true });
+  const [first, live, stored] = [message("1"), message("m"), message("m")];
+  handOver.hold(session);
+  void take({ ...nth(2), envelope: first }); // It came in first, and another node took it later.
+  void take({ ...nth(1), envelope: live });
+  expect(handOver.giveStored(session, stored, nth(1).origin)).toBe(true);
+  expect(handOver.heldOf(session)).toMatchObject({ waiting: [first, undefined], left: 0 });
+  expect(handOver.takeLeft(session, [])).toEqual([first]);
+  expect(given).toEqual([stored]);
+});
+
 test("what a session that stands still is not given out of the store is held for it as before", () => {
   const { given, session, handOver, live, stored, origin } = heldAndStored();
   const { deliver } = session;

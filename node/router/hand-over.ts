@@ -87,8 +87,6 @@ export class HandOver {
   readonly #stored = new WeakMap<Envelope, Origin | undefined>();
   /** Copies of what is another resource's. */
   readonly #copies = new WeakSet<Envelope>();
-  /** Held for sessions of these ids, which were given them out of the offline store meanwhile. */
-  readonly #superseded = new WeakMap<Envelope, readonly string[]>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -318,16 +316,8 @@ export class HandOver {
 
   /** Hands over what waited. What the session does not take is passed on when it ends. */
   release(session: ClientSession): void {
-    this.#held.release(session, (envelope) => this.#letOut(session, envelope));
+    this.#held.release(session, (envelope) => session.deliver(envelope));
     this.#parts.shadows()?.changed(session);
-  }
-
-  #letOut(session: ClientSession, held: Envelope): boolean {
-    return this.#isSuperseded(session, held) || session.deliver(held);
-  }
-
-  #isSuperseded({ id }: ClientSession, held: Envelope): boolean {
-    return this.#superseded.get(held)?.includes(id) === true;
   }
 
   /** What a client sends again after a death may all have arrived in one millisecond. */
@@ -354,8 +344,7 @@ export class HandOver {
   ): readonly Envelope[] {
     const left: Envelope[] = [];
     const held = this.#held.take(session);
-    const waited = held.filter((envelope) => !this.#isSuperseded(session, envelope));
-    for (const envelope of [...unacknowledged, ...waited]) {
+    for (const envelope of [...unacknowledged, ...held]) {
       const { origin } = envelope;
       const lost = this.#copies.has(envelope) ? this.#owedFor(envelope, session) : envelope;
       if (lost !== undefined) left.push(lost);
@@ -391,21 +380,19 @@ export class HandOver {
     const earlier = origin === undefined ? undefined : this.#repeats.find(origin, full);
     let waiting: Envelope | undefined;
     if (origin !== undefined && earlier?.session === session.id) {
-      waiting = this.#held.of(session)?.waiting.find((held) => this.#isOf(origin, held));
+      waiting = this.#held.of(session)?.waiting.find((held) => held && this.#isOf(origin, held));
       if (waiting === undefined && earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
       if (waiting === undefined) return true;
     }
     // Stored because its node could not be reached, while this one had others for it already.
     this.#held.releaseFirst(
       session,
-      (held) => this.#isBefore(held, envelope, origin) && this.#letOut(session, held),
+      (held) => this.#isBefore(held, envelope, origin) && session.deliver(held),
     );
     this.#stored.set(envelope, origin);
     if (!session.deliver(envelope)) return false;
     // Not on its way yet, so nothing tells when the client has it: the stored one goes instead.
-    if (waiting !== undefined) {
-      this.#superseded.set(waiting, [...(this.#superseded.get(waiting) ?? []), session.id]);
-    }
+    if (waiting !== undefined) this.#held.takeOut(session, waiting);
     if (origin === undefined) return true;
     this.#repeats.remember(origin, full, session.id);
     this.#noteRecent(session, origin);

@@ -7,7 +7,8 @@ const HELD_MAX = 1_000;
 
 export interface HeldQueue {
   isHolding: boolean;
-  readonly waiting: Envelope[];
+  /** Undefined: the session was given it out of the store meanwhile. Copies count by places, so it keeps its own. */
+  readonly waiting: (Envelope | undefined)[];
   /** How many have left it: the place of the first that waits. */
   left: number;
 }
@@ -39,6 +40,13 @@ export class Held {
     return true;
   }
 
+  /** It does not wait any more, and the others do as before. */
+  takeOut(session: ClientSession, envelope: Envelope): void {
+    const { waiting = [] } = this.#queues.get(session) ?? {};
+    const place = waiting.indexOf(envelope);
+    if (place !== -1) waiting[place] = undefined;
+  }
+
   /** Hands over what waits as long as it is taken, and ends holding when that is all. */
   release(session: ClientSession, give: (envelope: Envelope) => boolean): void {
     const queue = this.#queues.get(session);
@@ -56,7 +64,10 @@ export class Held {
   #giveSome(queue: HeldQueue, give: (envelope: Envelope) => boolean): void {
     const { waiting } = queue;
     let given = 0;
-    while (given < waiting.length && give(waiting[given] as Envelope)) given += 1;
+    for (; given < waiting.length; given += 1) {
+      const envelope = waiting[given];
+      if (envelope !== undefined && !give(envelope)) break;
+    }
     waiting.splice(0, given);
     queue.left += given;
   }
@@ -67,6 +78,6 @@ export class Held {
     if (queue === undefined) return [];
     queue.isHolding = false;
     queue.left += queue.waiting.length;
-    return queue.waiting.splice(0);
+    return queue.waiting.splice(0).filter((envelope) => envelope !== undefined);
   }
 }

@@ -3,7 +3,7 @@ import type { ClientSession } from "../session/contract.ts";
 import { envelopeOf } from "./envelopes.ts";
 import type { About } from "./hand-over.ts";
 import type { IncomingParts } from "./incoming.ts";
-import { incomingOf, stillHeld } from "./incoming.ts";
+import { incomingOf } from "./incoming.ts";
 import type { SessionRecord, Waiting } from "./session-wire.ts";
 
 const stanza = envelopeOf(
@@ -13,14 +13,6 @@ const stanza = envelopeOf(
 const waiting = (count: number, isStored: boolean): Waiting => ({
   stanza,
   about: { origin: { session: "s", count }, isStored, copy: undefined },
-});
-
-test("a session that goes on elsewhere is not given what it was given out of the store meanwhile", () => {
-  const nameless = { stanza: Buffer.from("<r/>"), about: undefined };
-  const held = [waiting(1, false), waiting(2, false), waiting(3, false), nameless];
-  const sent = [waiting(1, false), waiting(2, true), nameless];
-  const record = { waiting: sent, held } as unknown as SessionRecord;
-  expect(stillHeld(record)).toEqual([held[0], held[2], nameless]);
 });
 
 test("what a client had here is not given again when its session comes back from who took it over", () => {

@@ -1,6 +1,5 @@
 /** From the record of a session to what the door needs to go on with it. */
 import type { ClientSession, Incoming } from "../session/contract.ts";
-import type { Origin } from "../stanza/origin.ts";
 import type { Carried } from "./carried.ts";
 import type { About, HandOver } from "./hand-over.ts";
 import type { SessionRecord, Waiting } from "./session-wire.ts";
@@ -13,16 +12,6 @@ export interface IncomingParts {
   readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
 }
 
-/** What waits behind stored messages, without what the session was given out of the store meanwhile. */
-export function stillHeld({ waiting, held }: SessionRecord): SessionRecord["held"] {
-  const given = new Set(
-    waiting.map(({ about }) => about?.isStored === true && keyOf(about.origin)),
-  );
-  return held.filter(({ about }) => about?.origin === undefined || !given.has(keyOf(about.origin)));
-}
-
-const keyOf = (origin: Origin | undefined) => origin && `${origin.session} ${origin.count}`;
-
 /**
  * Without what its client had from this node before another took the session over from an older copy, and was
  * sent again there. What is inherited stays: it counts in the client's next `h`.
@@ -33,7 +22,7 @@ function withoutHad(record: SessionRecord, handOver: HandOver): SessionRecord {
   return {
     ...record,
     waiting: record.waiting.filter((one, place) => place < inherited || isNews(one)),
-    held: stillHeld(record).filter(isNews),
+    held: record.held.filter(isNews),
   };
 }
 

@@ -22,7 +22,7 @@ import type { Carried } from "./carried.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Endings } from "./ended.ts";
 import type { HandOver } from "./hand-over.ts";
-import { incomingOf, stillHeld } from "./incoming.ts";
+import { incomingOf } from "./incoming.ts";
 import { BadFrame } from "./octets.ts";
 import type { Peers } from "./peers.ts";
 import type { SessionRecord } from "./session-wire.ts";
@@ -324,14 +324,14 @@ export class Keeping {
 
   /** Its address is another client's by now: what it had goes on to others. */
   #passOn(record: SessionRecord, owner: string): Promise<void> {
-    const { waiting, recent } = record;
+    const { waiting, held, recent } = record;
     const { route } = record.state;
     const { handOver, endings } = this.#parts;
     const ended = endedSession(route);
     this.#doubt(ended, record, owner);
     handOver.restoreRecentLeft(ended, recent);
     const left: Envelope[] = [];
-    for (const { stanza, about } of [...waiting, ...stillHeld(record)]) {
+    for (const { stanza, about } of [...waiting, ...held]) {
       if (Buffer.isBuffer(stanza)) continue;
       if (about !== undefined) handOver.restoreLeft(ended, stanza, about);
       left.push(stanza);

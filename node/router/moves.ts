@@ -169,10 +169,11 @@ export class Moves {
       stanza,
       about: Buffer.isBuffer(stanza) ? undefined : handOver.aboutOf(stanza, session),
     });
+    const held = handOver.heldOf(session)?.waiting ?? [];
     return encodeSession({
       state,
       waiting: waiting.map(describe),
-      held: (handOver.heldOf(session)?.waiting ?? []).map(describe),
+      held: held.filter((envelope) => envelope !== undefined).map(describe),
       carried: carried.export(session),
       recent: handOver.recentOf(session),
     });

@@ -129,6 +129,22 @@ export function encodeWaiting({ stanza, about }: Waiting): Packed {
   return { flags, origin: about?.origin, bytes: encodeEnvelope(stanza) };
 }
 
+/** In place of what does not wait any more. */
+const NO_STANZA: Packed = { flags: BYTES, origin: undefined, bytes: Buffer.alloc(0) };
+
+/** What a session is given out of the store does not wait for it any more: its place stays, places are counted. */
+export function takeOut(held: Packed[], given: readonly Packed[]): void {
+  if (held.length === 0) return;
+  for (const { flags, origin } of given) {
+    if ((flags & STORED) === 0 || origin === undefined) continue;
+    const place = held.findIndex((one) => isSame(one.origin, origin));
+    if (place !== -1) held[place] = NO_STANZA;
+  }
+}
+
+const isSame = (one: Origin | undefined, { session, count }: Origin): boolean =>
+  one?.session === session && one.count === count;
+
 /** @throws EnvelopeError */
 export function decodeWaiting({ flags, origin, bytes }: Packed): Waiting {
   if ((flags & ENVELOPE) === 0) return { stanza: bytes, about: undefined };

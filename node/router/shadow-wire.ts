@@ -14,6 +14,7 @@ import {
   RECENT_MAX,
   readCarried,
   readStanzas,
+  takeOut,
   unpackSession,
   writeCarried,
   writeStanzas,
@@ -149,9 +150,11 @@ export interface Copy {
 
 /** @throws BadFrame */
 export function copyOf(whole: Buffer): Copy {
-  const { state, waiting, held, carried, recent } = unpackSession(ownBytes(whole));
+  const { state, waiting, carried, recent, ...packed } = unpackSession(ownBytes(whole));
+  const held = [...packed.held];
+  takeOut(held, waiting);
   return {
-    ...{ state, waiting: [...waiting], held: [...held] },
+    ...{ state, waiting: [...waiting], held },
     ...{ carried: new Map(carried), recent: [...recent] },
   };
 }
@@ -175,6 +178,7 @@ export function changeCopy(copy: Copy, payload: Buffer): Copy {
   held.splice(0, released);
   for (const stanza of change.sent) waiting.push(stanza);
   for (const stanza of change.held) held.push(stanza);
+  takeOut(held, change.sent);
   // Cut off half at once, so that most additions move nothing.
   if (copy.recent.length > RECENT_MAX) copy.recent.splice(0, copy.recent.length - RECENT_MAX / 2);
   for (const [key, bytes] of change.carried) {

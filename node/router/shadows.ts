@@ -381,7 +381,7 @@ export class Shadows implements Shadow {
     let bytes = 0;
     for (const envelope of waiting.slice(first - left)) {
       if (bytes >= PIECE_BYTES) break;
-      const packed = this.#pack(session, envelope);
+      const packed = this.#pack(session, envelope ?? NO_BYTES);
       bytes += packed.bytes.length;
       stanzas.push(packed);
     }
