@@ -185,6 +185,11 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
     982065,
     ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
   ],
+  [
+    "what came while a node was dead is not for who begins later, and comes to that node and leaves it",
+    982050,
+    ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
+  ],
 ];
 
 const SEEDS_OF_PAUSES = [40011, 40021];

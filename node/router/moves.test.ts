@@ -25,7 +25,7 @@ test("a session of a node that was thought dead is first given what it was passe
     ...{ clock: new FakeClock(), log: silentLog, handOver: {}, onTakenOver() {} },
     peers: { ready: async () => true },
     mesh: { request: async (_node: string, _kind: unknown, payload: Buffer) => given(payload) },
-    passedOver: { isHiding: (node: string) => node === "back" },
+    passedOver: { ownerOf: (node: string) => (node === "back" ? "owner" : undefined) },
     catchUp: {
       after(incoming: Incoming, owner: string) {
         caughtUp.push(owner);
@@ -38,5 +38,5 @@ test("a session of a node that was thought dead is first given what it was passe
   expect(await fetchFrom("there")).toMatchObject({ state: { route: { node: "there" } } });
   expect(caughtUp).toEqual([]);
   expect(await fetchFrom("back")).toMatchObject({ state: { route: { node: "back" } } });
-  expect(caughtUp).toEqual(["back"]);
+  expect(caughtUp).toEqual(["owner"]);
 });

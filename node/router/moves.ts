@@ -62,7 +62,7 @@ export interface MoveParts {
   /** It came from another node; its modules may go on with it. */
   readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
   readonly endings: Endings;
-  readonly passedOver: Pick<PassedOver, "isHiding">;
+  readonly passedOver: Pick<PassedOver, "ownerOf">;
   readonly catchUp: Pick<CatchUp, "after">;
 }
 
@@ -97,8 +97,8 @@ export class Moves {
       const record = await this.#read(mesh, route);
       if (!Buffer.isBuffer(record)) return record;
       const incoming = incomingOf(decodeSession(record), this.#parts);
-      // Its node was thought dead not long ago.
-      return passedOver.isHiding(route.node) ? catchUp.after(incoming, route.node) : incoming;
+      const owner = passedOver.ownerOf(route.node);
+      return owner === undefined ? incoming : catchUp.after(incoming, owner);
     } catch (error) {
       const isPeers = error instanceof Unavailable || error instanceof EnvelopeError;
       if (!isPeers) throw error;

@@ -22,7 +22,7 @@ const route = (user: string, session: string, node: string): Route => ({
 function open() {
   const clock = new FakeClock();
   const counters = newCounters();
-  const passedOver = new PassedOver({ clock, counters });
+  const passedOver = new PassedOver({ self: "self", clock, counters });
   const add = (made: ReturnType<typeof job>, routes: readonly Route[] = []) =>
     passedOver.add(made, made.took, routes);
   const of = (...asked: Parameters<typeof route>) =>
@@ -110,6 +110,27 @@ describe("what sessions were passed over for", () => {
     expect(passedOver.isLikely).toBe(true);
     clock.advance(2_000);
     expect(passedOver.isLikely).toBe(false);
+  });
+
+  test("is not for a session that has begun at a node since that is back, when it goes on elsewhere", () => {
+    const { clock, passedOver, add, of } = open();
+    const [one, two] = [job("juliet"), job("juliet")];
+    passedOver.begin();
+    expect(passedOver.ownerOf("a")).toBe(undefined);
+    passedOver.nodeDown("a");
+    add(one);
+    add(two, [route("juliet", "before", "a")]);
+    expect(passedOver.ownerOf("a")).toBe("a");
+    passedOver.nodeBack("a");
+    expect(passedOver.ownerOf("a")).toBe("a"); // Its routes may not be there yet.
+    clock.advance(1_000);
+    const owner = passedOver.ownerOf("a") ?? "";
+    expect(owner).toBe("self");
+    expect(of("juliet", "since", owner)).toEqual([]);
+    expect(of("juliet", "before", owner)).toEqual([two]);
+    expect(of("juliet", "before", "a")).toEqual([one, two]); // Its shadow goes on with it.
+    clock.advance(60_000);
+    expect(passedOver.ownerOf("a")).toBe(undefined);
   });
 
   test("is to be tried with those whose nodes are there, or are back, a few times", () => {

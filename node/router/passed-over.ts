@@ -35,6 +35,8 @@ const UNSEEN = "";
 const ANYWHERE = "*";
 
 export interface PassedOverParts {
+  /** This node. */
+  readonly self: string;
   readonly clock: Clock;
   readonly counters: Counters;
 }
@@ -117,6 +119,16 @@ export class PassedOver {
   /** Whether that node's sessions may be. */
   isHiding(node: string): boolean {
     return this.#nodes.has(node);
+  }
+
+  /**
+   * As whose session one that comes from that node may have been passed over; undefined: it was always to be found.
+   * When a node is back with its routes, what its sessions missed is noted for each: others have begun there since,
+   * or come from elsewhere. It is as one of this node's, then.
+   */
+  ownerOf(node: string): string | undefined {
+    if (!this.isHiding(node)) return undefined;
+    return this.#returned.has(node) ? this.#parts.self : node;
   }
 
   /** This node is new: others may have died before, whose sessions nobody has taken over yet. */
@@ -308,7 +320,8 @@ export class PassedOver {
    */
   of(route: Route): readonly Pick<Entry, "job" | "took">[] {
     const all = this.#entriesOf(route.user);
-    const node = this.#seen.has(route.node) ? route.node : UNSEEN;
+    const isSeen = route.node === this.#parts.self || this.#seen.has(route.node);
+    const node = isSeen ? route.node : UNSEEN;
     return all.filter(({ nodes, sessions }) => nodes.has(node) || sessions.has(route.session));
   }
 

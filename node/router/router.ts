@@ -126,7 +126,7 @@ export class Router implements SessionEvents {
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
     this.#wakes = new Wakes({ clock, log, wake: (user) => this.#wake(user), shadows });
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
-    const passedOver = new PassedOver({ clock, counters });
+    const passedOver = new PassedOver({ self, clock, counters });
     const deliverer = new Deliverer({ routes, exits, counters, passedOver });
     this.#newcomers = new Newcomers({ routes, deliverer, clock });
     const catchUp = new CatchUp({ self, routes, mesh, deliverer, handOver, shadows, clock, log });
