@@ -73,6 +73,9 @@ export type Sought = Pick<Route, "user" | "resource" | "node" | "session">;
 
 export type KeptAnswer = "kept" | "perhaps" | "gone";
 
+/** What became of a copy: "never" as Adopt says it, "void" as its owner noted it, or it took too long. */
+type Fate = "taken" | "elsewhere" | "passedOn" | "never" | "void" | "unread";
+
 /** Sessions of one dead node, on their way to become ours: their routes as they were there, by id. */
 interface Adoption {
   readonly ids: Map<string, Route>;
@@ -245,28 +248,33 @@ export class Keeping {
     const terms = await this.#firmly(() => this.#look());
     if (routes.nodes.has(owner)) return; // It is back.
     const voidTerm = terms?.get(owner) ?? 0;
+    const had = this.#keeper.copiesOf(owner, 0).byId.size;
     const { term, byId: copies } = this.#keeper.takeAll(owner, voidTerm);
     if (terms === undefined) return;
+    if (had > copies.size)
+      log.info({ node: owner, copies: had }, "what a dead node left here is void");
     if (copies.size === 0) return;
     log.info({ node: owner, sessions: copies.size }, "taking over the sessions of a dead node");
     for (const [id, { state }] of copies) ids.set(id, state.state.route);
     // What has ended is only passed on, and must not have the address of the next session.
     const isOver = ({ state }: Copy) => Number(state.windowMs === 0);
     const waiting = [...copies].toSorted(([, a], [, b]) => isOver(a.state) - isOver(b.state));
+    const fates: Partial<Record<Fate, number>> = {};
     const work = async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const [id, { state }] = next;
-        await this.#adopt({ owner, voidTerm }, term, state);
+        const fate = await this.#adopt({ owner, voidTerm }, term, state);
+        fates[fate] = (fates[fate] ?? 0) + 1;
         ids.delete(id);
         this.#decisions.wake(id);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    log.info({ node: owner, sessions: copies.size }, "took over the sessions of a dead node");
+    log.info({ node: owner, ...fates }, "took over the sessions of a dead node");
   }
 
   /** Never rejects: what cannot be read is logged, and lost. */
-  async #adopt(origin: CopyOrigin, term: number, state: Copy): Promise<void> {
+  async #adopt(origin: CopyOrigin, term: number, state: Copy): Promise<Fate> {
     const { log } = this.#parts;
     const { owner } = origin;
     const { session: id } = state.state.route;
@@ -275,20 +283,22 @@ export class Keeping {
       let { voidTerm } = origin;
       for (;;) {
         const copy = { owner, voidTerm };
-        if ((await this.#firmly(() => this.#tryToAdopt(copy, record))) !== "again") return;
+        const fate = (await this.#firmly(() => this.#tryToAdopt(copy, record))) ?? "void";
+        if (fate !== "again") return fate;
         // The owner is not dead after all, and may have gone on without us.
         const terms = await this.#firmly(() => this.#look());
         voidTerm = terms?.get(owner) ?? 0;
-        if (terms === undefined || voidTerm >= term) return;
+        if (terms === undefined || voidTerm >= term) return "void";
       }
     } catch (error) {
       if (!(error instanceof BadFrame || error instanceof EnvelopeError)) throw error;
       log.error({ err: error, session: id }, "cannot read the copy of a session");
+      return "unread";
     }
   }
 
   /** @throws Unavailable */
-  async #tryToAdopt(copy: CopyOrigin, record: SessionRecord): ReturnType<Adopt> {
+  async #tryToAdopt(copy: CopyOrigin, record: SessionRecord): Promise<Fate | "again"> {
     const { routes, adopt, onTakenOver, catchUp } = this.#parts;
     const { route } = record.state;
     const seen = await routes.read(route.user);
@@ -297,7 +307,9 @@ export class Keeping {
     // It goes on elsewhere; or its node is not dead, and has its route. Unless that is a node which had it before,
     // stood still, and has come back as the one died that took it over.
     const isElsewhere = isSame && !isOutdated(holder, route);
-    if (isElsewhere && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) return "taken";
+    if (isElsewhere && (holder.node !== copy.owner || routes.nodes.has(copy.owner))) {
+      return "elsewhere";
+    }
     if (holder === undefined || isSame) {
       // What this node has of it is from before it went on at the one that is dead.
       const held = sessionAt(this.#parts.sessions(), route);
@@ -314,7 +326,7 @@ export class Keeping {
       return await adopt({ ...incoming, copy, install, onTaken }, seen);
     }
     await this.#passOn(record, copy.owner);
-    return "taken";
+    return "passedOn";
   }
 
   /** Its node may have passed on what it had, and died before it had withdrawn the route; or not be dead. */
