@@ -46,12 +46,13 @@ function whole(
 const CAUGHT_UP = { after: (incoming: Incoming) => incoming };
 
 /** Of this node's sessions only their ids matter here. */
-function shadowWith(ids: readonly string[], isOwnerAlive = true): Keeping {
+function shadowWith(ids: readonly string[], isOwnerAlive = true, isLapsed = false): Keeping {
   const sessions = ids.map((id) => ({ id, moving: undefined, route: { session: id } }));
   return new Keeping({
     sessions: () => ({ ofUser: () => sessions }),
     peers: { ready: async () => isOwnerAlive },
     routes: { nodes: new Map([["owner", {}]]) },
+    isLapsed: () => isLapsed,
     clock: new FakeClock(),
     log: silentLog,
   } as unknown as KeepingParts);
@@ -66,7 +67,7 @@ function adopting({
   ...parts
 }: Readonly<Record<string, unknown>>): Keeping {
   return new Keeping({
-    ...{ clock, log: silentLog, catchUp: CAUGHT_UP },
+    ...{ clock, log: silentLog, catchUp: CAUGHT_UP, isLapsed: () => false },
     sessions: () => ({ ofUser: () => here }),
     peers: { ready: async () => true },
     routes: {
@@ -84,6 +85,12 @@ test("a session that goes on here is kept, and no copy of it is", async () => {
   expect(await shadow.take("owner", frame)).toEqual(["kept", "stored"]);
   expect(shadow.copies).toBe(1);
   expect([shadow.isKept("hers"), shadow.isKept("another")]).toEqual(["gone", "perhaps"]);
+});
+
+test("a session whose node has no lease is waited for: either that goes on with it, or whoever has the copy", async () => {
+  const shadow = shadowWith([], true, true);
+  await shadow.take("owner", { term: 1, items: [whole("hers")] });
+  expect([shadow.isKept("hers"), shadow.isKept("another")]).toEqual(["kept", "gone"]);
 });
 
 test("a node that has a session as it was before it went on elsewhere does not say that it is its own", async () => {

@@ -52,6 +52,8 @@ export interface KeepingParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly adopt: Adopt;
+  /** It has no lease, and may go on. */
+  readonly isLapsed: (node: string) => boolean;
   readonly onTakenOver: (session: ClientSession, from: string | undefined) => void;
   readonly endings: Endings;
   /** It has no copies any more. */
@@ -123,13 +125,17 @@ export class Keeping {
     return count;
   }
 
-  /** Whether that session of another node is ours to go on with; "perhaps": its node seems to live. */
+  /**
+   * Whether that session of another node is ours to go on with, or it is about to be decided; "perhaps": its node has
+   * a lease, so that this copy may only be late to go.
+   */
   isKept(id: string): KeptAnswer {
     for (const { ids } of this.#adoptions.values()) if (ids.has(id)) return "kept";
     const owners = this.#keeper.ownersOf(id);
     if (owners.length === 0) return "gone";
-    const { nodes } = this.#parts.routes;
-    return owners.every((owner) => nodes.has(owner)) ? "perhaps" : "kept";
+    const { routes, isLapsed } = this.#parts;
+    const isThere = (owner: string) => routes.nodes.has(owner) && !isLapsed(owner);
+    return owners.every(isThere) ? "perhaps" : "kept";
   }
 
   /** The same as soon as it is decided who goes on with it, or after a while. */

@@ -32,7 +32,7 @@ const GONE_MS = 1_000;
 const ANSWERS: readonly KeptAnswer[] = ["kept", "perhaps"];
 
 export interface SuccessionParts
-  extends Omit<KeepingParts, "adopt" | "onForgotten">,
+  extends Omit<KeepingParts, "adopt" | "isLapsed" | "onForgotten">,
     Omit<ArrearsParts, "routes"> {
   /** Undefined for a single node. */
   readonly mesh: Mesh | undefined;
@@ -64,7 +64,11 @@ export class Succession {
     if (mesh === undefined || adopt === undefined) return;
     this.shadows = new Shadows({ ...parts, mesh, zone, leave: () => this.#leave(), offer });
     const sayForgotten = () => this.#sayForgotten([...parts.routes.nodes.keys()]);
-    this.keeping = new Keeping({ ...parts, adopt, onForgotten: () => void sayForgotten() });
+    const isLapsed = (node: string) => this.#lapsed.has(node);
+    this.keeping = new Keeping({
+      ...{ ...parts, adopt, isLapsed },
+      onForgotten: () => void sayForgotten(),
+    });
     parts.passedOver.begin();
     new Arrears(parts).start();
   }
