@@ -4,6 +4,7 @@
  */
 import { integer } from "../config/options.ts";
 import type { Origin } from "../stanza/origin.ts";
+import { isSameOrigin } from "../stanza/origin.ts";
 import type { Envelope, Verdict } from "./contract.ts";
 import { bounce, CONSUME, defineModule, FIRST, LAST, on, PASS, stage } from "./contract.ts";
 import { Drains } from "./offline-drain.ts";
@@ -38,12 +39,9 @@ export const offline = defineModule({
   setup({ history, ...host }, { messagesMax, acknowledgeSeconds }) {
     const drains = new Drains(host, history, acknowledgeSeconds * 1_000);
     /** Whether the node that died, which its sender sent it to before, has stored it. */
-    async function isStored(user: string, { session, count }: Origin): Promise<boolean> {
+    async function isStored(user: string, origin: Origin): Promise<boolean> {
       const stored = await host.offline.list(user, messagesMax);
-      return stored.some(({ id }) => {
-        const origin = originOf(id);
-        return origin?.session === session && origin.count === count;
-      });
+      return stored.some(({ id }) => isSameOrigin(originOf(id), origin));
     }
     async function store(envelope: Envelope, origin: Origin): Promise<Verdict> {
       const { bytes, receivedMs, to } = envelope;

@@ -8,6 +8,7 @@ import type { ClientSession, SessionTable } from "../session/contract.ts";
 import { sessionAt } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Origin } from "../stanza/origin.ts";
+import { isSameOrigin } from "../stanza/origin.ts";
 import type { CopyRules, CopySide } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import { stampFor } from "./envelopes.ts";
@@ -327,11 +328,6 @@ export class HandOver {
     return own !== undefined && own.session === origin?.session && own.count < origin.count;
   }
 
-  #isOf({ session, count }: Origin, envelope: Envelope): boolean {
-    const own = envelope.origin;
-    return own?.session === session && own.count === count;
-  }
-
   /**
    * All that an ended session has to pass on, in order: what its client did not acknowledge, and
    * what waited for it.
@@ -380,7 +376,7 @@ export class HandOver {
     const earlier = origin === undefined ? undefined : this.#repeats.find(origin, full);
     let waiting: Envelope | undefined;
     if (origin !== undefined && earlier?.session === session.id) {
-      waiting = this.#held.of(session)?.waiting.find((held) => held && this.#isOf(origin, held));
+      waiting = this.#held.of(session)?.waiting.find((held) => isSameOrigin(held?.origin, origin));
       if (waiting === undefined && earlier.isCopy) this.#repeats.markOwed(origin, full, session.id);
       if (waiting === undefined) return true;
     }

@@ -3,6 +3,7 @@ import type { Route } from "../routes/contract.ts";
 import type { SessionState } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Origin } from "../stanza/origin.ts";
+import { isSameOrigin } from "../stanza/origin.ts";
 import { decodeEnvelope, encodeEnvelope } from "../stanza/wire.ts";
 import { readRoute, writeRoute } from "./frames.ts";
 import type { About } from "./hand-over.ts";
@@ -137,13 +138,10 @@ export function takeOut(held: Packed[], given: readonly Packed[]): void {
   if (held.length === 0) return;
   for (const { flags, origin } of given) {
     if ((flags & STORED) === 0 || origin === undefined) continue;
-    const place = held.findIndex((one) => isSame(one.origin, origin));
+    const place = held.findIndex((one) => isSameOrigin(one.origin, origin));
     if (place !== -1) held[place] = NO_STANZA;
   }
 }
-
-const isSame = (one: Origin | undefined, { session, count }: Origin): boolean =>
-  one?.session === session && one.count === count;
 
 /** @throws EnvelopeError */
 export function decodeWaiting({ flags, origin, bytes }: Packed): Waiting {

@@ -15,3 +15,6 @@ export interface Origin {
    */
   readonly tenure?: string;
 }
+
+export const isSameOrigin = (one: Origin | undefined, { session, count }: Origin): boolean =>
+  one?.session === session && one.count === count;
