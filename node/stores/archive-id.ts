@@ -9,6 +9,9 @@ const SEQUENCE_DIGITS = 3;
 const TAIL_CHARACTERS = 16;
 const PATTERN = /^[0-9a-z]{12}-[\w-]{16}$/;
 
+/** So much may clocks of nodes differ for names of the same message to be found, and for what is removed to stay so. */
+export const CLOCKS_APART_MS = 600_000;
+
 /** Below every name. */
 export const FIRST_ID = "";
 /** Above every name. */

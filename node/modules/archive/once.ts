@@ -3,14 +3,12 @@
  * the name that it has there already, else under the first of those that nodes gave it at the same moment.
  */
 
-import { isSameMessage, timeOf } from "../../stores/archive-id.ts";
+import { CLOCKS_APART_MS, isSameMessage, timeOf } from "../../stores/archive-id.ts";
 import type { ArchivedMessage } from "../../stores/contract.ts";
 import type { Host } from "../contract.ts";
 
 /** So long before this node named it another may have done so. */
 const BEFORE_MS = 3_600_000;
-/** So much may the clock of that one be ahead. */
-const AHEAD_MS = 600_000;
 /** More than one user exchanges in that time. */
 const NAMES_MAX = 5_000;
 
@@ -27,7 +25,7 @@ export async function namesOf(
 ): Promise<readonly string[]> {
   const nowMs = clock.nowMs();
   const fromMs = Math.min(timeOf(id) ?? nowMs, nowMs) - BEFORE_MS;
-  const ids = await archive.ids(user, fromMs, nowMs + AHEAD_MS, NAMES_MAX);
+  const ids = await archive.ids(user, fromMs, nowMs + CLOCKS_APART_MS, NAMES_MAX);
   return ids.filter((one) => isSameMessage(one, id));
 }
 

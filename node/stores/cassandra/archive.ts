@@ -7,7 +7,7 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../base/clock.ts";
 import { Unavailable } from "../../base/errors.ts";
-import { boundMs, idFrom, timeOf } from "../archive-id.ts";
+import { boundMs, CLOCKS_APART_MS, idFrom, timeOf } from "../archive-id.ts";
 import type { Archive, ArchivedMessage, ArchiveEnd, ArchiveRange } from "../contract.ts";
 import type { Pool, Row, Step } from "./pool.ts";
 import { repeatable } from "./pool.ts";
@@ -19,8 +19,6 @@ const WEEKS_REMEMBERED_MAX = 50_000;
 /** Not for long: another node may delete the account, and it may be made again. */
 const WEEK_WRITTEN_FOR_MS = 60_000;
 const DELETIONS_AT_ONCE = 32;
-/** So much may clocks of nodes differ for what is removed to stay so. */
-const AHEAD_MS = 600_000;
 /** Rows that hold no message bytes, read at a time. */
 const IDS_PAGE = 200;
 
@@ -194,7 +192,7 @@ export function cassandraArchive({ writes, reads }: ArchivePools, clock: Clock):
         ];
       });
       // Later than any write by a clock that is ahead, and than who writes it once more without knowing.
-      const stampUs = (clock.nowMs() + AHEAD_MS) * 1_000;
+      const stampUs = (clock.nowMs() + CLOCKS_APART_MS) * 1_000;
       await Promise.all(steps.map((step) => writes.write(what, step, { stampUs })));
     },
     // Rows expire by themselves.
