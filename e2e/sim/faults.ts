@@ -353,7 +353,6 @@ export const UNHELD_ALWAYS: readonly string[] = [
   "an error that answers a message is lost with the session of its sender",
   "what a session was passed over for, and its user's other devices got, is lost to it with the node " +
     "that it came in at",
-  "what a client sends again, and the node that had it first is not dead, may be in an archive twice",
   "what was stored by a node that died before it could tell anybody waits for the next login",
   "that a session has gone is told again to a client that resumes, if the node that told it stood still or was cut off",
 ];
