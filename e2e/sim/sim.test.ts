@@ -9,6 +9,15 @@ const EARLIER_KINDS = FAULT_KINDS.filter((kind) => kind !== "isolate" && kind !=
 /** etcd stands still for longer than all leases, and soon after it a node dies. */
 const ETCD_PAUSED: readonly FaultKind[] = ["pause-etcd", "pause-etcd", "pause-etcd", "silence"];
 
+/** Nodes are cut off or stand still, and the store is away: from one of them, or from all. */
+const CUT_OFF: readonly FaultKind[] = [
+  "cut-off",
+  "cut-store",
+  "store-away",
+  "kill",
+  "pause",
+  "silence",
+];
 /** Stories that once broke something, by what went wrong in them, with how many messages at once. */
 const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], number?])[] = [
   [
@@ -178,17 +187,17 @@ const ONCE_BROKEN: readonly (readonly [string, number, readonly FaultKind[], num
   [
     "what an ended session was passed over for is forgotten when its user's others have it",
     982101,
-    ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
+    CUT_OFF,
   ],
   [
     "what is sent again while the store is away, or its node cut off, is archived once",
     982065,
-    ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
+    CUT_OFF,
   ],
   [
     "what came while a node was dead is not for who begins later, and comes to that node and leaves it",
     982050,
-    ["cut-off", "cut-store", "store-away", "kill", "pause", "silence"],
+    CUT_OFF,
   ],
 ];
 
