@@ -347,6 +347,22 @@ test("and as long as this one has not had its own back for a while", async () =>
   expect(await bench.next()).toEqual([]);
 });
 
+test("a shadow that failed is renounced once others have what it has, whoever else fails", async () => {
+  const bench = await mirrored("a", "b", "c");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  const second = await bench.one();
+  expect(told(second)).toBe("b 1: whole s 3");
+  second.reject(new Error("mesh-timeout"));
+  const third = await bench.one();
+  expect(told(third)).toBe("c 1: whole s 4");
+  await turn();
+  expect(bench.renounced).toEqual([]); // Were this node dead now, it would have the only copy.
+  third.resolve(["stored"]);
+  await turn();
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["b 1", "a 1"]);
+});
+
 test("several frames that fail at once are one failure", async () => {
   const bench = await mirrored("a");
   bench.mirror.changed("s");
@@ -367,10 +383,10 @@ test("nothing is promised on the strength of a copy that is known to be gone", a
   const settled = bench.mirror.settled("s");
   const whole = await bench.one();
   expect(told(whole)).toBe("b 1: whole s 2");
-  // It may be back before we see it, with what was sent to it meanwhile.
-  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
   whole.resolve(["stored"]);
+  // It may be back before we see it, with what was sent to it meanwhile.
   expect(await stateOf(settled)).toBe("waits");
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
   bench.renounced[0]?.resolve();
   expect(await stateOf(settled)).toBe(true);
 });

@@ -112,8 +112,8 @@ export class Mirror {
   /** Sessions that are over, by the node that still has their copy. */
   readonly #drops = new Map<string, Set<string>>();
   readonly #standing: Standing;
-  /** Frames that are not answered yet. */
-  readonly #sending = new Set<Promise<unknown>>();
+  /** Frames that are not answered yet, by the node that is to answer. */
+  readonly #sending = new Map<Promise<unknown>, string>();
   #dirty = new Set<string>();
   /** Sessions with changes that nobody waits for. */
   readonly #riders: Riders;
@@ -335,7 +335,9 @@ export class Mirror {
     });
   }
 
-  #flush(): void {
+  /** @returns whether nothing is left that goes with the next changes */
+  #flush(): boolean {
+    let isAll = true;
     const batches = new Map<string, Sent[]>();
     const add = (node: string, sent: Sent) => {
       const batch = batches.get(node);
@@ -355,6 +357,7 @@ export class Mirror {
       if (mirrored === undefined) return;
       mirrored.isDirty = false;
       const sent = this.#next(id, mirrored);
+      if (sent?.changes === 0) isAll = false; // The rest of it comes with the next flush.
       if (sent !== undefined && mirrored.shadow !== undefined) add(mirrored.shadow, sent);
     };
     const dirty = this.#dirty;
@@ -362,6 +365,7 @@ export class Mirror {
     dirty.forEach(gather);
     for (const node of [...batches.keys()]) this.#riders.take(node).forEach(gather);
     for (const [node, batch] of batches) this.#dispatch(node, batch);
+    return isAll;
   }
 
   #next(id: string, mirrored: Mirrored): Sent | undefined {
@@ -432,9 +436,14 @@ export class Mirror {
   }
 
   /** See StandingParts. */
-  #sendNow(): Promise<unknown> {
-    this.#flush();
-    return Promise.allSettled(this.#sending);
+  async #sendNow(): Promise<void> {
+    for (;;) {
+      const isAll = this.#flush();
+      const awaited = [...this.#sending].filter(([, node]) => this.#standing.isUsable(node));
+      const answers = await Promise.allSettled(awaited.map(([sending]) => sending));
+      // What those who failed were to have goes to others.
+      if (isAll && answers.every(({ status }) => status === "fulfilled")) return;
+    }
   }
 
   /** Never rejects. */
@@ -444,7 +453,7 @@ export class Mirror {
     for (const { mirrored } of batch) if (mirrored !== undefined) mirrored.isAwaited = isAwaited;
     this.#standing.told(node);
     const sending = this.#parts.send(node, term, batch, isAwaited);
-    this.#sending.add(sending);
+    this.#sending.set(sending, node);
     try {
       const verdicts = await sending;
       // Whoever was left before this was sent must not have copies that count.

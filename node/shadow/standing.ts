@@ -20,7 +20,7 @@ export interface StandingParts {
   onUsable(): void;
   /** What has its copies there must have others. */
   leave(node: string): void;
-  /** Sends what is due; settles when that is answered, or not. Never rejects. */
+  /** Sends what is due; settles when those that are usable have answered, or not. Never rejects. */
   sendNow(): Promise<unknown>;
 }
 
@@ -152,29 +152,26 @@ export class Standing {
    */
   #retireLapsed(): void {
     if (this.#lapsed.size === 0) return;
-    const { nowMs, isThere, sendNow, ask, onUsable } = this.#parts;
+    const { nowMs, isThere, ask, onUsable } = this.#parts;
     const isSettled = nowMs() - (this.#heldSinceMs ?? Number.POSITIVE_INFINITY) >= RETURN_MS;
     if (!isSettled || !isThere((node) => this.hasLease(node))) return;
     for (const node of this.#lapsed) {
       if (!this.isUsable(node) || !this.#told.has(node)) continue;
       this.#retiring.add(node);
-      void this.#renounce(node, this.#leave(node), sendNow).then(() => {
+      void this.#renounce(node, this.#leave(node)).then(() => {
         ask(node, this.termOf(node)).catch(() => {}); // So that it forgets them.
         onUsable();
       });
     }
   }
 
-  /** @param before what comes first, and is waited for */
-  async #renounce(
-    node: string,
-    term: number | undefined,
-    before?: () => Promise<unknown>,
-  ): Promise<void> {
+  /** Once others have what it has: should this node die meanwhile, that is all that is left. */
+  async #renounce(node: string, term: number | undefined): Promise<void> {
     if (term === undefined) return;
+    const { sendNow, renounce } = this.#parts;
     const renounced = Promise.resolve()
-      .then(before)
-      .then(() => this.#parts.renounce(node, term))
+      .then(sendNow)
+      .then(() => renounce(node, term))
       .then(() => {
         this.#retiring.delete(node);
         this.#renouncing.delete(renounced);

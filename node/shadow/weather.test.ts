@@ -1,6 +1,7 @@
 /**
  * Whatever happens to frames, nodes and leases: no copy that may be used is older than what was
- * promised, none goes without a fault, and when all is quiet each session has one copy.
+ * promised, none goes without a fault or before there is another, and when all is quiet each session
+ * has one.
  */
 import { expect, test } from "vitest";
 import { Weather } from "./testing/weather.ts";

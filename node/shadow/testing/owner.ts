@@ -46,6 +46,7 @@ export interface OwnerParts {
   send(keeper: string, term: number, items: readonly MirrorItem[]): Promise<readonly Verdict[]>;
   after(ms: number, work: () => void): void;
   nowMs(): number;
+  onRenounce(one: Renunciation): void;
   onPromise(session: Session, version: number): void;
   onBroken(why: string): void;
 }
@@ -72,7 +73,9 @@ export class Owner {
       send: (keeper, term, items) => parts.send(keeper, term, items),
       renounce: (keeper, term) =>
         new Promise((resolve) => {
-          this.renunciations.push({ keeper, term, isNoted: false, resolve });
+          const renunciation = { keeper, term, isNoted: false, resolve };
+          this.renunciations.push(renunciation);
+          parts.onRenounce(renunciation);
         }),
       notesLastMs: Number.POSITIVE_INFINITY,
       schedule: (work) => void this.turns.push(work),

@@ -27,6 +27,8 @@ interface Trust {
   faults: number;
   known: number;
   knownAtMs: number;
+  /** The owner has seen it lose its lease. */
+  isLapsed: boolean;
 }
 
 /** A copy that a keeper has, unless it has failed since. */
@@ -177,9 +179,14 @@ export class Weather {
 
   #newOwner(name: string): Owner {
     for (const { name: keeper } of this.keepers) {
-      this.#trust.set(`${name} ${keeper}`, { faults: 0, known: 0, knownAtMs: -Infinity });
+      this.#trust.set(`${name} ${keeper}`, {
+        faults: 0,
+        known: 0,
+        knownAtMs: -Infinity,
+        isLapsed: false,
+      });
     }
-    return new Owner({
+    const owner: Owner = new Owner({
       name,
       zoneOf: (keeper) => this.#keeper(keeper).zone,
       send: (keeper, term, items) => {
@@ -188,9 +195,11 @@ export class Weather {
       },
       after: (ms, work) => void this.#clock.after(ms, work),
       nowMs: () => this.#clock.monotonicMs(),
-      onPromise: (session, version) => this.#onPromise(name, session, version),
+      onRenounce: (one) => this.#checkElsewhere(owner, one),
+      onPromise: (session, version) => this.#onPromise(owner, session, version),
       onBroken: (why) => void this.broken.push(why),
     });
+    return owner;
   }
 
   #change(owner: Owner, session: Session): void {
@@ -266,6 +275,7 @@ export class Weather {
     const event = owner.events.shift();
     if (event === undefined) return;
     const { kind, keeper } = event;
+    this.#trustOf(owner.name, keeper).isLapsed = kind === "lapsed";
     this.#say(`${owner.name} sees ${keeper} ${kind}`);
     switch (kind) {
       case "lapsed":
@@ -339,22 +349,47 @@ export class Weather {
     node.hasLease = true;
   }
 
-  #onPromise(owner: string, session: Session, version: number): void {
+  #onPromise(owner: Owner, session: Session, version: number): void {
     this.#say(`${session.id} is promised up to ${version}`);
     this.counts.promised += 1;
     const isHeld = this.keepers.some(({ name }) => {
       const stored = this.#stored.get(`${session.id} ${name}`);
-      const { known } = this.#trustOf(owner, name);
+      const { known } = this.#trustOf(owner.name, name);
       return stored !== undefined && stored.version >= version && stored.known === known;
     });
     if (isHeld) return;
     this.counts.without += 1;
-    const view = this.owners.find(({ name }) => name === owner)?.view ?? new Set();
-    const longAgoMs = this.#clock.monotonicMs() - 2 * SUSPECT_MS;
-    for (const keeper of view) {
-      if (this.#trustOf(owner, keeper).knownAtMs >= longAgoMs) continue;
+    for (const keeper of this.#trustedBy(owner)) {
       this.broken.push(`${session.id} is promised without a copy, though ${keeper} is there`);
     }
+  }
+
+  /** Were that owner dead as soon as this is noted: is there another copy, or nobody who could have it? */
+  #checkElsewhere(owner: Owner, { keeper: left, term }: Renunciation): void {
+    for (const session of owner.live) {
+      if (!this.#hasAll(left, owner, session, 0)) continue;
+      const isKept = (name: string) => this.#hasAll(name, owner, session, name === left ? term : 0);
+      if (this.keepers.some(({ name }) => isKept(name))) continue;
+      for (const name of this.#trustedBy(owner)) {
+        // One without a lease has it only where there is no other.
+        const isLapsed = this.#trustOf(owner.name, name).isLapsed || !this.#keeper(name).isLive;
+        if (name === left || isLapsed) continue;
+        this.broken.push(`only ${left} has ${session.id}, and that becomes void; ${name} is there`);
+      }
+    }
+  }
+
+  /** Or had: that it died a moment ago nobody can know. */
+  #hasAll(name: string, owner: Owner, { id, promised }: Session, voidTerm: number): boolean {
+    const until = Math.max(voidTerm, this.#voidTerm(owner, name));
+    const copy = this.#keeper(name).keeper.copiesOf(owner.name, until).byId.get(id)?.state;
+    return copy !== undefined && isComplete(copy) && copy.to >= promised;
+  }
+
+  /** Those that have not failed it for long. */
+  #trustedBy({ name: owner, view }: Owner): readonly string[] {
+    const longAgoMs = this.#clock.monotonicMs() - 2 * SUSPECT_MS;
+    return [...view].filter((keeper) => this.#trustOf(owner, keeper).knownAtMs < longAgoMs);
   }
 
   /** Were that owner dead now: what would be taken over? */
