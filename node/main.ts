@@ -239,6 +239,7 @@ function openNodeRoutes(
       mesh?.removePeer(node.incarnation);
       upper.router?.onNodeDown(node);
     },
+    onNotice: (user) => upper.router?.onNotice(user),
     onRouteLost: (route, holder) => upper.router?.onRouteLost(route, holder),
     onLeaseLost() {
       log.warn({ room: "routes" }, "lease lost: nobody new is bound");

@@ -36,6 +36,7 @@ function join(etcd: Etcd, at: number): Promise<EtcdRoutes> {
       onNodeBack: () => undefined,
       onNodeDown: () => undefined,
       onRouteLost: () => undefined,
+      onNotice: () => undefined,
       onLeaseLost: () => undefined,
       onLeaseRegained: () => undefined,
     },

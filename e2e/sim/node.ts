@@ -299,6 +299,7 @@ export class SimNode implements Place {
         mesh?.removePeer(node.incarnation);
         this.#opened?.router.onNodeDown(node);
       },
+      onNotice: (user) => this.#opened?.router.onNotice(user),
       onRouteLost: (route, holder) => this.#opened?.router.onRouteLost(route, holder),
       onLeaseLost: () => {
         this.#setting.world.say(`${this.machine} has lost its lease`);

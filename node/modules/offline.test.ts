@@ -277,6 +277,20 @@ test("what is stored for somebody online is handed over once their node can be t
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["in doubt"]);
 });
 
+test("what is stored for somebody online is handed over though their node cannot be reached", async () => {
+  const cluster = newCluster(2, {}, { inARowMax: 100 });
+  const [first, second] = [cluster.node(0), cluster.node(1)];
+  const juliet = await second.login(`${JULIET}/balcony`);
+  void second.send(juliet, "<presence/>");
+  const romeo = await first.login(`${ROMEO}/desk`);
+  await cluster.settle();
+  first.routes.onNotice = (user) => second.router.onNotice(user);
+  cluster.losses.request = 1;
+  await first.send(romeo, message("in doubt"));
+  await cluster.settle();
+  expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["in doubt"]);
+});
+
 /** Juliet is at the second node, whose routes go as Romeo, at the first one, writes "stored". */
 async function withoutRoutes(cluster: Cluster) {
   const [first, second] = [cluster.node(0), cluster.node(1)];

@@ -124,7 +124,7 @@ export class Router implements SessionEvents {
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
     this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
-    this.#wakes = new Wakes({ clock, log, wake: (user) => this.#wake(user), shadows });
+    this.#wakes = new Wakes({ clock, log, wake: (...who) => this.#wake(...who), shadows });
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const passedOver = new PassedOver({ self, clock, counters });
     const deliverer = new Deliverer({ routes, exits, counters, passedOver });
@@ -268,6 +268,11 @@ export class Router implements SessionEvents {
     this.#succession.nodeDown(node);
     this.#wakes.nodeDown();
     this.#logged(this.#lifecycle.tell("nodeDown", node));
+  }
+
+  /** Another node may have stored something for that user, and could not say so. */
+  onNotice(user: string): void {
+    this.#logged(this.#lifecycle.tell("wake", user));
   }
 
   /** Another node took this session's address, or took the session over. */
@@ -463,10 +468,11 @@ export class Router implements SessionEvents {
   // Within.
 
   /**
+   * @param isFirst it was not tried before
    * @returns whether those are all who are there
    * @throws Unavailable when somebody who must look may not have heard
    */
-  async #wake(user: string): Promise<boolean> {
+  async #wake(user: string, isFirst: boolean): Promise<boolean> {
     const { routes, selfIncarnation } = this.#options;
     const set = await routes.find(user, true);
     const nodes = new Set(
@@ -474,7 +480,13 @@ export class Router implements SessionEvents {
     );
     const wake = async (node: string) => {
       if (node === selfIncarnation) return await this.#lifecycle.tell("wake", user);
-      await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
+      try {
+        await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
+      } catch (error) {
+        // It looks then, but that it does nobody says: what comes next waits until it has heard.
+        if (isFirst) await routes.notice(node, user).catch(() => undefined);
+        throw error;
+      }
     };
     await Promise.all([...nodes].map(wake));
     return set.isPartial !== true;

@@ -29,9 +29,10 @@ export interface WakesParts {
   readonly log: Logger;
   /**
    * Tells who must hear; rejects when they may not have.
+   * @param isFirst it was not tried before
    * @returns false: those who could be found, and there may be more
    */
-  readonly wake: (user: string) => Promise<boolean>;
+  readonly wake: (user: string, isFirst: boolean) => Promise<boolean>;
   readonly shadows: () => Pick<Shadows, "stateChanged"> | undefined;
 }
 
@@ -93,7 +94,7 @@ export class Wakes {
   async #tell(user: string, attempts: number): Promise<void> {
     const before = this.#missed.get(user);
     try {
-      const isAll = await this.#parts.wake(user);
+      const isAll = await this.#parts.wake(user, attempts === 0);
       if (this.#missed.get(user) !== before) return; // More was stored, and is told of by itself.
       if (isAll) this.#missed.delete(user);
       else this.#put(user, attempts, true);

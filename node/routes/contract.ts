@@ -201,6 +201,12 @@ export interface Routes extends AsyncDisposable {
   renounce(node: string, term: number): Promise<void>;
   /** What was renounced at this node: of each owner the last term, while it is noted. @throws Unavailable */
   renounced(): Promise<ReadonlyMap<string, number>>;
+  /**
+   * Has that node look into what there is for a user, where it cannot be told over the mesh: `onNotice`. That it
+   * does nobody says.
+   * @throws Unavailable as bind does
+   */
+  notice(node: string, user: string): Promise<void>;
   /** Nobody listens at the address of that node: it may be dead before its lease lapses. */
   refused(node: string): void;
   /** Rejects when the engine does not answer; for /readyz. */
@@ -245,6 +251,8 @@ export interface RoutesEvents {
    * @param holder who has its address now
    */
   onRouteLost(route: Route, holder: Route | undefined): void;
+  /** Another node could not tell this one that there is something new about that user. */
+  onNotice(user: string): void;
   /** The lease cannot be proven any more: bind nobody until `onLeaseRegained`. */
   onLeaseLost(): void;
   onLeaseRegained(): void;

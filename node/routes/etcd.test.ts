@@ -149,6 +149,13 @@ test("a sibling that cannot be told over the mesh is told through etcd", async (
   }
 });
 
+test("a node that cannot be told over the mesh of what is stored for a user is told through etcd", async () => {
+  const cluster = startCluster();
+  const [one, two] = [await cluster.start("one"), await cluster.start("two")];
+  await two.routes.notice(one.routes.self.incarnation, "juliet@example.com");
+  await until(() => one.diary.lines.includes("notice juliet@example.com"));
+});
+
 test("a session whose route is lost while others are told of it is not bound", async () => {
   const cluster = startCluster();
   const notifySiblings = async (_node: string, user: string) => {

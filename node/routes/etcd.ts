@@ -155,7 +155,7 @@ class Engine implements EtcdRoutes {
       ...{ client, keys, lease: this.#lease, locks: this.#locks, writes: this.#writes },
       ...{ self: self.incarnation, clock, log, requestTimeoutMs, noteLease },
     };
-    this.#notices = new Notices({ ...parts, onNotice: (user) => this.#noticed(user) });
+    this.#notices = new Notices({ ...parts, onNotice: (user) => this.#onNotice(user) });
     const notice = (node: string, user: string) => this.#notices.give(node, user);
     this.#siblings = new Siblings(options.notifySiblings, notice, clock, log);
     this.#publisher = new Publisher({
@@ -327,6 +327,10 @@ class Engine implements EtcdRoutes {
     return this.#claims.watch(name, onHolder);
   }
 
+  notice(node: string, user: string): Promise<void> {
+    return this.#notices.give(node, user);
+  }
+
   refused(node: string): void {
     if (this.#lease.isHeld) void this.#refusals.seen(node);
   }
@@ -482,6 +486,11 @@ class Engine implements EtcdRoutes {
   /** Of whom sessions are here all is known: another node has changed it, and could not say so. */
   #noticed(user: string): void {
     if (this.#book.known(user) !== undefined) this.read(user).catch(() => undefined);
+  }
+
+  #onNotice(user: string): void {
+    this.#noticed(user);
+    this.#options.events.onNotice(user);
   }
 
   #onNodeDown(node: NodeRecord, revision: number): void {

@@ -7,7 +7,7 @@
  *     <prefix>claims/<name>                            the holder of a claim
  *     <prefix>void/<keeper>/<owner>                    copies that must not be used: a term
  *     <prefix>steps/<session>/<moves>                  the node that has gone on with it there
- *     <prefix>notices/<to>/<from>                      users whose routes have changed
+ *     <prefix>notices/<to>/<from>                      users whose routes have changed, or for whom something is stored
  */
 import type { NodeRecord, Route } from "./contract.ts";
 

@@ -170,6 +170,8 @@ class MemoryRoutes implements Routes {
 
   async renounce(): Promise<void> {}
 
+  async notice(): Promise<void> {}
+
   refused(): void {}
 
   async renounced(): Promise<ReadonlyMap<string, number>> {

@@ -1,6 +1,6 @@
 /**
  * What a node cannot be told over the mesh it is told through etcd, if that can be reached: that the routes
- * of some users have changed. One key for each pair of nodes; each write of it is a notice, and goes with the lease.
+ * of some users have changed, or that something is stored for them. One key for each pair of nodes; each write of it is a notice, and goes with the lease.
  */
 import type { Locks } from "../base/locks.ts";
 import type { KeyWatchOptions } from "./key-watch.ts";
@@ -21,7 +21,7 @@ export interface NoticesParts
   readonly lease: Pick<LeaseKeeper, "id">;
   readonly locks: Locks;
   readonly writes: Transactions;
-  /** Another node has changed that user's routes. */
+  /** Another node has news of that user. */
   readonly onNotice: (user: string) => void;
 }
 

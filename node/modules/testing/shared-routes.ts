@@ -141,6 +141,8 @@ export class NodeRoutes implements Routes {
   readonly self: NodeRecord;
   readonly holdsLease = true;
   tenure = "first";
+  /** What the node that is given notice does. */
+  onNotice: (user: string) => void = () => {};
   readonly nodes = new Map<string, NodeRecord>();
   readonly #parts: NodeRoutesParts;
   readonly #cache = new Map<string, RouteSet>();
@@ -251,6 +253,10 @@ export class NodeRoutes implements Routes {
   }
 
   async renounce(): Promise<void> {}
+
+  async notice(_node: string, user: string): Promise<void> {
+    this.onNotice(user);
+  }
 
   refused(): void {}
 

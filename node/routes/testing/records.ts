@@ -29,6 +29,7 @@ export class Diary implements RoutesEvents {
   onNodeDown = (node: NodeRecord) => void this.lines.push(`down ${node.incarnation}`);
   onRouteLost = ({ session }: Route, holder: Route | undefined) =>
     void this.lines.push(`${holder?.session === session ? "moved" : "lost"} ${session}`);
+  onNotice = (user: string) => void this.lines.push(`notice ${user}`);
   onLeaseLost = () => void this.lines.push("lease lost");
   onLeaseRegained = () => void this.lines.push("lease regained");
 }

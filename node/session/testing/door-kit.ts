@@ -168,6 +168,7 @@ export const testRoutes = (): Routes =>
       onNodeBack() {},
       onNodeDown() {},
       onRouteLost() {},
+      onNotice() {},
       onLeaseLost() {},
       onLeaseRegained() {},
     },
