@@ -16,6 +16,7 @@ test("what arrived once and in order is no fault", () => {
     acknowledged: 3,
     delivered: 3,
     returned: 0,
+    returnedAndArrived: [],
     lost: [],
     repeated: [],
     again: [],
@@ -80,6 +81,16 @@ test("a letter that comes back to its sender is neither delivered nor lost", () 
   ledger.comeBack(ids[1] as string);
   expect(ledger.underWay).toBe(0);
   expect(ledger.verdict()).toMatchObject({ delivered: 1, returned: 1, lost: [] });
+});
+
+test("one that comes back and arrives all the same is told apart, and may arrive at any time", () => {
+  const { ledger, ids } = ledgerOf(2);
+  ledger.comeBack(ids[0] as string);
+  for (const id of ids.toReversed()) ledger.arrive(id, 1);
+  const { returned, returnedAndArrived, outOfOrder } = ledger.verdict();
+  expect({ returned, returnedAndArrived, outOfOrder }).toEqual({
+    ...{ returned: 0, returnedAndArrived: [ids[0]], outOfOrder: [] },
+  });
 });
 
 test("each device may have a letter once and in order, and one must have it", () => {

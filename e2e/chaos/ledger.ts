@@ -28,6 +28,8 @@ export interface Verdict {
   readonly delivered: number;
   /** Came back to the sender as an error, and never arrived. */
   readonly returned: number;
+  /** Came back, and arrived: the store did not say in time that it has it. docs/architecture.md allows it. */
+  readonly returnedAndArrived: readonly string[];
   /** Acknowledged to the sender, and neither returned nor ever seen by the recipient. */
   readonly lost: readonly string[];
   readonly repeated: readonly string[];
@@ -144,6 +146,7 @@ export class Ledger {
       acknowledged: all.filter(({ isAcknowledged }) => isAcknowledged).length,
       delivered: arrived.length,
       returned: all.filter((letter) => letter.isReturned && !hasArrived(letter)).length,
+      returnedAndArrived: arrived.filter(({ isReturned }) => isReturned).map(letterId),
       lost: all.filter(isMissing).map(letterId),
       repeated: twice.filter((letter) => !isOnlyAgain(letter)).map(letterId),
       again: twice.filter(isOnlyAgain).map(letterId),
@@ -172,13 +175,13 @@ const isOnlyAgain = (letter: Letter): boolean =>
 const isMissing = (letter: Letter): boolean =>
   letter.isAcknowledged && !letter.isReturned && !hasArrived(letter);
 
-/** Letters that came behind a later one of the same pair, though neither was sent anew. */
+/** Letters that came behind a later one of the same pair, though neither was sent anew or came back. */
 function overtaken(arrivals: readonly Arrival[]): readonly Arrival[] {
   let highest = 0;
   const late: Arrival[] = [];
   for (const arrival of arrivals) {
-    const { number, sentAnew } = arrival.letter;
-    if (sentAnew > 0) continue;
+    const { number, sentAnew, isReturned } = arrival.letter;
+    if (sentAnew > 0 || isReturned) continue;
     if (number < highest) late.push(arrival);
     else highest = number;
   }
