@@ -260,17 +260,16 @@ export class Shadows implements Shadow {
     return chooseShadow(id, zone, usable);
   }
 
-  /** Never rejects. */
-  async #renounce(node: string, term: number): Promise<void> {
+  /** See MirrorParts. */
+  async #renounce(node: string, term: number): Promise<boolean> {
     const { routes, clock, log } = this.#parts;
-    for (;;) {
-      try {
-        await routes.renounce(node, term);
-        return;
-      } catch (error) {
-        log.warn({ err: error, node }, "cannot make the copies of a shadow void yet");
-        await pause(clock, RENOUNCE_PAUSE_MS);
-      }
+    try {
+      await routes.renounce(node, term);
+      return true;
+    } catch (error) {
+      log.warn({ err: error, node }, "cannot make the copies of a shadow void yet");
+      await pause(clock, RENOUNCE_PAUSE_MS);
+      return false;
     }
   }
 

@@ -20,7 +20,8 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 class Bench {
   readonly nodes: string[];
   readonly sent: Sent[] = [];
-  readonly renounced: { readonly about: string; readonly resolve: () => void }[] = [];
+  readonly renounced: { readonly about: string; readonly resolve: (isNoted: boolean) => void }[] =
+    [];
   readonly kept: string[] = [];
   readonly clock = new FakeClock();
   /** Whether what is encoded next is all there is. */
@@ -213,7 +214,7 @@ test("a shadow that fails is renounced before another one counts, and comes back
   whole.resolve(["stored"]);
   expect(await stateOf(settled)).toBe("waits");
   expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
-  bench.renounced[0]?.resolve();
+  bench.renounced[0]?.resolve(true);
   expect(await stateOf(settled)).toBe(true);
   bench.mirror.begin("t");
   expect(told(await bench.one())).toBe("b 1: whole t 1");
@@ -231,7 +232,7 @@ test("nobody goes on without, either, before a shadow that failed is renounced",
   await turn();
   const settled = bench.mirror.settled("s");
   expect(await stateOf(settled)).toBe("waits");
-  bench.renounced[0]?.resolve();
+  bench.renounced[0]?.resolve(true);
   expect(await stateOf(settled)).toBe(true);
   bench.clock.advance(PROBE_MS);
   const probe = await bench.one();
@@ -318,7 +319,7 @@ test("a shadow without a lease keeps its copies until another one has them", asy
   await turn();
   expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
   expect(await stateOf(settled)).toBe("waits");
-  bench.renounced[0]?.resolve();
+  bench.renounced[0]?.resolve(true);
   expect(await stateOf(settled)).toBe(true);
   bench.mirror.nodeUp("a");
   expect(told(await bench.one())).toBe("a 2: "); // What it had is gone then.
@@ -363,6 +364,22 @@ test("a shadow that failed is renounced once others have what it has, whoever el
   expect(bench.renounced.map(({ about }) => about)).toEqual(["b 1", "a 1"]);
 });
 
+test("nor is it when that could not be noted, and whoever has it since has failed, too", async () => {
+  const bench = await mirrored("a", "b", "c");
+  bench.mirror.changed("s");
+  (await bench.one()).reject(new Error("mesh-timeout"));
+  (await bench.one()).resolve(["stored"]);
+  await turn();
+  bench.mirror.nodeDown("b");
+  bench.renounced[0]?.resolve(false);
+  const whole = await bench.one();
+  expect(told(whole)).toBe("c 1: whole s 4");
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
+  whole.resolve(["stored"]);
+  await turn();
+  expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1", "b 1", "a 1"]);
+});
+
 test("several frames that fail at once are one failure", async () => {
   const bench = await mirrored("a");
   bench.mirror.changed("s");
@@ -387,7 +404,7 @@ test("nothing is promised on the strength of a copy that is known to be gone", a
   // It may be back before we see it, with what was sent to it meanwhile.
   expect(await stateOf(settled)).toBe("waits");
   expect(bench.renounced.map(({ about }) => about)).toEqual(["a 1"]);
-  bench.renounced[0]?.resolve();
+  bench.renounced[0]?.resolve(true);
   expect(await stateOf(settled)).toBe(true);
 });
 
@@ -397,7 +414,7 @@ test("an answer from before a shadow was left says nothing", async () => {
   const late = await bench.one();
   bench.nodes.shift();
   bench.mirror.nodeDown("a");
-  bench.renounced[0]?.resolve();
+  bench.renounced[0]?.resolve(true);
   const settled = bench.mirror.settled("s");
   late.resolve(["stored"]);
   expect(await stateOf(settled)).toBe("waits");

@@ -47,10 +47,10 @@ export interface MirrorParts {
     isAwaited: boolean,
   ): Promise<readonly Verdict[]>;
   /**
-   * Resolves when the copies that `node` has, of that term and before, are void, or it is known now,
-   * and not only was once, that it is dead. Never rejects.
+   * Notes that the copies that `node` has, of that term and before, are void. Resolves with false, a while later, when
+   * that could not be done. Never rejects.
    */
-  renounce(node: string, term: number): Promise<void>;
+  renounce(node: string, term: number): Promise<boolean>;
   /** How long it is noted that they are void: who could not look for so long has none any more. */
   readonly notesLastMs: number;
   /** Runs it at the end of this turn. */

@@ -6,7 +6,7 @@ const NOTES_LAST_MS = 3_000;
 test("nobody goes through all nodes because one has joined, while none is without a lease", () => {
   let looks = 0;
   const standing = new Standing({
-    ...{ ask: async () => {}, renounce: async () => {}, sendNow: async () => {} },
+    ...{ ask: async () => {}, renounce: async () => true, sendNow: async () => {} },
     ...{ after() {}, nowMs: () => 0, onUsable() {}, leave: () => {} },
     notesLastMs: NOTES_LAST_MS,
     isThere: () => {
@@ -23,7 +23,7 @@ test("nobody goes through all nodes because one has joined, while none is withou
 test("a node that is dead for so long that it has no copies any more is forgotten, and no term comes again", () => {
   let nowMs = 0;
   const standing = new Standing({
-    ...{ ask: async () => {}, renounce: async () => {}, sendNow: async () => {} },
+    ...{ ask: async () => {}, renounce: async () => true, sendNow: async () => {} },
     ...{ after() {}, nowMs: () => nowMs, onUsable() {}, leave: () => {}, isThere: () => true },
     notesLastMs: NOTES_LAST_MS,
   });

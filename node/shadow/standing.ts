@@ -10,7 +10,7 @@ export interface StandingParts {
   /** Asks whether it takes copies of that term; if it does, those of earlier ones are gone. Rejects if not. */
   ask(node: string, term: number): Promise<unknown>;
   /** See MirrorParts. */
-  renounce(node: string, term: number): Promise<void>;
+  renounce(node: string, term: number): Promise<boolean>;
   readonly notesLastMs: number;
   after(ms: number, work: () => void): void;
   nowMs(): number;
@@ -168,16 +168,14 @@ export class Standing {
   /** Once others have what it has: should this node die meanwhile, that is all that is left. */
   async #renounce(node: string, term: number | undefined): Promise<void> {
     if (term === undefined) return;
-    const { sendNow, renounce } = this.#parts;
-    const renounced = Promise.resolve()
-      .then(sendNow)
-      .then(() => renounce(node, term))
-      .then(() => {
-        this.#retiring.delete(node);
-        this.#renouncing.delete(renounced);
-      });
-    this.#renouncing.add(renounced);
-    await renounced;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#renouncing.add(promise);
+    do {
+      await this.#parts.sendNow();
+    } while (!(await this.#parts.renounce(node, term)));
+    this.#retiring.delete(node);
+    this.#renouncing.delete(promise);
+    resolve();
   }
 
   #probeLater(node: string, term: number, pauseMs: number): void {

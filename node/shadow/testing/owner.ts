@@ -37,7 +37,7 @@ export interface Renunciation {
   readonly keeper: string;
   readonly term: number;
   isNoted: boolean;
-  resolve(): void;
+  resolve(isNoted: boolean): void;
 }
 
 export interface OwnerParts {

@@ -132,6 +132,7 @@ export class Weather {
       if (owner.events.length > 0) actions.push([3, () => this.#see(owner)]);
       for (const one of owner.renunciations) {
         if (owner.hasLease || one.isNoted) actions.push([2, () => this.#renounce(owner, one)]);
+        else actions.push([1, () => this.#cannotRenounce(owner, one)]);
       }
     }
     return actions;
@@ -267,7 +268,9 @@ export class Weather {
   #fail(frame: Frame, mayArrive: boolean): void {
     const { owner, keeper } = frame;
     this.#say(`${owner} hears nothing from ${keeper}${mayArrive ? ", which may hear it yet" : ""}`);
-    this.#blame(keeper, [owner], true);
+    // A question whether it is there says nothing of what it has.
+    if (frame.items.length > 0) this.#blame(keeper, [owner], true);
+    else this.#trustOf(owner, keeper).knownAtMs = this.#clock.monotonicMs();
     this.#network.fail(frame, mayArrive);
   }
 
@@ -302,13 +305,19 @@ export class Weather {
     this.#say(`${owner.name} ${isNoted ? "has renounced" : "renounces"} ${term} of ${keeper}`);
     if (isNoted) {
       owner.renunciations.splice(owner.renunciations.indexOf(one), 1);
-      one.resolve();
+      one.resolve(true);
     } else {
       this.counts.renounced += 1;
       this.#etcd.renounce(owner.name, keeper, term);
       this.#blame(keeper, [owner.name]); // Only now what it has may go.
       one.isNoted = true;
     }
+  }
+
+  #cannotRenounce(owner: Owner, one: Renunciation): void {
+    this.#say(`${owner.name} cannot renounce ${one.term} of ${one.keeper}`);
+    owner.renunciations.splice(owner.renunciations.indexOf(one), 1);
+    one.resolve(false);
   }
 
   #doubt(owner: Owner): void {
