@@ -53,6 +53,10 @@ export class RouteCache {
     return set;
   }
 
+  clear(): void {
+    this.#sets.clear();
+  }
+
   /** The routes of a dead node are gone; what is left of a user may be nobody. */
   dropNode(incarnation: string, revision: number): void {
     for (const [user, set] of this.#sets.entries()) {

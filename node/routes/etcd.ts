@@ -140,7 +140,11 @@ class Engine implements EtcdRoutes {
         this.#claims.loseAll();
         events.onLeaseLost();
       },
-      onRegained: () => events.onLeaseRegained(),
+      onRegained: () => {
+        // Whoever has bound meanwhile could see neither this node's sessions nor those of others without a lease.
+        this.#cache.clear();
+        events.onLeaseRegained();
+      },
     });
     const noteLease = new NoteLease(client.leaseClient, clock);
     const onFailure = (error: unknown) => {
