@@ -40,7 +40,7 @@ export const owners = carried<readonly string[]>(
 
 export interface CatchUpParts {
   readonly self: string;
-  readonly routes: Pick<Routes, "nodes">;
+  readonly routes: Pick<Routes, "nodes" | "outdated">;
   /** Undefined for a single node. */
   readonly mesh: Mesh | undefined;
   readonly deliverer: Pick<Deliverer, "missedBy">;
@@ -68,6 +68,8 @@ export class CatchUp {
   answer({ route, owner }: MissedQuery): Buffer {
     const { user, resource, session } = route;
     const recipients = [{ full: `${user}/${resource}`, session, revision: 0 }];
+    // What comes from now on finds it where it is.
+    this.#parts.routes.outdated(user);
     const missed = this.#parts.deliverer.missedBy(route, owner);
     return encodeMissed(
       missed.map(({ envelope, ...consignment }) =>

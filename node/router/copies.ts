@@ -68,6 +68,16 @@ export interface Received {
   readonly took: ReadonlySet<string>;
 }
 
+/** Who may get a copy. */
+interface Others {
+  readonly set: RouteSet;
+  /** It is what is known in this turn: whoever takes a session over asks later for what it was passed over for. */
+  readonly isNow: boolean;
+  /** Resources that got the message itself. */
+  readonly took: ReadonlySet<string>;
+  readonly exceptSession: string;
+}
+
 const NOBODY: ReadonlySet<string> = new Set();
 
 export class Copies {
@@ -84,17 +94,24 @@ export class Copies {
     // A node knows exactly the routes of the users whose sessions it holds.
     const set = this.#parts.routes.known(from.bare);
     if (set === undefined) return;
-    this.#send("sent", envelope, origin, set, NOBODY, sender.id);
+    const others = { set, isNow: true, took: NOBODY, exceptSession: sender.id };
+    this.#send("sent", envelope, origin, others);
   }
 
   /** To those of the recipient's resources that did not get the message itself. */
   received({ arrived, envelope, origin, session, took }: Received): void {
     if (!this.#isCopied(arrived, "received")) return;
-    const send = (set: RouteSet) =>
-      this.#send("received", envelope, origin, set, took, session?.id ?? "");
+    const exceptSession = session?.id ?? "";
     const found = this.#parts.routes.lookup(envelope.to.bare);
-    if (found instanceof Promise) found.then(send, (error: unknown) => this.#failed(error));
-    else send(found);
+    const send = (set: RouteSet, isNow: boolean) =>
+      this.#send("received", envelope, origin, { set, isNow, took, exceptSession });
+    if (!(found instanceof Promise)) send(found, true);
+    else {
+      found.then(
+        (set) => send(set, false),
+        (error: unknown) => this.#failed(error),
+      );
+    }
   }
 
   /**
@@ -106,7 +123,8 @@ export class Copies {
     if (answered.kind !== "message" || !this.#parts.rules.isCopied(answered, "sent")) return;
     const set = this.#parts.routes.known(answer.to.bare);
     if (set === undefined) return;
-    this.#send("received", answer, origin, set, new Set([answer.to.resource]), "");
+    const took = new Set([answer.to.resource]);
+    this.#send("received", answer, origin, { set, isNow: true, took, exceptSession: "" });
   }
 
   #isCopied(envelope: Envelope, side: CopySide): boolean {
@@ -117,19 +135,22 @@ export class Copies {
     copy: CopySide,
     envelope: Envelope,
     origin: Origin,
-    set: RouteSet,
-    took: ReadonlySet<string>,
-    exceptSession: string,
+    { set, isNow, took, exceptSession }: Others,
   ): void {
     const user = copy === "sent" ? envelope.from.bare : envelope.to.bare;
     const isLeft = set.routes.some(
       ({ resource, session }) => !took.has(resource) && session !== exceptSession,
     );
-    if (!isLeft && !this.#parts.deliverer.isAnyHidden) return;
+    const { deliverer } = this.#parts;
+    if (!isLeft && !deliverer.isAnyHidden) return;
     const audience = { kind: "copied", copy, took, exceptSession } as const;
     const job = { envelope, user, audience, origin, stamped: false };
     try {
-      const outcome = this.#parts.deliverer.deliver(job, set, true);
+      if (!isLeft && isNow) {
+        deliverer.untried(job, []);
+        return;
+      }
+      const outcome = deliverer.deliver(job, set, true);
       if (outcome instanceof Promise) outcome.catch((error: unknown) => this.#failed(error));
     } catch (error) {
       this.#failed(error);

@@ -133,8 +133,8 @@ export class Deliverer {
     return this.#parts.passedOver.isLikely;
   }
 
-  /** It is stored, and none of its user's sessions is tried: any may be on a dead node. */
-  untried(job: Job, { routes }: RouteSet): void {
+  /** None of its user's sessions is tried, and those of dead nodes neither. @param routes the others */
+  untried(job: Job, routes: readonly Route[]): void {
     passOver(job, tookOf(job), this.#parts, routes);
   }
 

@@ -356,7 +356,7 @@ export class Line {
     const isGiven = passage.followed?.answer.kind === "delivered";
     const job = this.#jobOf(passage, audience);
     if (!isGiven && this.#isBehind(passage.envelope)) {
-      this.#parts.deliverer.untried(job, set);
+      this.#parts.deliverer.untried(job, set.routes);
       return this.#afterDelivery(passage, audience, "nobody");
     }
     passage.followed = undefined;

@@ -152,6 +152,8 @@ export interface Routes extends AsyncDisposable {
   find(user: string, isFresh?: boolean): RouteSet | Promise<RouteSet>;
   /** Correct the cache with a set learned from another node, unless a newer one is known. */
   learn(user: string, set: RouteSet): void;
+  /** A session of that user has gone on at another node: who has none here is looked up again. */
+  outdated(user: string): void;
   /** The newest set known for a user who has a session on this node: exact, for corrections. */
   known(user: string): RouteSet | undefined;
   /**

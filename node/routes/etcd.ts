@@ -312,6 +312,10 @@ class Engine implements EtcdRoutes {
     else this.#learn(user, set);
   }
 
+  outdated(user: string): void {
+    this.#cache.take(user);
+  }
+
   known(user: string): RouteSet | undefined {
     return this.#book.known(user);
   }

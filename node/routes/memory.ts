@@ -115,6 +115,8 @@ class MemoryRoutes implements Routes {
   /** Nobody else knows anything. */
   learn(): void {}
 
+  outdated(): void {}
+
   known(user: string): RouteSet | undefined {
     const routes = this.#byUser.get(user);
     return routes && { revision: this.#revision, routes };

@@ -227,6 +227,10 @@ export class NodeRoutes implements Routes {
     }
   }
 
+  outdated(user: string): void {
+    this.#cache.delete(user);
+  }
+
   known(user: string): RouteSet | undefined {
     const set = this.#cache.get(user);
     return set?.routes.some((route) => route.node === this.#parts.self) ? set : undefined;
