@@ -15,8 +15,8 @@ export type Found = Session | "nowhere" | "later";
 /** How often the picture may change while we look, before we wait a little. */
 const LOOKS_MAX = 4;
 const PAUSE_MS = 500;
-/** How soon a node learns that another's lease has lapsed. */
-const PERHAPS_MS = 3_000;
+/** A node with a copy may not answer for 5 s, and learn within 3 that another's lease has lapsed. */
+const PERHAPS_MS = 8_000;
 /** How long a session that is moving already is waited for. */
 const MOVING_MS = 15_000;
 
