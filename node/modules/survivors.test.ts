@@ -117,6 +117,23 @@ test("what came for another device, or from it, is copied to that one when it is
   expect((await back(4, "m3")).toSorted()).toEqual(["m1", "m2", "m3"]);
 });
 
+test("what reaches all who are known costs no look at the routes while others may be taken over", async () => {
+  const { cluster, phone, romeo, say, heard } = await balcony();
+  await using _ = cluster;
+  phone.client.send(CARBONS);
+  await phone.client.read(/<iq [^>]*id='c'[^>]*>/);
+  cluster.kill(0);
+  cluster.expire(0);
+  const reread = () => cluster.nodes.map(({ router }) => router.counters.routesReread);
+  const before = reread();
+  say(JULIET, "m1");
+  expect(await heard("m1")).toEqual(["m1"]);
+  phone.client.send(message(romeo.address, "m2"));
+  await romeo.client.read("m2</body>");
+  await cluster.settle();
+  expect(reread()).toEqual(before);
+});
+
 test("what is stored because all of her devices were on that node goes to each of them", async () => {
   const { cluster, phone, romeo, over, say, back } = await balcony();
   await using _ = cluster;

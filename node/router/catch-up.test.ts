@@ -45,6 +45,18 @@ test("a session whose node dies before it has caught up is asked for as of both 
   expect(told).toEqual([[session, "catch-up", []]]);
 });
 
+test("where a session is that goes on is looked up again by whoever it has asked", () => {
+  const done: string[] = [];
+  const catchUp = new CatchUp({
+    routes: { outdated: (user: string) => done.push(`forgets ${user}`) },
+    deliverer: { missedBy: () => done.push("looks") && [] },
+  } as unknown as CatchUpParts);
+  const at = { resource: "balcony", node: "here", session: "hers" };
+  const route = { user: "juliet@capulet.example", ...at, available: true, priority: 0 };
+  catchUp.answer({ route, owner: "dead" });
+  expect(done).toEqual(["forgets juliet@capulet.example", "looks"]);
+});
+
 test("a node that is busy for seconds is waited for; one that is silent keeps nobody else waiting", async () => {
   const clock = new FakeClock();
   const answers: ((missed: Buffer) => void)[] = [];

@@ -353,6 +353,10 @@ test("a lookup answers from memory, a read asks, and older news change nothing",
   expect(two.routes.lookup(route.user)).toEqual(read);
   one.routes.learn(route.user, { revision: set.revision - 1, routes: [] });
   expect(one.routes.known(route.user)?.routes).toHaveLength(1);
+  await one.routes.update({ ...route, priority: 8 });
+  for (const { routes } of [one, two]) routes.outdated(route.user);
+  expect((await two.routes.lookup(route.user)).routes[0]?.priority).toBe(8);
+  expect(one.routes.known(route.user)?.routes).toHaveLength(1); // What is exact stays.
   expect(one.diary.lines).not.toContain("lost session-1");
 });
 
