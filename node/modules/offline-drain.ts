@@ -1,5 +1,5 @@
 /**
- * Hands stored messages over: one node at a time per user, by a claim. Live messages wait until the
+ * Hands stored messages over: one node at a time per user, by a claim, unless etcd is away. Live messages wait until the
  * stored ones are handed over, but not until the client has acknowledged them: it may be slow, or
  * miscount. A message is removed when the client has it. What is stored meanwhile is found, because
  * whoever stores wakes the node where somebody is.
@@ -38,7 +38,7 @@ export class Drains {
   readonly #arriving = new WeakSet<ClientSession>();
   /** Those of them that were resumed meanwhile. */
   readonly #back = new WeakSet<ClientSession>();
-  /** Those whose live messages wait until etcd and the store are back, with the attempts so far. */
+  /** Those whose live messages wait until the store is back, with the attempts so far. */
   readonly #waiting = new WeakMap<ClientSession, number>();
   readonly #running = new Map<string, Drain>();
   /** Users with a session here whose drain was put off. */
@@ -271,24 +271,32 @@ export class Drains {
       const session = this.#recipient(user);
       if (session === undefined) return true;
       this.#hold(drain, session);
-      // One that was lost is claimed anew: without a lease that fails, and live messages wait for it.
-      if (drain.claim?.isHeld !== true) {
+      if (!drain.mayGive) {
         if ((await this.#host.offline.list(user, 1)).length === 0) return true;
-        drain.claim = await this.#host.router.claim(`offline/${user}`);
+        await this.#claim(user, drain);
         // Its holder looks again before it is done. If it dies first, we try again.
-        if (drain.claim === undefined) return false;
+        if (!drain.mayGive) return false;
       }
       if (await this.#giveAll(user, session, drain)) return true;
       // The client went away or took no more; another of the user's resources may do better.
-      if (drain.claim.isHeld && this.#recipient(user) === session) return false;
+      if (drain.mayGive && this.#recipient(user) === session) return false;
     }
   }
 
-  /** Page by page. False when the session ended or does not acknowledge, or the claim is lost. */
+  async #claim(user: string, drain: Drain): Promise<void> {
+    try {
+      drain.claim = await this.#host.router.claim(`offline/${user}`);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      drain.isUnclaimed = true;
+    }
+  }
+
+  /** Page by page. False when the session ended or does not acknowledge, or it may give no more. */
   async #giveAll(user: string, session: ClientSession, drain: Drain): Promise<boolean> {
     const given = givenTo(session);
     let afterId = "";
-    while (drain.claim?.isHeld === true) {
+    while (drain.mayGive) {
       const page = await this.#host.offline.list(user, PAGE, afterId);
       if (page.length === 0) return true;
       for (const message of page) {

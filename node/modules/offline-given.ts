@@ -13,11 +13,13 @@ export interface Given {
 
 export class Drain {
   claim: Claim | undefined;
+  /** None could be had, because etcd does not answer. */
+  isUnclaimed = false;
   /** Whom it hands messages to; live ones wait for it meanwhile. */
   readonly recipients = new Set<ClientSession>();
   /** In the order in which they were handed over. */
   readonly given = new Set<Given>();
-  /** What is stored could not be had: etcd or the store did not answer. */
+  /** What is stored could not be had: the store did not answer. */
   isAway = false;
   /** Something was stored, or somebody arrived, since the last look into the store. */
   #isAskedAgain = false;
@@ -25,6 +27,11 @@ export class Drain {
   #handedOver = Promise.withResolvers<boolean>();
   /** Made for the first who waits for it. */
   #interrupted: PromiseWithResolvers<void> | undefined;
+
+  /** Without etcd each node gives what is stored to whom it has: another device may have it, too. */
+  get mayGive(): boolean {
+    return this.isUnclaimed || this.claim?.isHeld === true;
+  }
 
   get isAskedAgain(): boolean {
     return this.#isAskedAgain;
@@ -56,6 +63,7 @@ export class Drain {
   look(): void {
     this.#isAskedAgain = false;
     this.isAway = false;
+    this.isUnclaimed = false;
     this.#interrupted = undefined;
   }
 
