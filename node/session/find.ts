@@ -88,7 +88,7 @@ async function lookOnce(door: Door, user: Jid, id: string, isWanted: () => boole
     return adopted === "never" ? "later" : adopted;
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    door.log.warn({ session: id, code: error.code }, "session-not-fetched");
+    door.log.debug({ session: id, code: error.code }, "session-not-fetched");
     return "later";
   }
 }
