@@ -43,6 +43,25 @@ test("what was read after a node's routes went is not forgotten with them: it ha
   expect(book.known(USER)).toEqual(back);
 });
 
+test("the death of a node is over at once, however many users are remembered", () => {
+  const cache = new RouteCache(50_000);
+  const users = Array.from({ length: 50_000 }, (_, at) => `user${at}@example.com`);
+  for (const user of users) cache.learn(user, { revision: 5, routes: [theirs] });
+  cache.dropNode("other", 6); // Half a minute, when each one dropped meant all that were passed once more.
+  expect(users.every((user) => cache.get(user) === undefined)).toBe(true);
+});
+
+test("what is in doubt is kept, and is not all until it is read again", () => {
+  const cache = new RouteCache(10);
+  cache.learn(USER, { revision: 5, routes: [theirs] });
+  cache.doubtAll();
+  const doubtful = { revision: 5, routes: [theirs], isPartial: true };
+  expect(cache.learn(USER, { revision: 5, routes: [theirs] })).toEqual(doubtful);
+  expect(
+    cache.learn(USER, { revision: 5, routes: [theirs, ours] }, true).isPartial,
+  ).toBeUndefined();
+});
+
 test("users with many routes count for more, so that the cache stays bounded", () => {
   const cache = new RouteCache(100);
   const routes = Array.from({ length: 99 }, (_, n) => makeRoute({ resource: `r${n}` }));

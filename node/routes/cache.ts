@@ -53,15 +53,23 @@ export class RouteCache {
     return set;
   }
 
-  clear(): void {
-    this.#sets.clear();
+  /** It is not all, perhaps: whoever must know all reads it again. */
+  doubt(user: string): void {
+    const set = this.#sets.peek(user);
+    if (set !== undefined) this.#sets.set(user, { ...set, isPartial: true });
+  }
+
+  doubtAll(): void {
+    for (const user of [...this.#sets.rkeys()]) this.doubt(user);
   }
 
   /** The routes of a dead node are gone; what is left of a user may be nobody. */
   dropNode(incarnation: string, revision: number): void {
-    for (const [user, set] of this.#sets.entries()) {
-      const left = withoutNode(set, incarnation, revision);
-      if (left !== set) this.#sets.set(user, left);
+    // Not while going through them: what is set comes last, and all that was passed would be next again.
+    for (const user of [...this.#sets.rkeys()]) {
+      const set = this.#sets.peek(user);
+      const left = set && withoutNode(set, incarnation, revision);
+      if (left !== undefined && left !== set) this.#sets.set(user, left);
     }
   }
 }

@@ -142,7 +142,7 @@ class Engine implements EtcdRoutes {
       },
       onRegained: () => {
         // Whoever has bound meanwhile could see neither this node's sessions nor those of others without a lease.
-        this.#cache.clear();
+        this.#cache.doubtAll();
         events.onLeaseRegained();
       },
     });
@@ -313,7 +313,7 @@ class Engine implements EtcdRoutes {
   }
 
   outdated(user: string): void {
-    this.#cache.take(user);
+    this.#cache.doubt(user);
   }
 
   known(user: string): RouteSet | undefined {
