@@ -103,14 +103,22 @@ export class Copies {
     if (!this.#isCopied(arrived, "received")) return;
     const exceptSession = session?.id ?? "";
     const found = this.#parts.routes.lookup(envelope.to.bare);
-    const send = (set: RouteSet, isNow: boolean) =>
-      this.#send("received", envelope, origin, { set, isNow, took, exceptSession });
-    if (!(found instanceof Promise)) send(found, true);
-    else {
-      found.then(
-        (set) => send(set, false),
-        (error: unknown) => this.#failed(error),
-      );
+    if (found instanceof Promise) void this.#sendLate(envelope, origin, found, took, exceptSession);
+    else this.#send("received", envelope, origin, { set: found, isNow: true, took, exceptSession });
+  }
+
+  async #sendLate(
+    envelope: Envelope,
+    origin: Origin,
+    found: Promise<RouteSet>,
+    took: ReadonlySet<string>,
+    exceptSession: string,
+  ): Promise<void> {
+    try {
+      const others = { set: await found, isNow: false, took, exceptSession };
+      this.#send("received", envelope, origin, others);
+    } catch (error) {
+      this.#failed(error);
     }
   }
 

@@ -124,14 +124,30 @@ export class HandOver {
     if (component !== undefined) return this.#toComponent(consignment, component, sessionId);
     const moving = this.#parts.sessions().get(full)?.moving;
     if (moving !== undefined) {
-      return moving.then(() => this.take(consignment, full, sessionId, fromNode, isAsked));
+      return this.#takeAfter(moving, consignment, full, sessionId, fromNode, isAsked);
     }
     const mayWait = envelope.kind === "message" && copy === undefined && !rerouted;
     const passed = mayWait ? this.passing.ofAddress(full) : undefined;
     if (passed !== undefined) {
-      return passed.then(() => this.#now(consignment, full, sessionId, fromNode, isAsked));
+      return this.#nowAfter(passed, consignment, full, sessionId, fromNode, isAsked);
     }
     return this.#now(consignment, full, sessionId, fromNode, isAsked);
+  }
+
+  // Apart from what need not wait, which would make what a closure keeps each time.
+
+  async #takeAfter(moving: Promise<void>, ...what: Parameters<HandOver["take"]>): Promise<boolean> {
+    await moving;
+    return this.take(...what);
+  }
+
+  async #nowAfter(passed: Promise<void>, ...what: Required<Parameters<HandOver["take"]>>) {
+    await passed;
+    return this.#now(...what);
+  }
+
+  async #unlessHad(had: Promise<boolean>, ...what: Parameters<HandOver["take"]>): Promise<boolean> {
+    return (await had) || this.take(...what);
   }
 
   /** Whether the session before this one of its address, which was here and is over, has had that. */
@@ -190,7 +206,7 @@ export class HandOver {
     const isAskable = consignment.again && !isAsked;
     const had = isAskable && this.#parts.newcomers().hadBefore(session, consignment);
     if (had instanceof Promise) {
-      return had.then((is) => is || this.take(consignment, full, sessionId, fromNode, true));
+      return this.#unlessHad(had, consignment, full, sessionId, fromNode, true);
     }
     if (consignment.copy !== undefined) return this.#giveCopy(consignment, session, fromNode);
     // A broadcast is for available resources (RFC 6121, 4.5.3); its route may have been a step behind.

@@ -178,15 +178,27 @@ function runFrom<Handler>(
   for (let index = start; index < handlers.length; index += 1) {
     const answer = call(handlers[index] as Handler, far.envelope ?? envelope);
     if (answer instanceof Promise) {
-      return answer.then((verdict) => {
-        if (verdict.kind !== "pass") return verdict;
-        return runFrom(handlers, index + 1, envelope, together(far, verdict), call);
-      });
+      return runAfter(answer, handlers, index + 1, envelope, far, call);
     }
     if (answer.kind !== "pass") return answer;
     far = together(far, answer);
   }
   return far;
+}
+
+/** Apart from `runFrom`, which would make what this closes over for each handler that answers at once. */
+function runAfter<Handler>(
+  answer: Promise<Verdict>,
+  handlers: readonly Handler[],
+  next: number,
+  envelope: Envelope,
+  so: Pass,
+  call: Call<Handler>,
+): Promise<Verdict> {
+  return answer.then((verdict) => {
+    if (verdict.kind !== "pass") return verdict;
+    return runFrom(handlers, next, envelope, together(so, verdict), call);
+  });
 }
 
 function together(one: Pass, other: Pass): Pass {

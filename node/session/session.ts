@@ -387,7 +387,16 @@ export class Session implements MovableSession, StreamOwner {
         this.#accepted(place);
         return;
       }
-      accepted.then(() => this.#accepted(place)).catch((error: unknown) => this.#fault(error));
+      void this.#acceptedLate(place, accepted);
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  async #acceptedLate(place: number, accepted: Promise<void>): Promise<void> {
+    try {
+      await accepted;
+      this.#accepted(place);
     } catch (error) {
       this.#fault(error);
     }
