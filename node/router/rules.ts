@@ -20,6 +20,10 @@ export type Otherwise =
   /** Silently dropped. */
   | "ignore";
 
+/** Those it holds for; mostly that is all of them, and no new list. */
+const those = (routes: readonly Route[], is: (route: Route) => boolean): readonly Route[] =>
+  routes.every(is) ? routes : routes.filter(is);
+
 const isChatty = (route: Route) => route.available && route.priority >= 0;
 const isAvailable = (route: Route) => route.available;
 const NOBODY: readonly Route[] = [];
@@ -30,7 +34,7 @@ export function select(stanza: Addressed, routes: readonly Route[]): readonly Ro
   if (stanza.kind === "presence") return presenceTargets(stanza, routes);
   if (stanza.resource !== "") {
     // 8.5.3.1: a matching resource gets it, available or merely connected.
-    const match = routes.filter((route) => route.resource === stanza.resource);
+    const match = those(routes, ({ resource }) => resource === stanza.resource);
     if (match.length > 0) return match;
     // 8.5.3.2.1: a chat message goes on as if it were sent to the bare address.
     if (stanza.kind !== "message" || stanza.type !== "chat") return NOBODY;
@@ -41,7 +45,7 @@ export function select(stanza: Addressed, routes: readonly Route[]): readonly Ro
     case "error":
       return NOBODY;
     default: // "normal", "chat" and "headline": to all resources of non-negative priority.
-      return routes.filter(isChatty);
+      return those(routes, isChatty);
   }
 }
 
@@ -51,13 +55,13 @@ function presenceTargets(stanza: Addressed, routes: readonly Route[]): readonly 
     case "unavailable":
       // 8.5.3.1 and 8.5.2.1.2.
       return stanza.resource === ""
-        ? routes.filter(isAvailable)
-        : routes.filter((route) => route.resource === stanza.resource);
+        ? those(routes, isAvailable)
+        : those(routes, ({ resource }) => resource === stanza.resource);
     case "error":
-      return routes.filter((route) => route.resource === stanza.resource);
+      return those(routes, ({ resource }) => resource === stanza.resource);
     case "subscribe":
     case "probe":
-      return routes.filter(isAvailable);
+      return those(routes, isAvailable);
     default:
       // Section 3: "subscribed" and the rest go to interested resources. Interest is known to the
       // exit node only, so all connected resources are tried and the roster module filters there.

@@ -23,7 +23,7 @@ export function isEligible(envelope: Envelope, side: CopySide): boolean {
     if (name === "no-copy" && ns === HINTS) return false;
     if (name === "body" && ns === "jabber:client") hasBody = true;
     else if (name === "x" && ns === MUC_USER) isOfRoom = true;
-    else if (CONVERSATION.has(ns)) isConversation = true;
+    else if (type === "normal" && CONVERSATION.has(ns)) isConversation = true;
     // A copy of a copy, or of an answer from an archive.
     else if (ns === CARBONS_NS || ns === "urn:xmpp:mam:2") return false;
   }
