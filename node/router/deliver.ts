@@ -111,14 +111,15 @@ export class Deliverer {
     const isSeveral = set.routes.length > 1 || this.isAnyHidden;
     const consignment = consign(job, false, isSeveral, targets);
     const rounds = new Rounds(job, this.#parts);
-    const waiting: Promise<void>[] = [];
+    let waiting: Promise<void>[] | undefined;
     for (const route of targets) {
       const answer = exits.send(consignment, route, set.revision);
       if (answer instanceof Promise) {
-        waiting.push(answer.then((late) => rounds.note(route, late)));
+        waiting ??= [];
+        waiting.push(rounds.noteLate(route, answer));
       } else rounds.note(route, answer);
     }
-    if (waiting.length > 0) return Promise.all(waiting).then(() => rounds.run(set, fresh));
+    if (waiting !== undefined) return rounds.runAfter(waiting, set, fresh);
     return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
   }
 
@@ -222,10 +223,11 @@ class Rounds {
   readonly #parts: DeliverParts;
   /** Resources that got it. */
   readonly #took: Set<string>;
+  // Nearly all is delivered at once, and needs neither of these two.
   /** Routes whose session is gone from its node, or takes no more: it may go on at another. */
-  readonly #refused = new Set<string>();
+  #refused: Set<string> | undefined;
   /** Routes whose node gave no answer, by session, with the attempts so far. */
-  readonly #doubtful = new Map<string, { readonly route: Route; readonly attempts: number }>();
+  #doubtful: Map<string, { readonly route: Route; readonly attempts: number }> | undefined;
   #newer: RouteSet | undefined;
   #isOverloaded = false;
   #mustRead = false;
@@ -246,8 +248,8 @@ class Rounds {
   }
 
   note(route: Route, answer: ExitAnswer): void {
-    const attempts = (this.#doubtful.get(route.session)?.attempts ?? 0) + 1;
-    this.#doubtful.delete(route.session);
+    const attempts = (this.#doubtful?.get(route.session)?.attempts ?? 0) + 1;
+    this.#doubtful?.delete(route.session);
     switch (answer.kind) {
       case "delivered":
         this.#took.add(route.resource);
@@ -257,15 +259,17 @@ class Rounds {
         this.#mustRead = true;
         break;
       case "doubt":
-        if (attempts < ATTEMPTS_MAX) this.#doubtful.set(route.session, { route, attempts });
-        else {
+        if (attempts < ATTEMPTS_MAX) {
+          this.#doubtful ??= new Map();
+          this.#doubtful.set(route.session, { route, attempts });
+        } else {
           this.#refuse(route);
           this.#job.onMissed?.();
         }
         this.#mustRead = true;
         return;
       case "overload":
-        this.#refused.add(keyOf(route));
+        this.#noteRefused(route);
         this.#job.onMissed?.();
         this.#isOverloaded = true;
         return;
@@ -275,6 +279,25 @@ class Rounds {
     const { newer } = answer;
     if (newer === undefined) return;
     if (this.#newer === undefined || newer.revision > this.#newer.revision) this.#newer = newer;
+  }
+
+  /** The same when the answer is there. */
+  async noteLate(route: Route, answer: Promise<ExitAnswer>): Promise<void> {
+    this.note(route, await answer);
+  }
+
+  get #doubtfulCount(): number {
+    return this.#doubtful?.size ?? 0;
+  }
+
+  /** @param noted the answers to what was sent at once */
+  async runAfter(
+    noted: readonly Promise<void>[],
+    first: RouteSet,
+    fresh: boolean,
+  ): Promise<Outcome> {
+    await Promise.all(noted);
+    return await this.run(first, fresh);
   }
 
   async run(first: RouteSet, fresh: boolean): Promise<Outcome> {
@@ -305,25 +328,34 @@ class Rounds {
       } else break;
     }
     // It has gone on elsewhere, perhaps, and what was read is from before that.
-    if (set.routes.some((route) => this.#refused.has(keyOf(route)))) this.#job.onMissed?.();
+    if (set.routes.some((route) => this.#hasRefused(route))) this.#job.onMissed?.();
   }
 
   /** Before the routes are read again: whoever takes the session over after that asks for it. */
   #refuse(route: Route): void {
-    this.#refused.add(keyOf(route));
+    this.#noteRefused(route);
     passOver(this.#job, this.#took, this.#parts, [route]);
+  }
+
+  #noteRefused(route: Route): void {
+    this.#refused ??= new Set();
+    this.#refused.add(keyOf(route));
+  }
+
+  #hasRefused(route: Route): boolean {
+    return this.#refused?.has(keyOf(route)) === true;
   }
 
   #targets(set: RouteSet): readonly Route[] {
     // Who refused is not there any more, whatever its route says: the rules must not choose it.
-    const there = set.routes.filter((route) => !this.#refused.has(keyOf(route)));
+    const there = set.routes.filter((route) => !this.#hasRefused(route));
     const isShared = this.#job.audience.kind === "shared";
     // Whoever has it, or may have it, is enough.
-    const isEnough = isShared && this.#took.size + this.#doubtful.size > 0;
+    const isEnough = isShared && this.#took.size + this.#doubtfulCount > 0;
     const chosen = isEnough ? [] : targetsOf(this.#job, there);
     // A node that gave no answer is asked again even if the route has moved: only it knows. Until it has
     // said so, whoever is at that address now may be one who has it.
-    const doubtful = [...this.#doubtful.values()].map(({ route }) => route);
+    const doubtful = [...(this.#doubtful?.values() ?? [])].map(({ route }) => route);
     const isSettled = ({ resource }: Route) =>
       !this.#took.has(resource) && doubtful.every((route) => route.resource !== resource);
     return [...chosen.filter(isSettled), ...doubtful];
@@ -331,12 +363,12 @@ class Rounds {
 
   async #send(targets: readonly Route[], set: RouteSet): Promise<void> {
     const once = consign(this.#job, false, true, targets);
-    const again = this.#doubtful.size === 0 ? once : consign(this.#job, true, true, targets);
+    const again = this.#doubtfulCount === 0 ? once : consign(this.#job, true, true, targets);
     const { exits } = this.#parts;
     const isBehind = isBehindOwed(this.#job, this.#parts);
     await Promise.all(
       targets.map(async (route) => {
-        const isAgain = this.#doubtful.has(route.session);
+        const isAgain = this.#doubtful?.has(route.session) === true;
         const failed = isBehind
           ? await giveOwed(route, set, this.#parts, NOT_SILENT, this.#took)
           : undefined;

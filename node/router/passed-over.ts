@@ -227,8 +227,11 @@ export class PassedOver {
 
   /** Whether sessions of that user may miss something that are there. */
   isOwing(user: string): boolean {
-    const { entries = [] } = this.#byUser.get(user) ?? {};
-    for (const { sessions, back } of entries) if (sessions.size + back.length > 0) return true;
+    const known = this.#byUser.get(user);
+    if (known === undefined) return false;
+    for (const { sessions, back } of known.entries) {
+      if (sessions.size + back.length > 0) return true;
+    }
     return false;
   }
 
