@@ -76,6 +76,19 @@ export class Lanes {
     return lane !== undefined && lane.begun + lane.queue.length >= this.#tasksMax;
   }
 
+  /** Whether nothing of the pair runs or waits: a task may begin then, and is entered if it has to wait. */
+  isFree(from: string, to: string): boolean {
+    return this.#lanes.get(from)?.get(to) === undefined;
+  }
+
+  /** What has begun in a free lane, and is not done. */
+  enter(from: string, to: string, running: Promise<void>, follower?: Follower): Promise<void> {
+    this.#tasks += 1;
+    const opened = this.#opened(from, to);
+    opened.begun += 1;
+    return this.#begun(from, to, opened, running, follower);
+  }
+
   /**
    * Runs the task now when the lane is free, and stays synchronous if the task does; otherwise
    * after the tasks before it, or behind them. Tasks handle their own failures.
@@ -84,11 +97,7 @@ export class Lanes {
     const lane = this.#lanes.get(from)?.get(to);
     if (lane !== undefined) return this.#queue(from, to, lane, task, follower);
     const running = task();
-    if (running === undefined) return;
-    this.#tasks += 1;
-    const opened = this.#opened(from, to);
-    opened.begun += 1;
-    return this.#begun(from, to, opened, running, follower);
+    return running && this.enter(from, to, running, follower);
   }
 
   /** A lane to put a task in, which may have opened it again before it first waited. */

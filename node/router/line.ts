@@ -6,7 +6,7 @@ import type { Done } from "../base/done.ts";
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { RouteSet, Routes } from "../routes/contract.ts";
-import type { ClientSession, SessionTable } from "../session/contract.ts";
+import type { SessionTable } from "../session/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { StanzaCondition } from "../stanza/error.ts";
 import type { Origin } from "../stanza/origin.ts";
@@ -15,11 +15,13 @@ import type { Element } from "../xml/element.ts";
 import { bounceOf, rejectionOf } from "./bounce.ts";
 import type { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
-import type { Audience, Deliverer, Followed, Job, Outcome } from "./deliver.ts";
+import type { Audience, Deliverer, Job, Outcome } from "./deliver.ts";
 import { ADDRESSED } from "./deliver.ts";
 import { envelopeOf } from "./envelopes.ts";
 import type { Asked, IqTable } from "./iq.ts";
-import type { Follower, Lanes, Way } from "./lanes.ts";
+import type { Lanes, Way } from "./lanes.ts";
+import type { Departure } from "./passage.ts";
+import { followerOf, isFollower, Passage } from "./passage.ts";
 import type { Otherwise } from "./rules.ts";
 import { noSuchAccount, otherwise } from "./rules.ts";
 import type { Pass, Stages, Verdict } from "./stages.ts";
@@ -46,38 +48,7 @@ export interface LineParts {
 }
 
 const NO_ROUTES: RouteSet = { revision: 0, routes: [] };
-/** What is known of a stanza before it is on the line. */
-export interface Departure {
-  readonly origin?: Origin;
-  /** The sender's, when it is one of this node's. */
-  readonly session?: ClientSession;
-  /** Work that its acceptance waits for. */
-  readonly accepted?: Promise<void> | undefined;
-  /** Of a component's connection that is over and was not sent it. */
-  readonly exceptSession?: string;
-}
-
-/** One stanza on the line. */
-interface Passage extends Follower {
-  /** As it came. */
-  readonly arrived: Envelope;
-  /** As it goes on: the recipient's side may change it. */
-  envelope: Envelope;
-  readonly origin: Origin;
-  readonly session: ClientSession | undefined;
-  /** It passed the recipient's side before. */
-  readonly isPassedOn: boolean;
-  /** See Departure. */
-  readonly exceptSession: string;
-  /** Resources that got it. */
-  readonly took: Set<string>;
-  /** Work a handler wants awaited before the stanza counts as accepted, outside the lane. */
-  accepted?: Promise<void> | undefined;
-  /** Work for when it is delivered or stored. */
-  taken?: Pass["taken"];
-  /** See Job; until that has been taken into account. */
-  followed?: Followed | undefined;
-}
+const NEVER = () => false;
 
 export class Line {
   readonly #parts: LineParts;
@@ -91,29 +62,32 @@ export class Line {
    * stored, or refused. Never rejects.
    */
   route(envelope: Envelope, departure: Departure = {}): Done {
-    const { origin, session, accepted, exceptSession = "" } = departure;
     const { lanes, counters, newOrigin } = this.#parts;
     const { from, to } = envelope;
-    if (lanes.isFull(from.full, to.bare)) {
+    const isFree = lanes.isFree(from.full, to.bare);
+    if (!isFree && lanes.isFull(from.full, to.bare)) {
       counters.shed += 1;
       this.refuse(envelope, "resource-constraint");
-      return this.settled(accepted);
+      return this.settled(departure.accepted);
     }
-    const passage: Passage = {
-      arrived: envelope,
-      envelope,
-      origin: origin ?? newOrigin(),
-      session,
-      isPassedOn: false,
-      exceptSession,
-      took: new Set(),
-      accepted: this.settled(accepted),
-      way: undefined,
-      mayFollow: (way) => this.#mayFollow(passage, way),
-    };
+    const origin = departure.origin ?? newOrigin();
+    const passage = new Passage(envelope, origin, departure, this.#mayFollow);
+    passage.accepted = this.settled(departure.accepted);
+    const done = isFree ? this.#begin(passage) : this.#queue(passage);
+    return done === undefined ? passage.accepted : acceptedAfter(done, passage);
+  }
+
+  /** Mostly it is done at once, and its lane need not know of it. */
+  #begin(passage: Passage): Done {
+    const { from, to } = passage.arrived;
+    const running = this.#pass(passage, undefined);
+    return running && this.#parts.lanes.enter(from.full, to.bare, running, followerOf(passage));
+  }
+
+  #queue(passage: Passage): Done {
+    const { from, to } = passage.arrived;
     const task = (ahead?: Promise<void>) => this.#pass(passage, ahead);
-    const done = lanes.run(from.full, to.bare, task, isFollower(passage) ? passage : undefined);
-    return done === undefined ? passage.accepted : done.then(() => passage.accepted);
+    return this.#parts.lanes.run(from.full, to.bare, task, followerOf(passage));
   }
 
   /**
@@ -130,17 +104,8 @@ export class Line {
     set: RouteSet,
     isLast: boolean,
   ): Promise<boolean> {
-    const passage: Passage = {
-      arrived: envelope,
-      envelope,
-      origin,
-      session: undefined,
-      isPassedOn: true,
-      exceptSession: "",
-      took: new Set(),
-      way: undefined,
-      mayFollow: () => false,
-    };
+    const passage = new Passage(envelope, origin, {}, NEVER);
+    passage.isPassedOn = true;
     try {
       await this.#deliver(passage, set, true, audience);
     } catch (error) {
@@ -206,12 +171,35 @@ export class Line {
       return this.#answerIq(passage, "self");
     }
     const found = this.#lookup(to.bare);
-    if (found instanceof Promise) return found.then((set) => this.#toAccount(passage, set, true));
+    if (found instanceof Promise) return this.#toAccountFound(passage, found);
     return this.#toAccount(passage, found, false);
   }
 
+  // What waits is apart from what mostly need not, which would make what a closure keeps each time.
+
+  async #toAccountFound(passage: Passage, found: Promise<RouteSet>): Promise<void> {
+    return this.#toAccount(passage, await found, true);
+  }
+
+  async #afterLateInbound(
+    passage: Passage,
+    set: RouteSet,
+    fresh: boolean,
+    verdict: Promise<Verdict>,
+  ): Promise<void> {
+    return this.#afterInbound(passage, set, fresh, await verdict);
+  }
+
+  async #afterLateDelivery(
+    passage: Passage,
+    audience: Audience,
+    outcome: Promise<Outcome>,
+  ): Promise<void> {
+    return this.#afterDelivery(passage, audience, await outcome);
+  }
+
   /** Whether it goes where the one ahead of it in its lane went, which was what its sender sent before. */
-  #mayFollow(passage: Passage, { origin: before, route }: Way): boolean {
+  readonly #mayFollow = (passage: Passage, { origin: before, route }: Way): boolean => {
     const { envelope, origin } = passage;
     if (origin.session !== before.session || origin.count !== before.count + 1) return false;
     if (this.#isBehind(envelope)) return false;
@@ -222,7 +210,7 @@ export class Line {
     }
     passage.way = this.#wayOf(passage, set);
     return passage.way?.route.session === route.session;
-  }
+  };
 
   #wayOf(passage: Passage, set: RouteSet): Way | undefined {
     const { envelope, origin } = passage;
@@ -308,9 +296,7 @@ export class Line {
   #toAccount(passage: Passage, set: RouteSet, fresh: boolean): Done {
     if (set.routes.length === 0) return this.#toAbsent(passage, set, fresh);
     const verdict = this.#parts.stages.inbound(passage.envelope, passage.origin);
-    if (verdict instanceof Promise) {
-      return verdict.then((late) => this.#afterInbound(passage, set, fresh, late));
-    }
+    if (verdict instanceof Promise) return this.#afterLateInbound(passage, set, fresh, verdict);
     return this.#afterInbound(passage, set, fresh, verdict);
   }
 
@@ -361,9 +347,7 @@ export class Line {
     }
     passage.followed = undefined;
     const outcome = this.#parts.deliverer.deliver(job, set, fresh);
-    if (outcome instanceof Promise) {
-      return outcome.then((late) => this.#afterDelivery(passage, audience, late));
-    }
+    if (outcome instanceof Promise) return this.#afterLateDelivery(passage, audience, outcome);
     return this.#afterDelivery(passage, audience, outcome);
   }
 
@@ -460,8 +444,9 @@ export class Line {
   }
 }
 
-/** What its client sends again goes by itself. */
-const isFollower = ({ envelope: { kind }, origin }: Passage): boolean =>
-  kind === "message" && origin.isAgain !== true;
+async function acceptedAfter(done: Promise<void>, passage: Passage): Promise<void> {
+  await done;
+  return passage.accepted;
+}
 
 const about = ({ kind, type, to }: Envelope) => ({ kind, type, resource: to.resource });
