@@ -7,6 +7,7 @@ import type { StanzaCondition } from "../stanza/error.ts";
 import { Jid } from "../stanza/jid.ts";
 import { priorityIn } from "../stanza/priority.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
+import { detach } from "../xml/intern.ts";
 
 export type Accepted =
   | { readonly kind: "accepted"; readonly envelope: Envelope }
@@ -54,7 +55,7 @@ export class Acceptance {
    */
   accept(session: ClientSession, parsed: ParsedStanza, peer?: Peer): Accepted | undefined {
     if (!isStanzaKind(parsed.name)) return undefined;
-    const to = recipient(session, parsed.attributes.to, peer);
+    const to = recipient(session, parsed.attribute("to"), peer);
     const envelope = makeEnvelope(parsed, {
       from: session.jid,
       // RFC 6120, 10.3: without `to` the server handles it on behalf of the sender's account.
@@ -89,7 +90,7 @@ function recipient(session: ClientSession, to: string | undefined, peer?: Peer):
   const jid = Jid.parseOrNone(to);
   // What is long is rare, and would be kept for each session.
   if (jid !== undefined && to.length <= PEER_LENGTH_MAX) {
-    peer.written = to;
+    peer.written = detach(to);
     peer.jid = jid;
   }
   return jid;
@@ -103,7 +104,7 @@ function fault(envelope: Envelope, parsed: ParsedStanza): StanzaCondition | unde
   }
   if (kind === "message") return undefined;
   // RFC 6120, 8.2.3: an id, one of four types, and exactly one payload in a request.
-  if (parsed.attributes.id === undefined) return "bad-request";
+  if (parsed.attribute("id") === undefined) return "bad-request";
   switch (type) {
     case "get":
     case "set":

@@ -4,15 +4,13 @@ import type { StreamCondition } from "../stream/contract.ts";
 import { NS_ACKS, NS_CLIENT, NS_CSI } from "../stream/namespaces.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 
-export function violationOf(
-  { name, ns, attributes }: ParsedStanza,
-  jid: Jid,
-): StreamCondition | undefined {
+export function violationOf(stanza: ParsedStanza, jid: Jid): StreamCondition | undefined {
+  const { name, ns } = stanza;
   if (ns === NS_ACKS) return undefined;
   if (ns === NS_CSI && (name === "active" || name === "inactive")) return undefined;
   const isStanza = name === "message" || name === "presence" || name === "iq";
   if (!isStanza || ns !== NS_CLIENT) return "unsupported-stanza-type";
-  const { from } = attributes;
+  const from = stanza.attribute("from");
   return from === undefined || isOwn(from, jid) ? undefined : "invalid-from";
 }
 

@@ -2,6 +2,7 @@
 import { ownBytes } from "../base/own-bytes.ts";
 import type { ParsedStanza } from "../xml/contract.ts";
 import { Element } from "../xml/element.ts";
+import { detach } from "../xml/intern.ts";
 import { localName, ns } from "../xml/names.ts";
 import { parseElement } from "../xml/parser.ts";
 import { toBytes } from "../xml/write.ts";
@@ -36,15 +37,15 @@ export const isStanzaKind = (name: string): name is StanzaKind =>
  * StanzaKind in the stream's namespace, and that `from` and `to` are what they should be.
  */
 export function makeEnvelope(parsed: ParsedStanza, stamp: Stamp): Envelope {
-  const { name, attributes, lang } = parsed;
+  const { name } = parsed;
   if (!isStanzaKind(name)) throw new TypeError(`Cannot make envelope: ${name} is not a stanza`);
   const { from, to, receivedMs } = stamp;
   const changes: Record<string, string> = { from: from.full, to: to.full };
-  if (lang === undefined && stamp.lang !== undefined) changes["xml:lang"] = stamp.lang;
+  if (stamp.lang !== undefined && parsed.lang === undefined) changes["xml:lang"] = stamp.lang;
   const fields = {
     kind: name,
-    type: typeOf(name, attributes.type),
-    id: attributes.id ?? "",
+    type: detach(typeOf(name, parsed.attribute("type"))),
+    id: detach(parsed.attribute("id") ?? ""),
     from,
     to,
     receivedMs,

@@ -49,6 +49,11 @@ export interface ParsedStanza {
   readonly ns: string;
   /** Unprefixed attributes of the top element, decoded. A null-prototype object. */
   readonly attributes: Readonly<Record<string, string>>;
+  /**
+   * One attribute of the top element by the name that is written, decoded: cheaper than all of them. It
+   * may hold all of the stanza in memory, so whoever keeps it makes a copy.
+   */
+  attribute(name: string): string | undefined;
   /** The top element's `xml:lang`. */
   readonly lang: string | undefined;
   readonly bytes: Buffer;

@@ -10,11 +10,9 @@ const NONE: ReadonlyMap<string, string> = new Map();
 export class Namespaces {
   readonly #outer: Scope;
   #default: string;
-  readonly #prefixes: string[] = [];
-  readonly #names: string[] = [];
-  /** Per open element: the default namespace and the count of prefixes before it. */
-  readonly #defaults: string[] = [];
-  readonly #counts: number[] = [];
+  /** Prefixes that the stanza declares, and what they mean; made when needed, as most declare none. */
+  #prefixes: string[] | undefined;
+  #names: string[] | undefined;
   #outerUsed: Map<string, string> | undefined;
 
   constructor(outer: Scope) {
@@ -31,23 +29,17 @@ export class Namespaces {
     return this.#default;
   }
 
-  /** Prefix and namespace of what is declared now, "" being the default. */
-  *declared(): Iterable<[string, string]> {
-    if (this.#default !== "") yield ["", this.#default];
-    for (const [at, prefix] of this.#prefixes.entries()) yield [prefix, this.#names[at] as string];
+  /** How many prefixes the stanza has declared at this place. */
+  get count(): number {
+    return this.#prefixes?.length ?? 0;
   }
 
-  enter(): void {
-    this.#defaults.push(this.#default);
-    this.#counts.push(this.#prefixes.length);
-  }
-
-  leave(): void {
-    this.#default = this.#defaults.pop() as string;
-    const count = this.#counts.pop() as number;
-    if (count === this.#prefixes.length) return; // Setting it, even to the same, is slow.
-    this.#prefixes.length = count;
-    this.#names.length = count;
+  /** At the end of an element: back to the default namespace and the count that were before it. */
+  restore(before: string, count: number): void {
+    this.#default = before;
+    if (count === this.count) return; // Setting it, even to the same, is slow.
+    if (this.#prefixes !== undefined) this.#prefixes.length = count;
+    if (this.#names !== undefined) this.#names.length = count;
   }
 
   /** @param prefix "" for the default namespace */
@@ -66,17 +58,19 @@ export class Namespaces {
     }
     if (name === "") throw malformed("a prefix cannot be undeclared");
     if (prefix === "xml") return;
-    if (this.#prefixes.length >= PREFIXES_MAX) {
+    if (this.count >= PREFIXES_MAX) {
       throw new XmlError("policy-violation", "too many prefixes");
     }
+    this.#prefixes ??= [];
     this.#prefixes.push(prefix);
+    this.#names ??= [];
     this.#names.push(name);
   }
 
   resolve(prefix: string): string {
     if (prefix === "xml") return XML_NS;
-    const at = this.#prefixes.lastIndexOf(prefix);
-    if (at !== -1) return this.#names[at] as string;
+    const at = this.#prefixes?.lastIndexOf(prefix) ?? -1;
+    if (at !== -1) return this.#names?.[at] as string;
     const name = prefix === "" ? undefined : this.#outer.get(prefix);
     if (name === undefined) {
       // RFC 6120, 4.9.3.13: what violates [XML-NAMES] is not well-formed.

@@ -6,11 +6,16 @@ import { isAscii, isUtf8 } from "node:buffer";
 import type { ParsedStanza, Scope, StreamOpen } from "./contract.ts";
 import type { Element } from "./element.ts";
 import { XmlError } from "./errors.ts";
-import { detach, intern } from "./intern.ts";
+import { detach } from "./intern.ts";
 import { DEPTH_MAX, OWN_DEPTH_MAX } from "./limits.ts";
-import type { Attribute } from "./reader.ts";
-import { Reader } from "./reader.ts";
+import type { Attribute, ReadOptions, StartTag } from "./reader.ts";
+import { attributeOf, Reader } from "./reader.ts";
 import { escapeAttribute, serialize } from "./write.ts";
+
+const PEERS: ReadOptions = { depthMax: DEPTH_MAX, isTreeWanted: false };
+const PEERS_TREE: ReadOptions = { depthMax: DEPTH_MAX, isTreeWanted: true };
+const OWN: ReadOptions = { depthMax: OWN_DEPTH_MAX, isTreeWanted: true };
+const HEADER: ReadOptions = { depthMax: 1, isTreeWanted: false };
 
 /** For a slice that depends on nothing outside of it. */
 export const EMPTY_SCOPE: Scope = new Map();
@@ -23,15 +28,13 @@ export function parseStanza(bytes: Buffer, scope: Scope): ParsedStanza {
   const text = decode(bytes);
   // Messages and presence are mostly routed unseen; everything else is always looked into.
   const isTreeWanted = !text.startsWith("<message") && !text.startsWith("<presence");
-  const reader = new Reader(text, scope, { depthMax: DEPTH_MAX, isTreeWanted });
-  reader.top();
-  const { name, ns, isPrefixed, attributes, tagEnd } = reader;
+  const reader = new Reader(text, scope, isTreeWanted ? PEERS_TREE : PEERS);
+  const top = reader.top();
   const tree = reader.rest();
-  const { outerUsed, default: inherited } = reader.namespaces;
-  const top = { name: intern(name), ns: intern(ns), attributes };
-  const isSplicable = !isPrefixed && outerUsed.size === 0;
-  const splice = isSplicable ? { text, tagEnd, inherited } : undefined;
-  return new Stanza(bytes, scope, top, reader.children, splice, tree);
+  const { children, namespaces } = reader;
+  const isSplicable = !top.isPrefixed && namespaces.outerUsed.size === 0;
+  if (!isSplicable) return new Stanza(bytes, scope, top, children);
+  return new Stanza(bytes, scope, top, children, { text, inherited: namespaces.default }, tree);
 }
 
 /**
@@ -39,7 +42,7 @@ export function parseStanza(bytes: Buffer, scope: Scope): ParsedStanza {
  * @throws XmlError
  */
 export function parseElement(bytes: Buffer, scope: Scope = EMPTY_SCOPE): Element {
-  const reader = new Reader(decode(bytes), scope, { depthMax: OWN_DEPTH_MAX, isTreeWanted: true });
+  const reader = new Reader(decode(bytes), scope, OWN);
   reader.top();
   const tree = reader.rest() as Element;
   for (const [prefix, name] of reader.namespaces.outerUsed) tree.attrs[`xmlns:${prefix}`] = name;
@@ -51,15 +54,14 @@ export function parseElement(bytes: Buffer, scope: Scope = EMPTY_SCOPE): Element
  * @throws XmlError
  */
 export function parseStreamOpen(startTag: Buffer): StreamOpen {
-  const reader = new Reader(decode(startTag), EMPTY_SCOPE, { depthMax: 1, isTreeWanted: false });
-  reader.top();
+  const reader = new Reader(decode(startTag), EMPTY_SCOPE, HEADER);
+  const { name, ns, attributes } = reader.top();
   reader.expectEnd();
   const scope = new Map<string, string>();
-  for (const { name, colon, value } of reader.attributes) {
-    if (name === "xmlns") scope.set("", value);
-    else if (name.startsWith("xmlns:")) scope.set(name.slice(colon + 1), value);
+  for (let one = attributes; one !== undefined; one = one.next) {
+    if (one.name === "xmlns") scope.set("", one.value);
+    else if (one.name.startsWith("xmlns:")) scope.set(one.name.slice(one.colon + 1), one.value);
   }
-  const { name, ns, attributes } = reader;
   return {
     name,
     ns,
@@ -77,17 +79,18 @@ function decode(bytes: Buffer): string {
   return bytes.toString("utf8");
 }
 
-function unprefixed(attributes: readonly Attribute[]): Record<string, string> {
+function unprefixed(attributes: Attribute | undefined): Record<string, string> {
   const found: Record<string, string> = Object.create(null);
-  for (const { name, colon, value } of attributes) {
-    if (colon === -1 && name !== "xmlns") found[name] = detach(value);
+  for (let one = attributes; one !== undefined; one = one.next) {
+    if (one.colon === -1 && one.name !== "xmlns") found[one.name] = detach(one.value);
   }
   return found;
 }
 
-function qualified(attributes: readonly Attribute[], scope: Scope): ReadonlyMap<string, string> {
+function qualified(attributes: Attribute | undefined, scope: Scope): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const { name, colon, value } of attributes) {
+  for (let one = attributes; one !== undefined; one = one.next) {
+    const { name, colon, value } = one;
     const prefix = colon === -1 ? "xmlns" : name.slice(0, colon);
     if (prefix === "xmlns" || prefix === "xml") continue;
     found.set(`${scope.get(prefix)} ${name.slice(colon + 1)}`, detach(value));
@@ -95,55 +98,62 @@ function qualified(attributes: readonly Attribute[], scope: Scope): ReadonlyMap<
   return found;
 }
 
-function langOf(attributes: readonly Attribute[]): string | undefined {
-  const lang = attributes.find(({ name }) => name === "xml:lang")?.value;
+function langOf(attributes: Attribute | undefined): string | undefined {
+  const lang = attributeOf(attributes, "xml:lang")?.value;
   return lang === undefined ? undefined : detach(lang);
-}
-
-interface Top {
-  readonly name: string;
-  readonly ns: string;
-  readonly attributes: readonly Attribute[];
 }
 
 /** What is needed to write another start tag before the rest of the bytes. */
 interface Splice {
   readonly text: string;
-  readonly tagEnd: number;
   /** The default namespace outside of the stanza. */
   readonly inherited: string;
 }
 
 class Stanza implements ParsedStanza {
-  readonly name: string;
-  readonly ns: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly lang: string | undefined;
   readonly bytes: Buffer;
   readonly children: ParsedStanza["children"];
   readonly #scope: Scope;
-  readonly #written: readonly Attribute[];
+  readonly #top: StartTag;
   readonly #splice: Splice | undefined;
+  #attributes: Readonly<Record<string, string>> | undefined;
   #tree: Element | undefined;
 
   constructor(
     bytes: Buffer,
     scope: Scope,
-    top: Top,
+    top: StartTag,
     children: ParsedStanza["children"],
-    splice: Splice | undefined,
-    tree: Element | undefined,
+    splice?: Splice,
+    tree?: Element,
   ) {
-    this.name = top.name;
-    this.ns = top.ns;
-    this.attributes = unprefixed(top.attributes);
-    this.lang = langOf(top.attributes);
     this.bytes = bytes;
     this.children = children;
     this.#scope = scope;
-    this.#written = top.attributes;
+    this.#top = top;
     this.#splice = splice;
-    this.#tree = splice === undefined ? undefined : tree;
+    this.#tree = tree;
+  }
+
+  get name(): string {
+    return this.#top.name;
+  }
+
+  get ns(): string {
+    return this.#top.ns;
+  }
+
+  get lang(): string | undefined {
+    return langOf(this.#top.attributes);
+  }
+
+  get attributes(): Readonly<Record<string, string>> {
+    this.#attributes ??= unprefixed(this.#top.attributes);
+    return this.#attributes;
+  }
+
+  attribute(name: string): string | undefined {
+    return attributeOf(this.#top.attributes, name)?.value;
   }
 
   element(): Element {
@@ -153,22 +163,25 @@ class Stanza implements ParsedStanza {
 
   withAttributes(changes: Readonly<Record<string, string | undefined>>): Buffer {
     if (this.#splice === undefined) return this.#rewritten(changes);
-    const { text, tagEnd, inherited } = this.#splice;
+    const { text, inherited } = this.#splice;
     const { bytes } = this;
-    const written = this.#written;
-    const isSame = ({ name, value }: Attribute) =>
-      !Object.hasOwn(changes, name) || changes[name] === value;
-    const isStanding = written.every(isSame);
+    const { attributes, end: tagEnd } = this.#top;
+    let isStanding = true;
+    for (let one = attributes; one !== undefined; one = one.next) {
+      if (!isKept(one, changes)) isStanding = false;
+    }
     // Mostly the start tag stays as it is, and only gets more at its end.
     let tag = isStanding ? "" : `<${this.name}`;
-    for (const one of isStanding ? [] : written) {
-      if (isSame(one)) tag += ` ${text.slice(one.from, one.to)}`;
+    if (!isStanding) {
+      for (let one = attributes; one !== undefined; one = one.next) {
+        if (isKept(one, changes)) tag += ` ${text.slice(one.from, one.to)}`;
+      }
     }
-    const isDeclared = written.some(({ name }) => name === "xmlns");
+    const isDeclared = attributeOf(attributes, "xmlns") !== undefined;
     if (!isDeclared && inherited !== "") tag += ` xmlns='${escapeAttribute(inherited)}'`;
     for (const name of Object.keys(changes)) {
       const value = changes[name];
-      if (value === undefined || this.#valueOf(name) === value) continue;
+      if (value === undefined || this.attribute(name) === value) continue;
       tag += ` ${name}='${escapeAttribute(value)}'`;
     }
     const isSingleByte = text.length === bytes.length;
@@ -182,12 +195,6 @@ class Stanza implements ParsedStanza {
     return spliced;
   }
 
-  /** As it is written, with its prefix. */
-  #valueOf(name: string): string | undefined {
-    for (const one of this.#written) if (one.name === name) return one.value;
-    return undefined;
-  }
-
   #rewritten(changes: Readonly<Record<string, string | undefined>>): Buffer {
     const { name, attrs, children } = this.element();
     const changed: Record<string, string | undefined> = Object.create(null);
@@ -195,3 +202,8 @@ class Stanza implements ParsedStanza {
     return Buffer.from(serialize({ name, attrs: changed, children }), "utf8");
   }
 }
+
+const isKept = (
+  { name, value }: Attribute,
+  changes: Readonly<Record<string, string | undefined>>,
+): boolean => !Object.hasOwn(changes, name) || changes[name] === value;

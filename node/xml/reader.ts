@@ -20,11 +20,35 @@ export interface Attribute {
   readonly value: string;
   readonly from: number;
   readonly to: number;
+  /** The one behind it in its tag. */
+  next: Attribute | undefined;
+}
+
+export interface StartTag {
+  /** Local name. */
+  readonly name: string;
+  readonly ns: string;
+  readonly isPrefixed: boolean;
+  /** The first of them. */
+  readonly attributes: Attribute | undefined;
+  /** The position of the ">" or "/>" that ends it. */
+  readonly end: number;
 }
 
 export interface ReadOptions {
   readonly depthMax: number;
   readonly isTreeWanted: boolean;
+}
+
+/** An open element, with what holds again when it is over. */
+interface Open {
+  /** As written. */
+  readonly name: string;
+  readonly outer: Open | undefined;
+  readonly defaultBefore: string;
+  readonly prefixesBefore: number;
+  /** The default namespace that its children have in the tree. */
+  readonly treeNs: string;
 }
 
 /** More attributes than this are compared by a set instead of each with each. */
@@ -35,20 +59,18 @@ export class Reader {
   readonly namespaces: Namespaces;
   readonly children: { readonly name: string; readonly ns: string }[] = [];
   readonly #options: ReadOptions;
-  /** Names of the open elements, as written. */
-  readonly #open: string[] = [];
+  /** The innermost. A list of its own length would have room for seventeen, and most need two. */
+  #open: Open | undefined;
+  #depth = 0;
   #elements = 0;
   /** The open element of the tree; the top element at last. */
   #tree: Element | undefined;
-  /** Per open element, the default namespace that its children have in the tree. */
-  readonly #treeNs: string[] = [];
-  /** Of the start tag read last. */
-  attributes: Attribute[] = [];
-  name = "";
-  ns = "";
-  isPrefixed = false;
-  /** The position of the ">" or "/>" that ends it. */
-  tagEnd = 0;
+  // Of the start tag read last; see StartTag.
+  #name = "";
+  #ns = "";
+  #isPrefixed = false;
+  #attributes: Attribute | undefined;
+  #tagEnd = 0;
 
   constructor(text: string, scope: Scope, options: ReadOptions) {
     this.scanner = new Scanner(text);
@@ -56,13 +78,17 @@ export class Reader {
     this.#options = options;
   }
 
-  /**
-   * Reads the start tag of the top element; `attributes`, `name`, `ns`, `isPrefixed` and `tagEnd`
-   * then tell about it. Whether the element is still open.
-   */
-  top(): boolean {
+  /** Reads the start tag of the top element. */
+  top(): StartTag {
     this.scanner.expect(LT, "no element");
-    return this.#startTag(true);
+    this.#startTag(true);
+    return {
+      name: intern(this.#name),
+      ns: intern(this.#ns),
+      isPrefixed: this.#isPrefixed,
+      attributes: this.#attributes,
+      end: this.#tagEnd,
+    };
   }
 
   /** Reads everything up to the end tag of the top element, which must end the text. */
@@ -70,14 +96,14 @@ export class Reader {
     const { scanner } = this;
     const { isTreeWanted } = this.#options;
     const tree = this.#tree;
-    while (this.#open.length > 0) {
+    while (this.#open !== undefined) {
       const characters = scanner.characters(isTreeWanted);
       if (characters !== "") this.#append(characters);
       if (scanner.at === scanner.text.length) throw malformed("an element without its end");
       const next = scanner.text.charCodeAt(scanner.at + 1);
       if (next === SLASH) {
         scanner.at += 2;
-        this.#endTag();
+        this.#endTag(this.#open);
       } else if (next === BANG) {
         const section = scanner.cdata(isTreeWanted);
         if (section !== "") this.#append(section);
@@ -96,73 +122,84 @@ export class Reader {
     if (this.scanner.at !== this.scanner.text.length) throw malformed("bytes after the element");
   }
 
-  /** Reads a start tag after its "<"; whether the element is open now. */
-  #startTag(isKept: boolean): boolean {
+  /** Reads a start tag after its "<". */
+  #startTag(isKept: boolean): void {
     const { scanner, namespaces } = this;
-    const depth = this.#open.length;
-    if (depth >= this.#options.depthMax) throw new XmlError("policy-violation", "too many levels");
+    const depth = this.#depth;
+    const { depthMax, isTreeWanted } = this.#options;
+    if (depth >= depthMax) throw new XmlError("policy-violation", "too many levels");
     if (++this.#elements > ELEMENTS_MAX)
       throw new XmlError("policy-violation", "too many elements");
-    const name = scanner.name();
+    const written = scanner.name();
     const { colon } = scanner;
-    namespaces.enter();
-    const attributes = this.#attributes(isKept);
-    this.tagEnd = scanner.at;
+    const defaultBefore = namespaces.default;
+    const prefixesBefore = namespaces.count;
+    const attributes = this.#readAttributes(isKept);
+    this.#attributes = attributes;
+    this.#tagEnd = scanner.at;
     const isEmpty = scanner.code() === SLASH;
     if (isEmpty) scanner.at += 1;
     scanner.expect(GT, "a tag without its end");
-    this.attributes = attributes;
-    this.isPrefixed = colon !== -1;
-    this.ns = colon === -1 ? namespaces.default : namespaces.resolve(name.slice(0, colon));
-    this.name = colon === -1 ? name : name.slice(colon + 1);
+    const isPrefixed = colon !== -1;
+    const ns = isPrefixed ? namespaces.resolve(written.slice(0, colon)) : namespaces.default;
+    const name = isPrefixed ? written.slice(colon + 1) : written;
     this.#checkPrefixes(attributes);
     if (depth === 1) {
       if (this.children.length >= CHILDREN_MAX) {
         throw new XmlError("policy-violation", "too many child elements");
       }
-      this.children.push({ name: intern(this.name), ns: intern(this.ns) });
+      this.children.push({ name: intern(name), ns: intern(ns) });
     }
-    if (this.#options.isTreeWanted) this.#build(isEmpty);
-    if (isEmpty) namespaces.leave();
-    else this.#open.push(name);
-    return !isEmpty;
+    this.#name = name;
+    this.#ns = ns;
+    this.#isPrefixed = isPrefixed;
+    if (isTreeWanted) this.#build(isEmpty);
+    if (isEmpty) namespaces.restore(defaultBefore, prefixesBefore);
+    else {
+      const outer = this.#open;
+      const treeNs = ns === XML_NS ? (outer?.treeNs ?? "") : ns;
+      this.#open = { name: written, outer, defaultBefore, prefixesBefore, treeNs };
+      this.#depth += 1;
+    }
   }
 
-  #endTag(): void {
+  #endTag({ name, outer, defaultBefore, prefixesBefore }: Open): void {
     const { scanner } = this;
-    const name = this.#open.pop() as string;
     if (!scanner.text.startsWith(name, scanner.at))
       throw malformed("an end tag of another element");
     scanner.at += name.length;
     scanner.space();
     scanner.expect(GT, "an end tag of another element");
-    this.namespaces.leave();
-    this.#treeNs.pop();
+    this.namespaces.restore(defaultBefore, prefixesBefore);
+    this.#open = outer;
+    this.#depth -= 1;
     if (this.#tree?.parent) this.#tree = this.#tree.parent;
   }
 
-  #attributes(isKept: boolean): Attribute[] {
+  /** @returns the first */
+  #readAttributes(isKept: boolean): Attribute | undefined {
     const { scanner, namespaces } = this;
-    const attributes: Attribute[] = [];
+    let first: Attribute | undefined;
+    let last: Attribute | undefined;
+    let count = 0;
     let seen: Set<string> | undefined;
     for (;;) {
       const isSpaced = scanner.space();
       const next = scanner.code();
-      if (next === GT || next === SLASH) return attributes;
+      if (next === GT || next === SLASH) return first;
       if (!isSpaced) throw malformed("no space before an attribute");
       const from = scanner.at;
       const name = scanner.name();
       const { colon } = scanner;
       const prefix = colon === -1 ? "" : name.slice(0, colon);
       const isDeclaration = name === "xmlns" || prefix === "xmlns";
-      if (attributes.length >= ATTRIBUTES_MAX) {
+      if (count >= ATTRIBUTES_MAX) {
         throw new XmlError("policy-violation", "too many attributes");
       }
-      if (attributes.length < FEW) {
-        for (const other of attributes)
-          if (other.name === name) throw malformed("a repeated attribute");
+      if (count < FEW) {
+        if (attributeOf(first, name) !== undefined) throw malformed("a repeated attribute");
       } else {
-        seen ??= new Set(attributes.map((attribute) => attribute.name));
+        seen ??= namesOf(first);
         if (seen.has(name)) throw malformed("a repeated attribute");
         seen.add(name);
       }
@@ -172,15 +209,20 @@ export class Reader {
       const value = scanner.value(isKept || isDeclaration);
       if (isDeclaration)
         namespaces.declare(colon === -1 ? "" : name.slice(colon + 1), intern(value));
-      attributes.push({ name, colon, value, from, to: scanner.at });
+      const one = { name, colon, value, from, to: scanner.at, next: undefined };
+      if (last === undefined) first = one;
+      else last.next = one;
+      last = one;
+      count += 1;
     }
   }
 
   /** Resolves the attributes' prefixes; two names may still be the same (Namespaces, 6.3). */
-  #checkPrefixes(attributes: readonly Attribute[]): void {
+  #checkPrefixes(attributes: Attribute | undefined): void {
     let first = "";
     let seen: Set<string> | undefined;
-    for (const { name, colon } of attributes) {
+    for (let one = attributes; one !== undefined; one = one.next) {
+      const { name, colon } = one;
       if (colon === -1) continue;
       const prefix = name.slice(0, colon);
       if (prefix === "xmlns") continue;
@@ -207,14 +249,19 @@ export class Reader {
    * wherever it differs from the parent's, so that plain names and namespaces are all there is.
    */
   #build(isEmpty: boolean): void {
+    const name = this.#name;
+    const ns = this.#ns;
+    const attributes = this.#attributes;
     const parent = this.#tree;
-    const parentNs = this.#treeNs.at(-1) ?? "";
-    const isXml = this.ns === XML_NS; // The one namespace that cannot be a default.
-    const element = new Element(isXml ? `xml:${this.name}` : this.name);
+    const parentNs = this.#open?.treeNs ?? "";
+    const isXml = ns === XML_NS; // The one namespace that cannot be a default.
+    const element = new Element(isXml ? `xml:${name}` : name);
     const attrs: Record<string, string> = Object.create(null);
-    const isDeclared = !this.isPrefixed && this.attributes.some(({ name }) => name === "xmlns");
-    if (!isXml && (this.ns !== parentNs || isDeclared)) attrs.xmlns = this.ns;
-    for (const { name, value } of this.attributes) if (name !== "xmlns") attrs[name] = value;
+    const isDeclared = !this.#isPrefixed && attributeOf(attributes, "xmlns") !== undefined;
+    if (!isXml && (ns !== parentNs || isDeclared)) attrs.xmlns = ns;
+    for (let one = attributes; one !== undefined; one = one.next) {
+      if (one.name !== "xmlns") attrs[one.name] = one.value;
+    }
     element.attrs = attrs;
     if (parent !== undefined) {
       element.parent = parent;
@@ -223,6 +270,18 @@ export class Reader {
     if (parent === undefined || !isEmpty) {
       this.#tree = element;
     }
-    if (!isEmpty) this.#treeNs.push(isXml ? parentNs : this.ns);
   }
+}
+
+/** @param name as it is written, with its prefix */
+export function attributeOf(first: Attribute | undefined, name: string): Attribute | undefined {
+  let one = first;
+  while (one !== undefined && one.name !== name) one = one.next;
+  return one;
+}
+
+function namesOf(first: Attribute | undefined): Set<string> {
+  const names = new Set<string>();
+  for (let one = first; one !== undefined; one = one.next) names.add(one.name);
+  return names;
 }
