@@ -135,15 +135,15 @@ export class Stages {
   }
 
   outbound(envelope: Envelope, sender: ClientSession, origin: Origin): Answer {
-    return runAll(this.#handlers.outbound, envelope, (run, now) => run(now, sender, origin));
+    return runFrom(this.#handlers.outbound, 0, envelope, PASS, sender, origin);
   }
 
   inbound(envelope: Envelope, origin: Origin): Answer {
-    return runAll(this.#handlers.inbound, envelope, (run, now) => run(now, origin));
+    return runFrom(this.#handlers.inbound, 0, envelope, PASS, origin, undefined);
   }
 
   unavailable(envelope: Envelope, origin: Origin): Answer {
-    return runAll(this.#handlers.unavailable, envelope, (run, now) => run(now, origin));
+    return runFrom(this.#handlers.unavailable, 0, envelope, PASS, origin, undefined);
   }
 
   delivery(
@@ -160,25 +160,24 @@ export class Stages {
   }
 }
 
-type Call<Handler> = (handler: Handler, envelope: Envelope) => Answer;
-
-function runAll<Handler>(handlers: readonly Handler[], envelope: Envelope, call: Call<Handler>) {
-  return runFrom(handlers, 0, envelope, PASS, call);
-}
+/** With whatever else those of a stage are given. */
+type Handler<One, Other> = (envelope: Envelope, one: One, other: Other) => Answer;
 
 /** Stays synchronous as long as the handlers do. @param so what those before have added */
-function runFrom<Handler>(
-  handlers: readonly Handler[],
+function runFrom<One, Other>(
+  handlers: readonly Handler<One, Other>[],
   start: number,
   envelope: Envelope,
   so: Pass,
-  call: Call<Handler>,
+  one: One,
+  other: Other,
 ): Answer {
   let far = so;
   for (let index = start; index < handlers.length; index += 1) {
-    const answer = call(handlers[index] as Handler, far.envelope ?? envelope);
+    const run = handlers[index] as Handler<One, Other>;
+    const answer = run(far.envelope ?? envelope, one, other);
     if (answer instanceof Promise) {
-      return runAfter(answer, handlers, index + 1, envelope, far, call);
+      return runAfter(answer, handlers, index + 1, envelope, far, one, other);
     }
     if (answer.kind !== "pass") return answer;
     far = together(far, answer);
@@ -187,18 +186,18 @@ function runFrom<Handler>(
 }
 
 /** Apart from `runFrom`, which would make what this closes over for each handler that answers at once. */
-function runAfter<Handler>(
+async function runAfter<One, Other>(
   answer: Promise<Verdict>,
-  handlers: readonly Handler[],
+  handlers: readonly Handler<One, Other>[],
   next: number,
   envelope: Envelope,
   so: Pass,
-  call: Call<Handler>,
+  one: One,
+  other: Other,
 ): Promise<Verdict> {
-  return answer.then((verdict) => {
-    if (verdict.kind !== "pass") return verdict;
-    return runFrom(handlers, next, envelope, together(so, verdict), call);
-  });
+  const verdict = await answer;
+  if (verdict.kind !== "pass") return verdict;
+  return runFrom(handlers, next, envelope, together(so, verdict), one, other);
 }
 
 function together(one: Pass, other: Pass): Pass {
