@@ -24,6 +24,9 @@ export type Otherwise =
 const those = (routes: readonly Route[], is: (route: Route) => boolean): readonly Route[] =>
   routes.every(is) ? routes : routes.filter(is);
 
+const named = (routes: readonly Route[], name: string): readonly Route[] =>
+  those(routes, ({ resource }) => resource === name);
+
 const isChatty = (route: Route) => route.available && route.priority >= 0;
 const isAvailable = (route: Route) => route.available;
 const NOBODY: readonly Route[] = [];
@@ -34,7 +37,7 @@ export function select(stanza: Addressed, routes: readonly Route[]): readonly Ro
   if (stanza.kind === "presence") return presenceTargets(stanza, routes);
   if (stanza.resource !== "") {
     // 8.5.3.1: a matching resource gets it, available or merely connected.
-    const match = those(routes, ({ resource }) => resource === stanza.resource);
+    const match = named(routes, stanza.resource);
     if (match.length > 0) return match;
     // 8.5.3.2.1: a chat message goes on as if it were sent to the bare address.
     if (stanza.kind !== "message" || stanza.type !== "chat") return NOBODY;
@@ -54,11 +57,9 @@ function presenceTargets(stanza: Addressed, routes: readonly Route[]): readonly 
     case "available":
     case "unavailable":
       // 8.5.3.1 and 8.5.2.1.2.
-      return stanza.resource === ""
-        ? those(routes, isAvailable)
-        : those(routes, ({ resource }) => resource === stanza.resource);
+      return stanza.resource === "" ? those(routes, isAvailable) : named(routes, stanza.resource);
     case "error":
-      return those(routes, ({ resource }) => resource === stanza.resource);
+      return named(routes, stanza.resource);
     case "subscribe":
     case "probe":
       return those(routes, isAvailable);

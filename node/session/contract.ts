@@ -240,4 +240,7 @@ export interface SessionTable {
 export const sessionAt = <S extends ClientSession>(
   sessions: { ofUser(bareJid: string): readonly S[] },
   { user, session }: Pick<Route, "user" | "session">,
-): S | undefined => sessions.ofUser(user).find(({ id }) => id === session);
+): S | undefined => {
+  for (const one of sessions.ofUser(user)) if (one.id === session) return one;
+  return undefined;
+};

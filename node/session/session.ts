@@ -1,5 +1,4 @@
 /** One bound client session: stanzas in and out, XEP-0198, its end, and going on after a break. */
-
 import { settledWithin } from "../base/deadline.ts";
 import type { Route } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
@@ -383,23 +382,15 @@ export class Session implements MovableSession, StreamOwner {
     }
     try {
       const accepted = this.#door.events.onStanza(this, stanza, place + 1);
-      if (accepted === undefined) {
-        this.#accepted(place);
-        return;
-      }
-      void this.#acceptedLate(place, accepted);
+      if (accepted === undefined) this.#accepted(place);
+      else this.#acceptedLate(place, accepted);
     } catch (error) {
       this.#fault(error);
     }
   }
 
-  async #acceptedLate(place: number, accepted: Promise<void>): Promise<void> {
-    try {
-      await accepted;
-      this.#accepted(place);
-    } catch (error) {
-      this.#fault(error);
-    }
+  #acceptedLate(place: number, accepted: Promise<void>): void {
+    accepted.then(() => this.#accepted(place)).catch((error: unknown) => this.#fault(error));
   }
 
   #takeAcks(stanza: ParsedStanza): void {
