@@ -3,7 +3,8 @@ import type { Route, RouteSet } from "../routes/contract.ts";
 import { message } from "../session/testing/door-kit.ts";
 import { newCounters } from "./counters.ts";
 import type { DeliverParts, Job } from "./deliver.ts";
-import { ADDRESSED, Deliverer } from "./deliver.ts";
+import { ADDRESSED } from "./audience.ts";
+import { Deliverer } from "./deliver.ts";
 import type { Consignment } from "./hand-over.ts";
 
 const ROMEO = "romeo@localhost";

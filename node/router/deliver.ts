@@ -6,45 +6,19 @@ import { Unavailable } from "../base/errors.ts";
 import type { Route, RouteSet, Routes } from "../routes/contract.ts";
 import type { Envelope } from "../stanza/contract.ts";
 import type { Origin } from "../stanza/origin.ts";
-import type { CopySide } from "./copies.ts";
+import type { Audience } from "./audience.ts";
+import { ADDRESSED, targetsOf } from "./audience.ts";
 import type { Counters } from "./counters.ts";
 import type { ExitAnswer, Exits } from "./exits.ts";
+import { DELIVERED } from "./exits.ts";
 import type { Acceptance, Consignment } from "./hand-over.ts";
 import type { PassedOver } from "./passed-over.ts";
-import { chosenFor, elsewhere, select } from "./rules.ts";
+import { select } from "./rules.ts";
 
 /** How often a node that gives no answer is asked for one recipient. */
 const ATTEMPTS_MAX = 3;
 /** How often the picture may change (moved, corrected, no answer) before it is given up. */
 const ROUNDS_MAX = 8;
-
-/** Who of an account's resources it is for. */
-export type Audience =
-  /** Whoever RFC 6121, section 8.5 says. */
-  | { readonly kind: "addressed" }
-  /** Every available resource, but for one session: presence. */
-  | { readonly kind: "available"; readonly exceptSession: string }
-  /** Every connected resource: the exit nodes filter. */
-  | { readonly kind: "connected" }
-  /** Any other resource than the session it could not be delivered to. */
-  | { readonly kind: "elsewhere"; readonly exceptSession: string }
-  /** The session where it goes on; if it does not, any other resource. */
-  | { readonly kind: "moved"; readonly session: string; readonly fromNode: string }
-  /**
-   * One of a component's connections and no second, the same for one sender as long as they stay;
-   * not the session that it could not be delivered to.
-   */
-  | { readonly kind: "shared"; readonly exceptSession: string }
-  /** Every other connected resource than those that took it and the one that sent it: copies. */
-  | {
-      readonly kind: "copied";
-      readonly copy: CopySide;
-      readonly took: ReadonlySet<string>;
-      readonly exceptSession: string;
-    };
-
-export const ADDRESSED: Audience = { kind: "addressed" };
-export const CONNECTED: Audience = { kind: "connected" };
 
 export interface Job {
   readonly envelope: Envelope;
@@ -110,15 +84,24 @@ export class Deliverer {
     // Other resources may get it, too, or a copy of it, and pass it on.
     const isSeveral = set.routes.length > 1 || this.isAnyHidden;
     const consignment = consign(job, false, isSeveral, targets);
-    const rounds = new Rounds(job, this.#parts);
+    const took = tookOf(job);
+    // Nearly all is delivered at once, and needs no rounds.
+    let rounds = this.isAnyHidden ? new Rounds(job, this.#parts, took) : undefined;
     let waiting: Promise<void>[] | undefined;
     for (const route of targets) {
       const answer = exits.send(consignment, route, set.revision);
+      if (answer === DELIVERED && rounds === undefined) {
+        took.add(route.resource);
+        continue;
+      }
+      rounds ??= new Rounds(job, this.#parts, took);
       if (answer instanceof Promise) {
         waiting ??= [];
         waiting.push(rounds.noteLate(route, answer));
       } else rounds.note(route, answer);
     }
+    if (rounds === undefined && took.size === targets.length) return "taken";
+    rounds ??= new Rounds(job, this.#parts, took);
     if (waiting !== undefined) return rounds.runAfter(waiting, set, fresh);
     return rounds.isDone(targets.length) ? "taken" : rounds.run(set, fresh);
   }
@@ -223,11 +206,10 @@ class Rounds {
   readonly #parts: DeliverParts;
   /** Resources that got it. */
   readonly #took: Set<string>;
-  // Nearly all is delivered at once, and needs neither of these two.
   /** Routes whose session is gone from its node, or takes no more: it may go on at another. */
-  #refused: Set<string> | undefined;
+  readonly #refused = new Set<string>();
   /** Routes whose node gave no answer, by session, with the attempts so far. */
-  #doubtful: Map<string, { readonly route: Route; readonly attempts: number }> | undefined;
+  readonly #doubtful = new Map<string, { readonly route: Route; readonly attempts: number }>();
   #newer: RouteSet | undefined;
   #isOverloaded = false;
   #mustRead = false;
@@ -236,10 +218,10 @@ class Rounds {
   /** Whoever takes a session over from now on asks for it; who did before may be in no set that was read before. */
   readonly #isPassed: boolean;
 
-  constructor(job: Job, parts: DeliverParts) {
+  constructor(job: Job, parts: DeliverParts, took = tookOf(job)) {
     this.#job = job;
     this.#parts = parts;
-    this.#took = tookOf(job);
+    this.#took = took;
     this.#isPassed = parts.passedOver.isLikely && passOver(job, this.#took, parts);
   }
 
@@ -248,8 +230,8 @@ class Rounds {
   }
 
   note(route: Route, answer: ExitAnswer): void {
-    const attempts = (this.#doubtful?.get(route.session)?.attempts ?? 0) + 1;
-    this.#doubtful?.delete(route.session);
+    const attempts = (this.#doubtful.get(route.session)?.attempts ?? 0) + 1;
+    this.#doubtful.delete(route.session);
     switch (answer.kind) {
       case "delivered":
         this.#took.add(route.resource);
@@ -259,17 +241,15 @@ class Rounds {
         this.#mustRead = true;
         break;
       case "doubt":
-        if (attempts < ATTEMPTS_MAX) {
-          this.#doubtful ??= new Map();
-          this.#doubtful.set(route.session, { route, attempts });
-        } else {
+        if (attempts < ATTEMPTS_MAX) this.#doubtful.set(route.session, { route, attempts });
+        else {
           this.#refuse(route);
           this.#job.onMissed?.();
         }
         this.#mustRead = true;
         return;
       case "overload":
-        this.#noteRefused(route);
+        this.#refused.add(keyOf(route));
         this.#job.onMissed?.();
         this.#isOverloaded = true;
         return;
@@ -286,18 +266,9 @@ class Rounds {
     this.note(route, await answer);
   }
 
-  get #doubtfulCount(): number {
-    return this.#doubtful?.size ?? 0;
-  }
-
-  /** @param noted the answers to what was sent at once */
-  async runAfter(
-    noted: readonly Promise<void>[],
-    first: RouteSet,
-    fresh: boolean,
-  ): Promise<Outcome> {
-    await Promise.all(noted);
-    return await this.run(first, fresh);
+  async runAfter(answers: readonly Promise<void>[], ...from: Parameters<Rounds["run"]>) {
+    await Promise.all(answers);
+    return await this.run(...from);
   }
 
   async run(first: RouteSet, fresh: boolean): Promise<Outcome> {
@@ -328,34 +299,25 @@ class Rounds {
       } else break;
     }
     // It has gone on elsewhere, perhaps, and what was read is from before that.
-    if (set.routes.some((route) => this.#hasRefused(route))) this.#job.onMissed?.();
+    if (set.routes.some((route) => this.#refused.has(keyOf(route)))) this.#job.onMissed?.();
   }
 
   /** Before the routes are read again: whoever takes the session over after that asks for it. */
   #refuse(route: Route): void {
-    this.#noteRefused(route);
-    passOver(this.#job, this.#took, this.#parts, [route]);
-  }
-
-  #noteRefused(route: Route): void {
-    this.#refused ??= new Set();
     this.#refused.add(keyOf(route));
-  }
-
-  #hasRefused(route: Route): boolean {
-    return this.#refused?.has(keyOf(route)) === true;
+    passOver(this.#job, this.#took, this.#parts, [route]);
   }
 
   #targets(set: RouteSet): readonly Route[] {
     // Who refused is not there any more, whatever its route says: the rules must not choose it.
-    const there = set.routes.filter((route) => !this.#hasRefused(route));
+    const there = set.routes.filter((route) => !this.#refused.has(keyOf(route)));
     const isShared = this.#job.audience.kind === "shared";
     // Whoever has it, or may have it, is enough.
-    const isEnough = isShared && this.#took.size + this.#doubtfulCount > 0;
+    const isEnough = isShared && this.#took.size + this.#doubtful.size > 0;
     const chosen = isEnough ? [] : targetsOf(this.#job, there);
     // A node that gave no answer is asked again even if the route has moved: only it knows. Until it has
     // said so, whoever is at that address now may be one who has it.
-    const doubtful = [...(this.#doubtful?.values() ?? [])].map(({ route }) => route);
+    const doubtful = [...this.#doubtful.values()].map(({ route }) => route);
     const isSettled = ({ resource }: Route) =>
       !this.#took.has(resource) && doubtful.every((route) => route.resource !== resource);
     return [...chosen.filter(isSettled), ...doubtful];
@@ -363,12 +325,12 @@ class Rounds {
 
   async #send(targets: readonly Route[], set: RouteSet): Promise<void> {
     const once = consign(this.#job, false, true, targets);
-    const again = this.#doubtfulCount === 0 ? once : consign(this.#job, true, true, targets);
+    const again = this.#doubtful.size === 0 ? once : consign(this.#job, true, true, targets);
     const { exits } = this.#parts;
     const isBehind = isBehindOwed(this.#job, this.#parts);
     await Promise.all(
       targets.map(async (route) => {
-        const isAgain = this.#doubtful?.has(route.session) === true;
+        const isAgain = this.#doubtful.has(route.session);
         const failed = isBehind
           ? await giveOwed(route, set, this.#parts, NOT_SILENT, this.#took)
           : undefined;
@@ -488,39 +450,6 @@ function isFor(job: Job, took: ReadonlySet<string>, route: Route): boolean {
   const { envelope, audience } = job;
   const isForOther = audience.kind === "addressed" && took.has(envelope.to.resource);
   return !isForOther && !took.has(route.resource) && targetsOf(job, [route]).length > 0;
-}
-
-function targetsOf({ envelope, audience }: Job, routes: readonly Route[]): readonly Route[] {
-  switch (audience.kind) {
-    case "addressed": {
-      const { kind, type, to } = envelope;
-      return select({ kind, type, resource: to.resource }, routes);
-    }
-    case "available":
-      return routes.filter((route) => route.available && route.session !== audience.exceptSession);
-    case "connected":
-      return routes;
-    case "shared":
-      return chosenFor(
-        envelope.from.bare,
-        routes.filter(({ session }) => session !== audience.exceptSession),
-      );
-    case "elsewhere":
-      return elsewhere(routes, audience.exceptSession);
-    case "moved": {
-      const { session, fromNode } = audience;
-      const own = routes.filter((one) => one.session === session && one.node !== fromNode);
-      return own.length > 0 ? own : elsewhere(routes, session);
-    }
-    case "copied":
-      return routes.filter(
-        ({ resource, session }) =>
-          !audience.took.has(resource) && session !== audience.exceptSession,
-      );
-    default:
-      audience satisfies never;
-      return [];
-  }
 }
 
 /** A session as it is at one node: it may go on at another. */

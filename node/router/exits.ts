@@ -22,7 +22,8 @@ export type ExitAnswer =
   /** It was not sent: too much is unanswered already. */
   | { readonly kind: "overload" };
 
-const DELIVERED: ExitAnswer = { kind: "delivered", newer: undefined };
+/** At once, with nothing else to say. */
+export const DELIVERED: ExitAnswer = { kind: "delivered", newer: undefined };
 const GONE: ExitAnswer = { kind: "gone", newer: undefined };
 const DOUBT: ExitAnswer = { kind: "doubt" };
 const OVERLOAD: ExitAnswer = { kind: "overload" };
