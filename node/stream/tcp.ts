@@ -197,17 +197,20 @@ export class Connection {
     // Copying together what is small costs less than a vectored write, and in TLS makes one record.
     const isOne = queue.length === 1;
     const whole = isOne ? (queue[0] as Buffer) : Buffer.concat(queue);
-    // After a failure nothing is known to be written: "close" follows and tells.
-    const onWritten = (error?: Error | null) => error || this.#written();
-    const socket = this.#socket;
     if (this.#upgrade !== undefined || this.#isEnding) {
-      socket.write(whole, onWritten);
+      this.#writeAndWait(whole);
       return;
     }
     // A plain socket has mostly passed it on by now: to look is cheaper than to be called back.
+    const socket = this.#socket;
     socket.write(whole);
-    if (socket.writableLength > 0) socket.write(NOTHING, onWritten);
-    else if (!socket.destroyed) onWritten(socket.errored);
+    if (socket.writableLength > 0) this.#writeAndWait(NOTHING);
+    else if (!socket.destroyed && !socket.errored) this.#written();
+  }
+
+  #writeAndWait(bytes: Buffer): void {
+    // After a failure nothing is known to be written: "close" follows and tells.
+    this.#socket.write(bytes, (error) => error || this.#written());
   }
 
   /**
