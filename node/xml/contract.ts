@@ -14,7 +14,7 @@ export type XmlCondition =
 export interface FrameSink {
   /** The complete start tag of the stream's root, XML declaration removed. */
   onStreamOpen(startTag: Buffer): void;
-  /** One complete child of the stream root. The buffer is the callee's to keep. */
+  /** One complete child of the stream root, the callee's to keep. It may be a part of a chunk. */
   onStanza(bytes: Buffer): void;
   /** The stream's end tag. Bytes after it are ignored. */
   onStreamClose(): void;
@@ -23,8 +23,9 @@ export interface FrameSink {
 /** Finds where stanzas end, on bytes, resumable at any byte. Holds no buffer between stanzas. */
 export interface Framer {
   /**
-   * Reads a chunk and calls `sink` for each complete piece. The sink may call `reset()` from
-   * within (after SASL success); the rest of the chunk is then read as a new stream.
+   * Reads a chunk, which nobody writes to any more, and calls `sink` for each complete piece. The
+   * sink may call `reset()` from within (after SASL success); the rest of the chunk is then read as
+   * a new stream.
    * @throws XmlError; the framer must not be used again.
    */
   feed(chunk: Buffer, sink: FrameSink): void;

@@ -315,8 +315,15 @@ class ByteFramer implements Framer {
     );
   }
 
-  /** The whole piece at hand, up to `end` of the chunk, as a buffer that nobody else writes to. */
+  /** The whole piece at hand, up to `end` of the chunk: part of that where it holds all of the piece. */
   #take(chunk: Buffer, end: number): Buffer {
+    if (this.#held === undefined) {
+      this.#checkLength(end - this.#from);
+      const isAll = this.#from === 0 && end === chunk.length;
+      const piece = isAll ? chunk : chunk.subarray(this.#from, end);
+      this.#from = end;
+      return piece;
+    }
     this.#hold(chunk, end);
     const piece = (this.#held as Buffer).subarray(0, this.#heldLength);
     this.#release();
@@ -326,8 +333,7 @@ class ByteFramer implements Framer {
 
   #hold(chunk: Buffer, end: number): void {
     const length = this.#heldLength + end - this.#from;
-    const limit = this.#depth < 0 || this.#root === "" ? HEADER_BYTES_MAX : this.#limit;
-    if (length > limit) throw new XmlError("policy-violation", `more than ${limit} bytes`);
+    const limit = this.#checkLength(length);
     let held = this.#held;
     if (held === undefined) {
       held = Buffer.allocUnsafe(length);
@@ -339,6 +345,13 @@ class ByteFramer implements Framer {
     chunk.copy(held, this.#heldLength, this.#from, end);
     this.#held = held;
     this.#heldLength = length;
+  }
+
+  /** @returns the limit that it keeps */
+  #checkLength(length: number): number {
+    const limit = this.#depth < 0 || this.#root === "" ? HEADER_BYTES_MAX : this.#limit;
+    if (length > limit) throw new XmlError("policy-violation", `more than ${limit} bytes`);
+    return limit;
   }
 
   #release(): void {
