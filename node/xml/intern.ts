@@ -38,10 +38,27 @@ function remembered(text: string): string {
   return copy;
 }
 
+/** Local name and namespace of an element. */
+export interface ElementKind {
+  readonly name: string;
+  readonly ns: string;
+}
+
+/** The same for both names of an element, as one object. */
+export function kindOf(name: string, ns: string): ElementKind {
+  const slot = (slotOf(name, 0, name.length) + ns.length) % COMMON_SLOTS;
+  const last = kinds[slot];
+  if (last !== undefined && last.name === name && last.ns === ns) return last;
+  const kind = { name: intern(name), ns: intern(ns) };
+  kinds[slot] = kind;
+  return kind;
+}
+
 /** A number that tells nearly all names apart. */
 const COMMON_SLOTS = 256;
 /** What was asked for last, by that number: comparing costs less than looking up a new string. */
 const lately: (string | undefined)[] = new Array(COMMON_SLOTS).fill(undefined);
+const kinds: (ElementKind | undefined)[] = new Array(COMMON_SLOTS).fill(undefined);
 /** Names that most tags and attributes have, by the same. */
 const common: (string | undefined)[] = new Array(COMMON_SLOTS).fill(undefined);
 const slotOf = (text: string, from: number, to: number): number =>

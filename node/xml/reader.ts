@@ -5,7 +5,8 @@
 import type { Scope } from "./contract.ts";
 import { Element } from "./element.ts";
 import { XmlError } from "./errors.ts";
-import { intern } from "./intern.ts";
+import type { ElementKind } from "./intern.ts";
+import { intern, kindOf } from "./intern.ts";
 import { ATTRIBUTES_MAX, CHILDREN_MAX, ELEMENTS_MAX } from "./limits.ts";
 import { XML_NS } from "./names.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -57,7 +58,7 @@ const FEW = 8;
 export class Reader {
   readonly scanner: Scanner;
   readonly namespaces: Namespaces;
-  readonly children: { readonly name: string; readonly ns: string }[] = [];
+  readonly children: ElementKind[] = [];
   readonly #options: ReadOptions;
   /** The innermost. A list of its own length would have room for seventeen, and most need two. */
   #open: Open | undefined;
@@ -148,7 +149,7 @@ export class Reader {
       if (this.children.length >= CHILDREN_MAX) {
         throw new XmlError("policy-violation", "too many child elements");
       }
-      this.children.push({ name: intern(name), ns: intern(ns) });
+      this.children.push(kindOf(name, ns));
     }
     this.#name = name;
     this.#ns = ns;
