@@ -39,24 +39,14 @@ export const isStanzaKind = (name: string): name is StanzaKind =>
 export function makeEnvelope(parsed: ParsedStanza, stamp: Stamp): Envelope {
   const { name } = parsed;
   if (!isStanzaKind(name)) throw new TypeError(`Cannot make envelope: ${name} is not a stanza`);
-  const { from, to, receivedMs } = stamp;
-  const changes: Record<string, string> = { from: from.full, to: to.full };
+  const changes: Record<string, string> = { from: stamp.from.full, to: stamp.to.full };
   if (stamp.lang !== undefined && parsed.lang === undefined) changes["xml:lang"] = stamp.lang;
-  const fields = {
-    kind: name,
-    type: detach(typeOf(name, parsed.attribute("type"))),
-    id: detach(parsed.attribute("id") ?? ""),
-    from,
-    to,
-    receivedMs,
-    bytes: parsed.withAttributes(changes),
-    children: parsed.children,
-  };
+  const type = typeOf(name, parsed.attribute("type"));
+  const id = parsed.attribute("id") ?? "";
+  const bytes = parsed.withAttributes(changes);
   // An iq has its tree already, and somebody will ask for it.
-  return new CheckedEnvelope(
-    fields,
-    name === "iq" ? stamped(parsed.element(), changes) : undefined,
-  );
+  const tree = name === "iq" ? stamped(parsed.element(), changes) : undefined;
+  return new CheckedEnvelope(name, detach(type), detach(id), stamp, bytes, parsed.children, tree);
 }
 
 /**
@@ -68,27 +58,24 @@ export function fromElement(element: Element, receivedMs: number): Envelope {
   if (!isStanzaKind(kind)) throw new TypeError(`Cannot make envelope: ${kind} is not a stanza`);
   const { attrs } = element;
   if (attrs.xmlns === undefined && element.parent === null) attrs.xmlns = CLIENT_NS;
-  const fields = {
-    kind,
-    type: typeOf(kind, attrs.type),
-    id: attrs.id ?? "",
-    from: Jid.parse(attrs.from ?? ""),
-    to: Jid.parse(attrs.to ?? ""),
-    receivedMs,
-    bytes: toBytes(element),
-    children: element.children
-      .filter((node) => node instanceof Element)
-      .map((node) => ({ name: localName(node), ns: ns(node) })),
-  };
-  return new CheckedEnvelope(fields, element);
+  const type = typeOf(kind, attrs.type);
+  const addresses = { from: Jid.parse(attrs.from ?? ""), to: Jid.parse(attrs.to ?? "") };
+  const children = element.children
+    .filter((node) => node instanceof Element)
+    .map((node) => ({ name: localName(node), ns: ns(node) }));
+  const stamp = { ...addresses, receivedMs };
+  const id = attrs.id ?? "";
+  return new CheckedEnvelope(kind, type, id, stamp, toBytes(element), children, element);
 }
 
 /** All of an envelope but its tree. */
 export type EnvelopeFields = Omit<Envelope, "element" | "origin">;
 
 /** The envelope of fields that belong together, for the mesh. */
-export const restoreEnvelope = (fields: EnvelopeFields): Envelope =>
-  new CheckedEnvelope(fields, undefined);
+export function restoreEnvelope(fields: EnvelopeFields): Envelope {
+  const { kind, type, id, bytes, children } = fields;
+  return new CheckedEnvelope(kind, type, id, fields, bytes, children, undefined);
+}
 
 /** The same, without what nobody needs who keeps it for long: its tree, and memory that it shares. */
 export function kept(envelope: Envelope): Envelope {
@@ -108,15 +95,24 @@ class CheckedEnvelope implements Envelope {
   origin: Origin | undefined;
   #tree: Element | undefined;
 
-  constructor(fields: EnvelopeFields, tree: Element | undefined) {
-    this.kind = fields.kind;
-    this.type = fields.type;
-    this.id = fields.id;
-    this.from = fields.from;
-    this.to = fields.to;
-    this.bytes = fields.bytes;
-    this.receivedMs = fields.receivedMs;
-    this.children = fields.children;
+  // Each by itself: an object of them all would be made for each stanza only to be read here.
+  constructor(
+    kind: StanzaKind,
+    type: string,
+    id: string,
+    { from, to, receivedMs }: Stamp,
+    bytes: Buffer,
+    children: Envelope["children"],
+    tree: Element | undefined,
+  ) {
+    this.kind = kind;
+    this.type = type;
+    this.id = id;
+    this.from = from;
+    this.to = to;
+    this.bytes = bytes;
+    this.receivedMs = receivedMs;
+    this.children = children;
     this.#tree = tree;
   }
 

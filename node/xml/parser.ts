@@ -179,7 +179,7 @@ class Stanza implements ParsedStanza {
     }
     const isDeclared = attributeOf(attributes, "xmlns") !== undefined;
     if (!isDeclared && inherited !== "") tag += ` xmlns='${escapeAttribute(inherited)}'`;
-    for (const name of Object.keys(changes)) {
+    for (const name in changes) {
       const value = changes[name];
       if (value === undefined || this.attribute(name) === value) continue;
       tag += ` ${name}='${escapeAttribute(value)}'`;
