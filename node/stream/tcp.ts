@@ -89,7 +89,9 @@ export class Connection {
   readonly #flusher: Flusher;
   readonly #waitingBytesMax: number;
   /** Not yet handed to the socket; undefined while there is nothing. */
-  #queue: Buffer[] | undefined;
+  #queued: Buffer | undefined;
+  /** The same, behind it: mostly there is nothing. */
+  #behind: Buffer[] | undefined;
   #queuedBytes = 0;
   /** The socket has not finished the last write. */
   #isWriting = false;
@@ -149,7 +151,7 @@ export class Connection {
 
   /** What `writesDone` will be when it has taken everything there is now. */
   get writesNeeded(): number {
-    return this.#queue === undefined ? this.#writes : this.#writes + 1;
+    return this.#queued === undefined ? this.#writes : this.#writes + 1;
   }
 
   /** What a login can be bound to; empty without TLS. */
@@ -177,26 +179,26 @@ export class Connection {
       return false;
     }
     this.#queuedBytes += bytes.length;
-    if (this.#queue === undefined) {
-      this.#queue = [bytes];
+    if (this.#queued === undefined) {
+      this.#queued = bytes;
       if (!this.#isWriting) this.#flusher.add(this);
-    } else {
-      this.#queue.push(bytes);
-    }
+    } else if (this.#behind === undefined) this.#behind = [bytes];
+    else this.#behind.push(bytes);
     return true;
   }
 
   /** Hands what is queued to the socket, as one write. */
   flush(): void {
-    const queue = this.#queue;
-    if (queue === undefined || this.#isWriting || this.#isOver) return;
-    this.#queue = undefined;
+    const first = this.#queued;
+    const behind = this.#behind;
+    if (first === undefined || this.#isWriting || this.#isOver) return;
+    this.#queued = undefined;
+    this.#behind = undefined;
     this.#queuedBytes = 0;
     this.#isWriting = true;
     this.#writes += 1;
     // Copying together what is small costs less than a vectored write, and in TLS makes one record.
-    const isOne = queue.length === 1;
-    const whole = isOne ? (queue[0] as Buffer) : Buffer.concat(queue);
+    const whole = behind === undefined ? first : Buffer.concat([first, ...behind]);
     if (this.#upgrade !== undefined || this.#isEnding) {
       this.#writeAndWait(whole);
       return;
@@ -267,7 +269,7 @@ export class Connection {
     if (this.#isOver || this.#isEnding) return;
     this.#isEnding = true;
     this.flush();
-    if (!this.#isWriting || this.#queue === undefined) this.#socket.end();
+    if (!this.#isWriting || this.#queued === undefined) this.#socket.end();
   }
 
   /** Drops the connection now. */
@@ -294,7 +296,8 @@ export class Connection {
   closed(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#queue = undefined;
+    this.#queued = undefined;
+    this.#behind = undefined;
     this.#early = undefined;
     this.#owner?.onClosed();
   }
@@ -309,7 +312,7 @@ export class Connection {
   #written(): void {
     this.#isWriting = false;
     if (this.#isOver) return;
-    if (this.#queue !== undefined) this.flush();
+    if (this.#queued !== undefined) this.flush();
     if (this.#isWriting) {
       this.#owner?.onDrained();
       return;
