@@ -394,7 +394,7 @@ export class Session implements MovableSession, StreamOwner {
   }
 
   #takeAcks(stanza: ParsedStanza): void {
-    if (isAcknowledgement(stanza)) this.#takeAcknowledgement(stanza.attributes.h);
+    if (isAcknowledgement(stanza)) this.#takeAcknowledgement(stanza.attribute("h"));
     else if (stanza.name === "r") this.#answerRequests(this.acks.inbox.isEnabled);
     else if (stanza.name === "enable") this.#stream?.write(this.enableAcks(stanza.attributes));
     else if (stanza.name === "resume") this.#stream?.write(acksFailed("unexpected-request"));

@@ -12,6 +12,16 @@ import type { Attribute, ReadOptions, StartTag } from "./reader.ts";
 import { attributeOf, Reader } from "./reader.ts";
 import { escapeAttribute, serialize } from "./write.ts";
 
+/**
+ * Messages and presence are mostly routed unseen, acknowledgements (XEP-0198) counted; everything
+ * else is always looked into.
+ */
+const isUnseen = (text: string): boolean =>
+  text.startsWith("<message") ||
+  text.startsWith("<presence") ||
+  text.startsWith("<a ") ||
+  text.startsWith("<r ");
+
 const PEERS: ReadOptions = { depthMax: DEPTH_MAX, isTreeWanted: false };
 const PEERS_TREE: ReadOptions = { depthMax: DEPTH_MAX, isTreeWanted: true };
 const OWN: ReadOptions = { depthMax: OWN_DEPTH_MAX, isTreeWanted: true };
@@ -26,8 +36,7 @@ export const EMPTY_SCOPE: Scope = new Map();
  */
 export function parseStanza(bytes: Buffer, scope: Scope): ParsedStanza {
   const text = decode(bytes);
-  // Messages and presence are mostly routed unseen; everything else is always looked into.
-  const isTreeWanted = !text.startsWith("<message") && !text.startsWith("<presence");
+  const isTreeWanted = !isUnseen(text);
   const reader = new Reader(text, scope, isTreeWanted ? PEERS_TREE : PEERS);
   const top = reader.top();
   const tree = reader.rest();
