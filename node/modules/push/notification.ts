@@ -39,10 +39,10 @@ export const isUrgent = (envelope: Envelope): boolean => {
   );
 };
 
-const hasUrgent = (parts: Envelope["children"]): boolean =>
-  parts.some(
-    ({ name, ns: one }) => (name === "body" && one === CLIENT_NS) || URGENT.has(`${name} ${one}`),
-  );
+const isUrgentPart = ({ name, ns: one }: Envelope["children"][number]): boolean =>
+  (name === "body" && one === CLIENT_NS) || URGENT.has(`${name} ${one}`);
+
+const hasUrgent = (parts: Envelope["children"]): boolean => parts.some(isUrgentPart);
 
 export interface Content {
   readonly withSender: boolean;
