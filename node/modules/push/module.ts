@@ -115,16 +115,18 @@ class Notifications {
     this.#start(envelope, () => true);
   }
 
-  /** The client is there and does not look. */
-  unseen(envelope: Envelope, session: ClientSession): void {
-    const { targets } = watched(session);
-    if (targets.size > 0) this.#start(envelope, (one) => targets.has(keyOf(one)));
+  /** A client is sent it. Most have not enabled notifications. */
+  sent(envelope: Envelope, session: ClientSession): void {
+    const state = session.state.get(STATE) as Watched | undefined;
+    if (state === undefined || state.targets.size === 0 || !isUrgent(envelope)) return;
+    // It has lost its stream, or said that nobody looks.
+    const isUnseen = session.isDetached === true || state.isInactive;
+    if (isUnseen) this.#unseen(envelope, state);
+    else state.newest = envelope;
   }
 
-  /** A client that enabled notifications is sent a message. */
-  seen(envelope: Envelope, session: ClientSession): void {
-    const state = session.state.get(STATE) as Watched | undefined;
-    if (state !== undefined && state.targets.size > 0) state.newest = envelope;
+  #unseen(envelope: Envelope, { targets }: Watched): void {
+    if (targets.size > 0) this.#start(envelope, (one) => targets.has(keyOf(one)));
   }
 
   /** Its stream broke: what it was sent last may not have arrived. */
@@ -133,7 +135,7 @@ class Notifications {
     if (newest === undefined || session.whenAcknowledged === undefined) return;
     const isWaiting = new Promise<boolean>((resolve) => setImmediate(() => resolve(false)));
     if (!(await Promise.race([session.whenAcknowledged(), isWaiting])))
-      this.unseen(newest, session);
+      this.#unseen(newest, watched(session));
   }
 
   #start(envelope: Envelope, isMeant: (one: PushRegistration) => boolean): void {
@@ -190,11 +192,6 @@ function watched(session: ClientSession): Watched {
   session.state.set(STATE, made);
   return made;
 }
-
-/** Its client said so, or has lost its stream. */
-const isUnseen = (session: ClientSession): boolean =>
-  session.isDetached === true ||
-  (session.state.get(STATE) as Watched | undefined)?.isInactive === true;
 
 /** The name of the defined condition of an error stanza. */
 function conditionOf(stanza: Element): string {
@@ -273,9 +270,7 @@ export const push = defineModule({
         return PASS;
       }),
       stage("delivery", LATE, (envelope, session) => {
-        if (!isUrgent(envelope)) return PASS;
-        if (isUnseen(session)) notifications.unseen(envelope, session);
-        else notifications.seen(envelope, session);
+        notifications.sent(envelope, session);
         return PASS;
       }),
       on("detached", (session) => notifications.lost(session)),
