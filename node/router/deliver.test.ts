@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Route, RouteSet } from "../routes/contract.ts";
 import { message } from "../session/testing/door-kit.ts";
+import { ADDRESSED } from "./audience.ts";
 import { newCounters } from "./counters.ts";
 import type { DeliverParts, Job } from "./deliver.ts";
-import { ADDRESSED } from "./audience.ts";
 import { Deliverer } from "./deliver.ts";
 import type { Consignment } from "./hand-over.ts";
 

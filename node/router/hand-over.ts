@@ -122,7 +122,8 @@ export class HandOver {
     }
     const component = this.#parts.components().get(full);
     if (component !== undefined) return this.#toComponent(consignment, component, sessionId);
-    const moving = this.#parts.sessions().get(full)?.moving;
+    const session = this.#parts.sessions().get(full);
+    const moving = session?.moving;
     if (moving !== undefined) {
       return this.#takeAfter(moving, consignment, full, sessionId, fromNode, isAsked);
     }
@@ -131,7 +132,7 @@ export class HandOver {
     if (passed !== undefined) {
       return this.#nowAfter(passed, consignment, full, sessionId, fromNode, isAsked);
     }
-    return this.#now(consignment, full, sessionId, fromNode, isAsked);
+    return this.#now(consignment, full, sessionId, fromNode, isAsked, session);
   }
 
   // Apart from what need not wait, which would make what a closure keeps each time.
@@ -194,9 +195,9 @@ export class HandOver {
     sessionId: string,
     fromNode: string,
     isAsked: boolean,
+    session = this.#parts.sessions().get(full),
   ): boolean | Promise<boolean> {
     const { origin, stamped, remembered, follows } = consignment;
-    const session = this.#parts.sessions().get(full);
     if (origin !== undefined && this.#wasHandedOver(consignment, origin, full, sessionId)) {
       return session === undefined ? true : this.#whenSafe(session, consignment);
     }
