@@ -15,6 +15,8 @@ export interface HeldQueue {
 
 export class Held {
   readonly #queues = new WeakMap<ClientSession, HeldQueue>();
+  /** Queues that hold, and such as were forgotten while they did: mostly there are none to look for. */
+  #holding = 0;
 
   /** Undefined as long as nothing was ever held for it. */
   of(session: ClientSession): HeldQueue | undefined {
@@ -22,14 +24,20 @@ export class Held {
   }
 
   isHolding(session: ClientSession): boolean {
-    return this.#queues.get(session)?.isHolding === true;
+    return this.#holding > 0 && this.#queues.get(session)?.isHolding === true;
   }
 
   /** From now on messages for this session wait until `release`. */
   hold(session: ClientSession): void {
-    const queue = this.#queues.get(session);
-    if (queue === undefined) this.#queues.set(session, { isHolding: true, waiting: [], left: 0 });
-    else queue.isHolding = true;
+    const queue = this.#queues.get(session) ?? { isHolding: false, waiting: [], left: 0 };
+    this.#queues.set(session, queue);
+    this.#setHolding(queue, true);
+  }
+
+  #setHolding(queue: HeldQueue, isHolding: boolean): void {
+    if (queue.isHolding === isHolding) return;
+    queue.isHolding = isHolding;
+    this.#holding += isHolding ? 1 : -1;
   }
 
   /** False when too many wait. */
@@ -52,7 +60,7 @@ export class Held {
     const queue = this.#queues.get(session);
     if (queue === undefined) return;
     this.#giveSome(queue, give);
-    queue.isHolding = queue.waiting.length > 0;
+    this.#setHolding(queue, queue.waiting.length > 0);
   }
 
   /** Hands over what comes first, and keeps the rest: a stored message comes between. */
@@ -76,7 +84,7 @@ export class Held {
   take(session: ClientSession): readonly Envelope[] {
     const queue = this.#queues.get(session);
     if (queue === undefined) return [];
-    queue.isHolding = false;
+    this.#setHolding(queue, false);
     queue.left += queue.waiting.length;
     return queue.waiting.splice(0).filter((envelope) => envelope !== undefined);
   }
