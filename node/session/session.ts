@@ -39,6 +39,7 @@ const FREEZE_MS = 3_000;
 
 export class Session implements MovableSession, StreamOwner {
   readonly jid: Jid;
+  readonly id: string;
   route: Route;
   /** Of the routes engine, when it committed the route: tells which of two binds came later. */
   revision: number;
@@ -63,12 +64,9 @@ export class Session implements MovableSession, StreamOwner {
     this.#stream = stream;
     this.#lang = stream?.lang;
     this.jid = jid;
+    this.id = route.session;
     this.route = route;
     this.revision = revision;
-  }
-
-  get id(): string {
-    return this.route.session;
   }
 
   get state(): Map<string, unknown> {
