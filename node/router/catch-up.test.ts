@@ -65,8 +65,7 @@ test("a node that is busy for seconds is waited for; one that is silent keeps no
     routes: { nodes: new Map([["busy", {}]]) },
     deliverer: { missedBy: () => [] },
     handOver: {
-      addressOf: () => "juliet@capulet.example/balcony",
-      take: (_what: unknown, _full: string, _session: string, from: string) => given.push(from),
+      takeAt: (_what: unknown, _route: Route, from: string) => given.push(from),
     },
     mesh: { request: () => new Promise((resolve) => answers.push(resolve)) },
   } as unknown as CatchUpParts);

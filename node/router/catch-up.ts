@@ -114,7 +114,7 @@ export class CatchUp {
       const all = [...theirs, ...own.map((consignment) => ({ consignment, fromNode: self }))];
       const timeOf = ({ consignment }: Missed) => consignment.envelope.receivedMs;
       for (const { consignment, fromNode } of all.toSorted((a, b) => timeOf(a) - timeOf(b))) {
-        void handOver.take(consignment, handOver.addressOf(route), route.session, fromNode);
+        void handOver.takeAt(consignment, route, fromNode);
       }
       state.delete(OWNERS);
       shadows()?.stateChanged(session, OWNERS, []);

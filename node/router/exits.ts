@@ -75,7 +75,7 @@ export class Exits {
     const { node, user, resource, session } = route;
     if (this.isLocal(route)) {
       const { handOver, self } = this.#parts;
-      const taken = handOver.take(consignment, handOver.addressOf(route), session, self);
+      const taken = handOver.takeAt(consignment, route, self);
       return taken instanceof Promise ? taken.then(answerOf) : answerOf(taken);
     }
     const full = `${user}/${resource}`;

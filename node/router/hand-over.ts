@@ -55,6 +55,9 @@ export interface Acceptance {
   accepted?: Promise<void> | undefined;
 }
 
+/** What `take` is given. */
+type Delivery = [Consignment, full: string, sessionId: string, fromNode: string, isAsked: boolean];
+
 /** Beside a stanza that a session has not acknowledged. */
 export interface About {
   readonly origin: Origin | undefined;
@@ -97,10 +100,11 @@ export class HandOver {
     return this.#repeats.size;
   }
 
-  /** The full address of a route of this node, as its session has it: a new string is a slow key. */
-  addressOf(route: Route): string {
-    const { user, resource } = route;
-    return sessionAt(this.#parts.sessions(), route)?.jid.full ?? `${user}/${resource}`;
+  /** The same by a route of this node: its session has the address, a new string is a slow key. */
+  takeAt(consignment: Consignment, route: Route, fromNode: string): boolean | Promise<boolean> {
+    const there = sessionAt(this.#parts.sessions(), route);
+    const full = there?.jid.full ?? `${route.user}/${route.resource}`;
+    return this.take(consignment, full, route.session, fromNode, false, there);
   }
 
   /**
@@ -108,6 +112,7 @@ export class HandOver {
    * @param full with an empty resource, for what is sent again: it is only asked who has had it
    * @param sessionId the one the route named; "" for whichever has that full address
    * @param isAsked nobody had it before that session began
+   * @param session whichever has that full address
    */
   take(
     consignment: Consignment,
@@ -115,6 +120,7 @@ export class HandOver {
     sessionId: string,
     fromNode: string,
     isAsked = false,
+    session = this.#parts.sessions().get(full),
   ): boolean | Promise<boolean> {
     const { envelope, copy, rerouted, again, origin } = consignment;
     if (again && origin !== undefined && full.endsWith(ANYBODY)) {
@@ -122,7 +128,6 @@ export class HandOver {
     }
     const component = this.#parts.components().get(full);
     if (component !== undefined) return this.#toComponent(consignment, component, sessionId);
-    const session = this.#parts.sessions().get(full);
     const moving = session?.moving;
     if (moving !== undefined) {
       return this.#takeAfter(moving, consignment, full, sessionId, fromNode, isAsked);
@@ -136,19 +141,18 @@ export class HandOver {
   }
 
   // Apart from what need not wait, which would make what a closure keeps each time.
-
-  async #takeAfter(moving: Promise<void>, ...what: Parameters<HandOver["take"]>): Promise<boolean> {
+  async #takeAfter(moving: Promise<void>, ...delivery: Delivery): Promise<boolean> {
     await moving;
-    return this.take(...what);
+    return this.take(...delivery);
   }
 
-  async #nowAfter(passed: Promise<void>, ...what: Required<Parameters<HandOver["take"]>>) {
+  async #nowAfter(passed: Promise<void>, ...delivery: Delivery): Promise<boolean> {
     await passed;
-    return this.#now(...what);
+    return this.#now(...delivery);
   }
 
-  async #unlessHad(had: Promise<boolean>, ...what: Parameters<HandOver["take"]>): Promise<boolean> {
-    return (await had) || this.take(...what);
+  async #unlessHad(had: Promise<boolean>, ...delivery: Delivery): Promise<boolean> {
+    return (await had) || this.take(...delivery);
   }
 
   /** Whether the session before this one of its address, which was here and is over, has had that. */
