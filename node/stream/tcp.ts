@@ -173,7 +173,8 @@ export class Connection {
    */
   write(bytes: Buffer): boolean {
     if (this.#isOver || this.#isEnding || this.#socket.destroyed) return false;
-    const waiting = this.#queuedBytes + this.#socket.writableLength;
+    const notTaken = this.#isWriting ? this.#socket.writableLength : 0;
+    const waiting = this.#queuedBytes + notTaken;
     if (waiting > 0 && waiting + bytes.length > this.#waitingBytesMax) {
       this.destroy();
       return false;
