@@ -176,8 +176,9 @@ class Stanza implements ParsedStanza {
     const { bytes } = this;
     const { attributes, end: tagEnd } = this.#top;
     let isStanding = true;
-    for (let one = attributes; one !== undefined; one = one.next) {
-      if (!isKept(one, changes)) isStanding = false;
+    for (const name in changes) {
+      const one = attributeOf(attributes, name);
+      if (one !== undefined && one.value !== changes[name]) isStanding = false;
     }
     // Mostly the start tag stays as it is, and only gets more at its end.
     let tag = isStanding ? "" : `<${this.name}`;
