@@ -12,13 +12,18 @@ import type { Origin } from "./origin.ts";
 import { CLIENT_NS } from "./reply.ts";
 
 /** RFC 6121, 5.2.2: a type that is not known is handled as "normal". */
-const MESSAGE_TYPES: ReadonlySet<string> = new Set([
-  "chat",
-  "error",
-  "groupchat",
-  "headline",
-  "normal",
-]);
+function messageType(type: string | undefined): string {
+  // Compared: what was just read would have to be hashed for a set.
+  switch (type) {
+    case "chat":
+    case "error":
+    case "groupchat":
+    case "headline":
+      return type;
+    default:
+      return "normal";
+  }
+}
 
 export interface Stamp {
   /** Written into the stanza, whatever it said. */
@@ -129,7 +134,7 @@ class CheckedEnvelope implements Envelope {
 }
 
 function typeOf(kind: StanzaKind, type: string | undefined): string {
-  if (kind === "message") return type !== undefined && MESSAGE_TYPES.has(type) ? type : "normal";
+  if (kind === "message") return messageType(type);
   return type ?? (kind === "presence" ? "available" : "");
 }
 
