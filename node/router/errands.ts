@@ -1,4 +1,4 @@
-/** What the rooms below want of other nodes: they know no frames. */
+/** What is wanted of other nodes by who knows no frames. */
 import { Unavailable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FailedLoginReport } from "../guard/failed-logins.ts";
@@ -11,16 +11,19 @@ import {
   decodeOwnRoutes,
   decodeYes,
   encodeFailedLogins,
+  encodeOffline,
   encodeOwnRoutesQuery,
   encodeRoutes,
   encodeYes,
 } from "./frames.ts";
 
 export interface ErrandParts {
-  readonly routes: Pick<Routes, "nodes">;
+  readonly routes: Pick<Routes, "nodes" | "self" | "find" | "notice">;
   /** Undefined for a single node. */
   readonly mesh: Mesh | undefined;
   readonly asks: Asks;
+  /** Whoever of the user is here looks into the offline store. */
+  readonly wakeHere: (user: string) => Promise<void> | undefined;
   readonly log: Logger;
 }
 
@@ -68,6 +71,32 @@ export class Errands {
   /** Another node asks that. */
   async sayRefused(node: string): Promise<Buffer> {
     return encodeYes((await this.ownRoutes(node, "").catch(() => undefined)) === "refused");
+  }
+
+  /**
+   * Something is stored for the user: whoever is available is made to look.
+   * @param isFirst it was not tried before
+   * @returns whether those are all who are there
+   * @throws Unavailable when somebody who must look may not have heard
+   */
+  async wake(user: string, isFirst: boolean): Promise<boolean> {
+    const { routes, asks, wakeHere } = this.#parts;
+    const set = await routes.find(user, true);
+    const nodes = new Set(
+      set.routes.filter((one) => one.available && one.priority >= 0).map(({ node }) => node),
+    );
+    const wake = async (node: string) => {
+      if (node === routes.self.incarnation) return await wakeHere(user);
+      try {
+        await asks.firmly(node, FrameKind.offline, encodeOffline(user));
+      } catch (error) {
+        // It looks then, but that it does nobody says: what comes next waits until it has heard.
+        if (isFirst) await routes.notice(node, user).catch(() => undefined);
+        throw error;
+      }
+    };
+    await Promise.all([...nodes].map(wake));
+    return set.isPartial !== true;
   }
 
   /** Tells the other nodes, once: who does not hear it counts less. */

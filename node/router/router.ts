@@ -34,7 +34,7 @@ import { Endings } from "./ended.ts";
 import { Errands } from "./errands.ts";
 import { Exits } from "./exits.ts";
 import { FanOut } from "./fan-out.ts";
-import { encodeConflict, encodeOffline } from "./frames.ts";
+import { encodeConflict } from "./frames.ts";
 import { HandOver } from "./hand-over.ts";
 import { IqTable } from "./iq.ts";
 import type { Adopt, KeptAnswer } from "./keeping.ts";
@@ -123,8 +123,9 @@ export class Router implements SessionEvents {
     this.#handOver = new HandOver({ ...told, shadows, newcomers: () => this.#newcomers });
     const handOver = this.#handOver;
     this.#asks = new Asks(mesh, this.#peers, log);
-    this.errands = new Errands({ routes, mesh, asks: this.#asks, log });
-    this.#wakes = new Wakes({ clock, log, wake: (...who) => this.#wake(...who), shadows });
+    const wakeHere = (user: string) => this.#lifecycle.tell("wake", user);
+    this.errands = new Errands({ routes, mesh, asks: this.#asks, wakeHere, log });
+    this.#wakes = new Wakes({ clock, log, wake: (...who) => this.errands.wake(...who), shadows });
     const exits = new Exits({ self, mesh, peers: this.#peers, handOver, counters, log });
     const passedOver = new PassedOver({ self, clock, counters });
     const deliverer = new Deliverer({ routes, exits, counters, passedOver });
@@ -466,31 +467,6 @@ export class Router implements SessionEvents {
   }
 
   // Within.
-
-  /**
-   * @param isFirst it was not tried before
-   * @returns whether those are all who are there
-   * @throws Unavailable when somebody who must look may not have heard
-   */
-  async #wake(user: string, isFirst: boolean): Promise<boolean> {
-    const { routes, selfIncarnation } = this.#options;
-    const set = await routes.find(user, true);
-    const nodes = new Set(
-      set.routes.filter((one) => one.available && one.priority >= 0).map(({ node }) => node),
-    );
-    const wake = async (node: string) => {
-      if (node === selfIncarnation) return await this.#lifecycle.tell("wake", user);
-      try {
-        await this.#asks.firmly(node, Frames.offline, encodeOffline(user));
-      } catch (error) {
-        // It looks then, but that it does nobody says: what comes next waits until it has heard.
-        if (isFirst) await routes.notice(node, user).catch(() => undefined);
-        throw error;
-      }
-    };
-    await Promise.all([...nodes].map(wake));
-    return set.isPartial !== true;
-  }
 
   #takenOver(session: ClientSession, from: string | undefined): void {
     this.#wakes.takenOver(session);

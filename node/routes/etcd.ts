@@ -44,10 +44,9 @@ import { Refusals } from "./refusals.ts";
 import type { NotifySiblings } from "./siblings.ts";
 import { Siblings } from "./siblings.ts";
 import { Transactions } from "./transactions.ts";
+import { listUsers } from "./users.ts";
 import { VoidCopies } from "./void-copies.ts";
 
-/** Keys of one page of a list of users. */
-const PAGE_USERS = 1_000;
 /** How often nodes may come and go between two reads, before what is known of them counts. */
 const LOOKS_MAX = 4;
 /** Users whom all nodes may be asked for at once. */
@@ -159,7 +158,11 @@ class Engine implements EtcdRoutes {
       ...{ client, keys, lease: this.#lease, locks: this.#locks, writes: this.#writes },
       ...{ self: self.incarnation, clock, log, requestTimeoutMs, noteLease },
     };
-    this.#notices = new Notices({ ...parts, onNotice: (user) => this.#onNotice(user) });
+    const onNotice = (user: string) => {
+      this.#noticed(user);
+      events.onNotice(user);
+    };
+    this.#notices = new Notices({ ...parts, onNotice });
     const notice = (node: string, user: string) => this.#notices.give(node, user);
     this.#siblings = new Siblings(options.notifySiblings, notice, clock, log);
     this.#publisher = new Publisher({
@@ -343,25 +346,8 @@ class Engine implements EtcdRoutes {
     if (this.#lease.isHeld) void this.#refusals.seen(node);
   }
 
-  async *users(): AsyncIterable<string> {
-    const { key: first, end } = this.#keys.routes;
-    let key = first;
-    let last = "";
-    for (;;) {
-      const page = await this.#client.kv
-        .range({ key, range_end: end, limit: PAGE_USERS, keys_only: true })
-        .catch((error: unknown) => {
-          throw unavailable("list users", error);
-        });
-      for (const kv of page.kvs) {
-        const user = this.#keys.userOf(kv.key);
-        if (user !== last) yield user; // All of a user's keys are neighbours.
-        last = user;
-      }
-      const lastKey = page.kvs.at(-1)?.key;
-      if (!page.more || lastKey === undefined) return;
-      key = Buffer.concat([lastKey, Buffer.from([0])]);
-    }
+  users(): AsyncIterable<string> {
+    return listUsers(this.#client.kv, this.#keys);
   }
 
   async ping(): Promise<void> {
@@ -494,11 +480,6 @@ class Engine implements EtcdRoutes {
   /** Of whom sessions are here all is known: another node has changed it, and could not say so. */
   #noticed(user: string): void {
     if (this.#book.known(user) !== undefined) this.read(user).catch(() => undefined);
-  }
-
-  #onNotice(user: string): void {
-    this.#noticed(user);
-    this.#options.events.onNotice(user);
   }
 
   #onNodeDown(node: NodeRecord, revision: number): void {
