@@ -40,7 +40,10 @@ export async function cached(build: Build): Promise<string> {
     const done = progress(`Building ${build.about}`);
     try {
       await build.make(draft);
-      await rename(draft, folder);
+      await rename(draft, folder).catch((error: unknown) => {
+        // Two may hold a lock whose holder died, and both make it: see lock.ts.
+        if (!existsSync(folder)) throw error;
+      });
     } finally {
       await rm(draft, { recursive: true, force: true });
     }
