@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Unavailable } from "../base/errors.ts";
 import { idOf, originOf } from "./offline-id.ts";
 import type { TestSession } from "./testing/client.ts";
+import type { TestNode } from "./testing/cluster.ts";
 import { Cluster, DOMAIN } from "./testing/cluster.ts";
 import { conditionOf, one, take } from "./testing/read.ts";
 import { record } from "./testing/shared-routes.ts";
@@ -255,16 +256,23 @@ test("a stored message's name sorts by arrival and gives its origin back", () =>
   expect(originOf("nonsense")).toBeUndefined();
 });
 
-test("what is stored for somebody online is handed over once their node can be told", async () => {
+/** Juliet is at the second node, and what Romeo writes at the first one does not get there. */
+async function unheard(onNotice: (user: string, second: TestNode) => void = () => {}) {
   const cluster = newCluster(2, {}, { inARowMax: 100 });
   const [first, second] = [cluster.node(0), cluster.node(1)];
   const juliet = await second.login(`${JULIET}/balcony`);
   void second.send(juliet, "<presence/>");
   const romeo = await first.login(`${ROMEO}/desk`);
   await cluster.settle();
+  first.routes.onNotice = (user) => onNotice(user, second);
   cluster.losses.request = 1;
   await first.send(romeo, message("in doubt"));
   await cluster.settle();
+  return { cluster, juliet };
+}
+
+test("what is stored for somebody online is handed over once their node can be told", async () => {
+  const { cluster, juliet } = await unheard();
   expect(cluster.stores.storedFor(JULIET)).toHaveLength(1);
   cluster.clock.advance(1_000);
   await cluster.settle();
@@ -278,16 +286,7 @@ test("what is stored for somebody online is handed over once their node can be t
 });
 
 test("what is stored for somebody online is handed over though their node cannot be reached", async () => {
-  const cluster = newCluster(2, {}, { inARowMax: 100 });
-  const [first, second] = [cluster.node(0), cluster.node(1)];
-  const juliet = await second.login(`${JULIET}/balcony`);
-  void second.send(juliet, "<presence/>");
-  const romeo = await first.login(`${ROMEO}/desk`);
-  await cluster.settle();
-  first.routes.onNotice = (user) => second.router.onNotice(user);
-  cluster.losses.request = 1;
-  await first.send(romeo, message("in doubt"));
-  await cluster.settle();
+  const { juliet } = await unheard((user, second) => second.router.onNotice(user));
   expect(take(juliet, "message").map(({ attrs }) => attrs.id)).toEqual(["in doubt"]);
 });
 
