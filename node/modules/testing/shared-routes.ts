@@ -228,7 +228,7 @@ export class NodeRoutes implements Routes {
   }
 
   outdated(user: string): void {
-    this.#cache.delete(user);
+    if (this.known(user) === undefined) this.#cache.delete(user); // The others are known exactly.
   }
 
   known(user: string): RouteSet | undefined {
