@@ -141,5 +141,5 @@ export class Sheet {
 export function rounded(value: number): string {
   if (!Number.isFinite(value)) return "–";
   if (Math.abs(value) >= 100) return value.toFixed(0);
-  return value.toPrecision(3).replace(/\.?0+$/, "");
+  return String(Number(value.toPrecision(3)));
 }
