@@ -104,6 +104,9 @@ function readsRoster(client: string, of: Name, side: Side): readonly string[] {
   ];
 }
 
+/** XEP-0049: something to write. */
+const NOTE = '<query xmlns="jabber:iq:private"><note xmlns="urn:zonda:dialogue:note"/></query>';
+
 function told(type: SubscriptionType, state: State): string {
   const mirrored = MIRRORED[state];
   const [isRouted, after] = step(OUTBOUND, type, state);
@@ -126,6 +129,11 @@ function told(type: SubscriptionType, state: State): string {
       `${who}/${at} logs in`,
       ...block(`${who}/${at} sends`, [
         `<presence to="{${who === "romeo" ? "juliet" : "romeo"}}" type="${says}"/>`,
+      ]),
+      // It is written for both, one after the other; what is written behind that says that it is done.
+      ...["first", "second"].flatMap((id) => [
+        ...block(`${who}/${at} sends`, [`<iq type="set" id="${id}">${NOTE}</iq>`]),
+        ...block(`${who}/${at} receives`, [`<iq type="{any}" id="${id}">{more}</iq>`]),
       ]),
       `${who}/${at} closes the stream`,
     ]),
