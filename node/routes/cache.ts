@@ -55,24 +55,31 @@ export class RouteCache {
 
   /** It is not all, perhaps: whoever must know all reads it again. */
   doubt(user: string): void {
-    const set = this.#sets.peek(user);
-    if (set !== undefined) this.#sets.set(user, { ...set, isPartial: true });
+    this.#change(user, inDoubt);
   }
 
   doubtAll(): void {
-    for (const user of [...this.#sets.rkeys()]) this.doubt(user);
+    this.#changeAll(inDoubt);
   }
 
   /** The routes of a dead node are gone; what is left of a user may be nobody. */
   dropNode(incarnation: string, revision: number): void {
-    // Not while going through them: what is set comes last, and all that was passed would be next again.
-    for (const user of [...this.#sets.rkeys()]) {
-      const set = this.#sets.peek(user);
-      const left = set && withoutNode(set, incarnation, revision);
-      if (left !== undefined && left !== set) this.#sets.set(user, left);
-    }
+    this.#changeAll((set) => withoutNode(set, incarnation, revision));
+  }
+
+  /** Not while going through them: what is set comes last, and all that was passed would be next again. */
+  #changeAll(change: (set: RouteSet) => RouteSet): void {
+    for (const user of [...this.#sets.rkeys()]) this.#change(user, change);
+  }
+
+  #change(user: string, change: (set: RouteSet) => RouteSet): void {
+    const set = this.#sets.peek(user);
+    const changed = set && change(set);
+    if (changed !== undefined && changed !== set) this.#sets.set(user, changed);
   }
 }
+
+const inDoubt = (set: RouteSet): RouteSet => ({ ...set, isPartial: true });
 
 export const isNews = (set: RouteSet, known: RouteSet, isComplete: boolean): boolean =>
   set.revision > known.revision || (isComplete && set.revision === known.revision);
