@@ -15,8 +15,6 @@ export interface HeldQueue {
 
 export class Held {
   readonly #queues = new WeakMap<ClientSession, HeldQueue>();
-  /** Queues that hold, and such as were forgotten while they did: mostly there are none to look for. */
-  #holding = 0;
 
   /** Undefined as long as nothing was ever held for it. */
   of(session: ClientSession): HeldQueue | undefined {
@@ -24,20 +22,14 @@ export class Held {
   }
 
   isHolding(session: ClientSession): boolean {
-    return this.#holding > 0 && this.#queues.get(session)?.isHolding === true;
+    return this.#queues.get(session)?.isHolding === true;
   }
 
   /** From now on messages for this session wait until `release`. */
   hold(session: ClientSession): void {
-    const queue = this.#queues.get(session) ?? { isHolding: false, waiting: [], left: 0 };
-    this.#queues.set(session, queue);
-    this.#setHolding(queue, true);
-  }
-
-  #setHolding(queue: HeldQueue, isHolding: boolean): void {
-    if (queue.isHolding === isHolding) return;
-    queue.isHolding = isHolding;
-    this.#holding += isHolding ? 1 : -1;
+    const queue = this.#queues.get(session);
+    if (queue === undefined) this.#queues.set(session, { isHolding: true, waiting: [], left: 0 });
+    else queue.isHolding = true;
   }
 
   /** False when too many wait. */
@@ -60,7 +52,7 @@ export class Held {
     const queue = this.#queues.get(session);
     if (queue === undefined) return;
     this.#giveSome(queue, give);
-    this.#setHolding(queue, queue.waiting.length > 0);
+    queue.isHolding = queue.waiting.length > 0;
   }
 
   /** Hands over what comes first, and keeps the rest: a stored message comes between. */
@@ -84,7 +76,7 @@ export class Held {
   take(session: ClientSession): readonly Envelope[] {
     const queue = this.#queues.get(session);
     if (queue === undefined) return [];
-    this.#setHolding(queue, false);
+    queue.isHolding = false;
     queue.left += queue.waiting.length;
     return queue.waiting.splice(0).filter((envelope) => envelope !== undefined);
   }
