@@ -10,9 +10,8 @@ const NONE: ReadonlyMap<string, string> = new Map();
 export class Namespaces {
   readonly #outer: Scope;
   #default: string;
-  /** Prefixes that the stanza declares, and what they mean; made when needed, as most declare none. */
-  #prefixes: string[] | undefined;
-  #names: string[] | undefined;
+  /** What the stanza declares but its default namespace; made when needed, as most declare nothing. */
+  #declared: { readonly prefix: string; readonly name: string }[] | undefined;
   #outerUsed: Map<string, string> | undefined;
 
   constructor(outer: Scope) {
@@ -31,15 +30,14 @@ export class Namespaces {
 
   /** How many prefixes the stanza has declared at this place. */
   get count(): number {
-    return this.#prefixes?.length ?? 0;
+    return this.#declared?.length ?? 0;
   }
 
   /** At the end of an element: back to the default namespace and the count that were before it. */
   restore(before: string, count: number): void {
     this.#default = before;
-    if (count === this.count) return; // Setting it, even to the same, is slow.
-    if (this.#prefixes !== undefined) this.#prefixes.length = count;
-    if (this.#names !== undefined) this.#names.length = count;
+    // Setting it, even to the same, is slow.
+    if (this.#declared !== undefined && count !== this.count) this.#declared.length = count;
   }
 
   /** @param prefix "" for the default namespace */
@@ -61,16 +59,14 @@ export class Namespaces {
     if (this.count >= PREFIXES_MAX) {
       throw new XmlError("policy-violation", "too many prefixes");
     }
-    this.#prefixes ??= [];
-    this.#prefixes.push(prefix);
-    this.#names ??= [];
-    this.#names.push(name);
+    this.#declared ??= [];
+    this.#declared.push({ prefix, name });
   }
 
   resolve(prefix: string): string {
     if (prefix === "xml") return XML_NS;
-    const at = this.#prefixes?.lastIndexOf(prefix) ?? -1;
-    if (at !== -1) return this.#names?.[at] as string;
+    const declared = this.#declared?.findLast((one) => one.prefix === prefix);
+    if (declared !== undefined) return declared.name;
     const name = prefix === "" ? undefined : this.#outer.get(prefix);
     if (name === undefined) {
       // RFC 6120, 4.9.3.13: what violates [XML-NAMES] is not well-formed.
