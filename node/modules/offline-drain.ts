@@ -1,8 +1,8 @@
 /**
- * Hands stored messages over: one node at a time per user, by a claim, unless etcd is away. Live messages wait until the
- * stored ones are handed over, but not until the client has acknowledged them: it may be slow, or
- * miscount. A message is removed when the client has it. What is stored meanwhile is found, because
- * whoever stores wakes the node where somebody is.
+ * Hands stored messages over: one node at a time per user, by a claim, unless etcd is away. Live
+ * messages wait until the stored ones are handed over, but not until the client has acknowledged
+ * them: it may be slow, or miscount. A message is removed when the client has it. What is stored
+ * meanwhile is found, because whoever stores wakes the node where somebody is.
  */
 
 import type { Timer } from "../base/clock.ts";

@@ -153,11 +153,11 @@ export class Copies {
     if (!isLeft && !deliverer.isAnyHidden) return;
     const audience = { kind: "copied", copy, took, exceptSession } as const;
     const job = { envelope, user, audience, origin, stamped: false };
+    if (!isLeft && isNow) {
+      deliverer.untried(job, []);
+      return;
+    }
     try {
-      if (!isLeft && isNow) {
-        deliverer.untried(job, []);
-        return;
-      }
       const outcome = deliverer.deliver(job, set, true);
       if (outcome instanceof Promise) outcome.catch((error: unknown) => this.#failed(error));
     } catch (error) {
